@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# postern_module(NAME SOURCES a.cpp ... DEPENDS postern::x ... [PRIVATE lib ...])
+#   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
+#   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
+# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [LABELS l ...] [TIMEOUT seconds])
+#   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
+#   without them it exits 77 and ctest shows it as skipped.
+function(postern_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  if(arg_SOURCES)
+    add_library(postern_${name} STATIC ${arg_SOURCES})
+    target_include_directories(postern_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(postern_${name} PUBLIC ${arg_DEPENDS}
+                                          PRIVATE ${arg_PRIVATE} postern_warnings)
+  else()
+    add_library(postern_${name} INTERFACE)
+    target_include_directories(postern_${name} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(postern_${name} INTERFACE ${arg_DEPENDS})
+  endif()
+  add_library(postern::${name} ALIAS postern_${name})
+endfunction()
+
+function(postern_test name)
+  cmake_parse_arguments(arg "KERNEL" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gmock postern_warnings)
+  if(NOT arg_KERNEL)
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+  if(arg_KERNEL)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)
+    list(APPEND arg_LABELS kernel)
+  endif()
+  if(arg_LABELS)
+    set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+  endif()
+endfunction()

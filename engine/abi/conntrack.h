@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Connection tracking: one key for both directions of a connection, eight ways to a bucket.
+ * A key belongs to one endpoint, so two pods that see one 5-tuple have an entry each.
+ */
+#ifndef POSTERN_ABI_CONNTRACK_H
+#define POSTERN_ABI_CONNTRACK_H
+
+#include "engine/abi/types.h"
+
+#ifdef __bpf__
+#include <linux/bpf.h>
+typedef struct bpf_spin_lock pn_lock;
+#else
+typedef struct { pn_u32 value; } pn_lock;
+#endif
+
+/* The smaller (address, port) pair is `a`, compared as native integers of the network-order bytes,
+ * so both directions meet. ICMP echo: both ports are the id. */
+struct pn_ct4_key {
+    pn_u32 address_a;         /* network order */
+    pn_u32 address_b;
+    pn_u16 port_a;            /* network order */
+    pn_u16 port_b;
+    pn_u32 endpoint_protocol; /* EndpointId << 8 | IP protocol */
+};
+PN_ASSERT_SIZE(struct pn_ct4_key, 16);
+
+struct pn_ct6_key {
+    pn_u8 address_a[16];
+    pn_u8 address_b[16];
+    pn_u16 port_a;
+    pn_u16 port_b;
+    pn_u32 endpoint_protocol;
+};
+PN_ASSERT_SIZE(struct pn_ct6_key, 40);
+
+enum pn_ct_state {
+    PN_CT_OPENER_EGRESS = 1u << 0, /* the pod itself opened it; clear: the peer did */
+    PN_CT_OPENER_IS_A = 1u << 1,   /* the opener is the key's (address_a, port_a) */
+    PN_CT_REPLIED = 1u << 2,
+    PN_CT_FIN_OPENER = 1u << 3,
+    PN_CT_FIN_REPLIER = 1u << 4,
+    PN_CT_RST = 1u << 5,
+    PN_CT_LIVE = 1u << 30,         /* set in every used way */
+};
+
+struct pn_ct_value {
+    pn_u32 epoch; /* of the last judgement */
+    pn_u32 seen;  /* tick of the last packet */
+    pn_u32 state; /* enum pn_ct_state; 0 = free way */
+    pn_u32 step;  /* the final step that admitted it */
+};
+PN_ASSERT_SIZE(struct pn_ct_value, 16);
+
+struct pn_ct4_way {
+    struct pn_ct4_key key;
+    struct pn_ct_value value;
+};
+PN_ASSERT_SIZE(struct pn_ct4_way, 32);
+
+#define PN_CT_WAYS 8
+
+struct pn_ct4_bucket {
+    pn_lock lock;
+    pn_u32 evicted; /* live entries pushed out of this bucket */
+    pn_u64 pad;
+    pn_u16 fingerprints[PN_CT_WAYS]; /* 0 = free */
+    struct pn_ct4_way ways[PN_CT_WAYS];
+};
+PN_ASSERT_SIZE(struct pn_ct4_bucket, 288);
+PN_ASSERT_OFFSET(struct pn_ct4_bucket, ways, 32);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// ResolvedPolicy -> table bytes, incrementally: each update yields the ordered writes that switch
+// the node from the policy before to the policy after. After any prefix of those writes every
+// packet gets the verdict of the one or of the other, never a mixture (R26).
+#pragma once
+
+#include <memory>
+
+#include "engine/base/time.h"
+#include "engine/compile/policy_tables.h"
+#include "engine/policy/resolved_policy.h"
+
+namespace postern {
+
+enum class EstablishedFlows : std::uint8_t { reevaluate, keep };  // R14
+
+// R25b. One value per enum pn_timeout.
+struct ConntrackTimeouts {
+  Duration tcp_syn = seconds(120);
+  Duration tcp_established = seconds(86400);
+  Duration tcp_fin = seconds(120);
+  Duration tcp_closed = seconds(120);
+  Duration tcp_rst = seconds(10);
+  Duration udp = seconds(30);
+  Duration udp_replied = seconds(120);
+  Duration sctp = seconds(210);
+  Duration icmp = seconds(30);
+  friend bool operator==(const ConntrackTimeouts&, const ConntrackTimeouts&) = default;
+};
+
+// The datapath's clock: tick = raw clock >> shift; one tick lasts tick_ns.
+struct TickClock {
+  std::uint32_t shift = 30;
+  std::int64_t tick_ns = std::int64_t{1} << 30;
+  friend bool operator==(const TickClock&, const TickClock&) = default;
+};
+
+// Which packets make an event.
+enum class EventMode : std::uint8_t { off, denied, new_flows, all };
+
+struct CompileSettings {
+  EstablishedFlows established_flows = EstablishedFlows::reevaluate;
+  ConntrackTimeouts timeouts;
+  TickClock clock;
+  EventMode events = EventMode::off;
+  bool spoof_check = true;   // R16
+  bool strict = false;       // an interface without a slot is closed
+  std::uint64_t hash_secret = 0;
+  friend bool operator==(const CompileSettings&, const CompileSettings&) = default;
+};
+
+class TableCompiler {
+ public:
+  explicit TableCompiler(const TableSizes& sizes);
+  ~TableCompiler();
+  TableCompiler(TableCompiler&&) noexcept;
+  TableCompiler& operator=(TableCompiler&&) noexcept;
+
+  // Errors: table_full, naming table, size and need; then nothing has changed, neither here nor in
+  // what the next update starts from.
+  Result<TableDelta> update(const ResolvedPolicy& policy, const CompileSettings& settings);
+
+  // The bytes after every update so far.
+  [[nodiscard]] const PolicyTables& tables() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The meaning of rules without any table: what a direction of an endpoint says to (peer, protocol,
+// port), as a final step. The slow reference that the compiler's own tests hold the tables to.
+// `protocol` is any IP protocol number; port is ignored where the protocol has none.
+std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
+                    const IpAddress& peer, std::uint8_t protocol, std::uint16_t port);
+
+}  // namespace postern

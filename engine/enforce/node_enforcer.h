@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps one node's backend at the policy of a snapshot: resolve, compile, apply. The scenario
+// clusters and the agent drive their nodes through this one class. It owns no clock and no loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+
+#include "engine/enforce/backend.h"
+#include "engine/policy/resolve.h"
+
+namespace postern {
+
+struct EnforcerSettings {
+  bool strict = false;                                    // R25
+  EstablishedFlows established_flows = EstablishedFlows::reevaluate;
+  ConntrackTimeouts timeouts;
+  EventMode events = EventMode::denied;
+  bool spoof_check = true;
+};
+
+class NodeEnforcer {
+ public:
+  NodeEnforcer(std::unique_ptr<Backend> backend, const EnforcerSettings& settings);
+
+  void set_settings(const EnforcerSettings& settings) { settings_ = settings; }
+
+  // Brings the tables to `cluster` for the given interfaces. New interfaces get their slot before
+  // they are attached; those that are gone are detached, lose their slot and their connections.
+  // On an error the last complete policy stays in force (R26).
+  Result<void> reconcile(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
+                         std::span<const IpAddress> own_node);
+
+  [[nodiscard]] Backend& backend() { return *backend_; }
+  [[nodiscard]] const Backend& backend() const { return *backend_; }
+  // The policy in force: to name the rule of a verdict and the policies that isolate an endpoint.
+  [[nodiscard]] const ResolvedPolicy& policy() const { return policy_; }
+  [[nodiscard]] const RuleRegistry& rules() const { return rules_; }
+  [[nodiscard]] const PolicyTables& tables() const { return compiler_.tables(); }
+  [[nodiscard]] Generation generation() const { return generation_; }
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  EnforcerSettings settings_;
+  TableCompiler compiler_;
+  RuleRegistry rules_;
+  ResolvedPolicy policy_;
+  Generation generation_;
+  std::map<std::uint32_t, EndpointId> attached_;  // by ifindex
+};
+
+}  // namespace postern

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// One Kubernetes object as read from a manifest: one of the kinds that policy depends on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "engine/base/result.h"
+#include "engine/model/objects.h"
+
+namespace postern::manifest {
+
+// A workload's pod template; expanded into pods once the nodes are known (engine/manifest/workloads.h).
+struct Workload {
+  std::string kind;  // Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob
+  NamespacedName key;
+  std::uint32_t replicas = 1;
+  Pod pod_template;  // name and addresses empty
+};
+
+// A Pod as written. A pod without status.podIP gets an address assigned; one with podIP "" has none yet.
+struct PodObject {
+  Pod pod;
+  bool assign_address = false;
+};
+
+struct Object {
+  Location location;
+  std::string kind;
+  std::variant<Namespace, Node, PodObject, Workload, Service, EndpointSlice, NetworkPolicy> value;
+};
+
+}  // namespace postern::manifest

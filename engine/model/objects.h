@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kubernetes values as policy needs them: already defaulted and checked (see engine/manifest), so
+// nothing here is optional unless the API gives absence a meaning of its own.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/base/ip.h"
+
+namespace postern {
+
+using Labels = std::map<std::string, std::string>;
+
+// The identity of a namespaced object. Ordered by namespace, then name.
+struct NamespacedName {
+  std::string ns;
+  std::string name;
+  [[nodiscard]] std::string to_string() const { return ns + "/" + name; }
+  friend auto operator<=>(const NamespacedName&, const NamespacedName&) = default;
+};
+
+enum class SelectorOperator : std::uint8_t { in, not_in, exists, does_not_exist };
+
+struct LabelRequirement {
+  std::string key;
+  SelectorOperator op = SelectorOperator::exists;
+  std::vector<std::string> values;  // sorted, unique
+  friend auto operator<=>(const LabelRequirement&, const LabelRequirement&) = default;
+};
+
+// "The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all
+// objects." (meta/v1 LabelSelector) Requirements are kept sorted, so equal meaning compares equal
+// more often; it need not always.
+struct LabelSelector {
+  Labels match_labels;
+  std::vector<LabelRequirement> match_expressions;
+  [[nodiscard]] bool empty() const { return match_labels.empty() && match_expressions.empty(); }
+  [[nodiscard]] bool matches(const Labels& labels) const;
+  [[nodiscard]] std::string to_string() const;  // "app=web,tier in (a,b),!old"; "(everything)" when empty
+  friend auto operator<=>(const LabelSelector&, const LabelSelector&) = default;
+};
+
+// One requirement of a selector against labels; explain uses it to name the one that fails.
+bool matches(const LabelRequirement& requirement, const Labels& labels);
+std::string to_string(const LabelRequirement& requirement);
+
+struct Namespace {
+  std::string name;
+  Labels labels;  // always with kubernetes.io/metadata.name (R34)
+  std::map<std::string, std::string> annotations;
+};
+
+struct ContainerPort {
+  std::string name;  // empty: unnamed
+  std::uint16_t port = 0;
+  Protocol protocol = Protocol::tcp;
+  friend auto operator<=>(const ContainerPort&, const ContainerPort&) = default;
+};
+
+enum class PodPhase : std::uint8_t { pending, running, succeeded, failed, unknown };
+
+struct Pod {
+  NamespacedName key;
+  Labels labels;
+  std::map<std::string, std::string> annotations;
+  std::string node_name;  // empty: not scheduled
+  bool host_network = false;
+  PodPhase phase = PodPhase::running;
+  bool ready = true;                 // no condition Ready: False
+  std::vector<IpAddress> addresses;  // status.podIPs, at most one of each family; empty: none yet
+  std::vector<ContainerPort> ports;  // of containers and of init containers that restart Always, in order
+  std::string workload;              // "Deployment/web" when expanded from a template, else empty
+
+  // Finished pods and pods without an address are no end point, no peer and no subject (R23, R24).
+  [[nodiscard]] bool live() const {
+    return phase != PodPhase::succeeded && phase != PodPhase::failed && !addresses.empty();
+  }
+  [[nodiscard]] std::optional<IpAddress> address(IpFamily family) const;
+};
+
+struct NodeAddress {
+  std::string type;  // InternalIP, ExternalIP, Hostname…
+  IpAddress address;
+};
+
+struct Node {
+  std::string name;
+  Labels labels;
+  std::vector<NodeAddress> addresses;  // those whose value is an address
+  [[nodiscard]] std::optional<IpAddress> internal_ip(IpFamily family) const;
+};
+
+// A number or the name of a port.
+using IntOrString = std::variant<std::uint16_t, std::string>;
+
+struct ServicePort {
+  std::string name;
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t port = 0;
+  IntOrString target_port;
+};
+
+struct Service {
+  NamespacedName key;
+  std::optional<Labels> selector;       // absent: EndpointSlices say
+  std::vector<IpAddress> cluster_ips;   // empty: headless
+  std::vector<ServicePort> ports;
+};
+
+struct EndpointSlice {
+  NamespacedName key;
+  std::string service;
+  struct Endpoint {
+    std::vector<IpAddress> addresses;
+    bool ready = true;
+  };
+  std::vector<Endpoint> endpoints;
+  std::vector<ServicePort> ports;  // port = target port
+};
+
+// networking.k8s.io/v1 NetworkPolicyPort.
+struct PolicyPort {
+  Protocol protocol = Protocol::tcp;
+  // Absent: every port of the protocol. A name is resolved per pod (R9, R10).
+  std::optional<std::variant<PortRange, std::string>> port;
+  friend auto operator<=>(const PolicyPort&, const PolicyPort&) = default;
+};
+
+struct IpBlock {
+  Cidr cidr;
+  std::vector<Cidr> excepts;
+  [[nodiscard]] bool contains(const IpAddress& address) const;
+  friend auto operator<=>(const IpBlock&, const IpBlock&) = default;
+};
+
+// Pods by selectors. Absent namespaces: the policy's own namespace. Absent pods: every pod.
+struct PodPeer {
+  std::optional<LabelSelector> namespaces;
+  std::optional<LabelSelector> pods;
+  friend auto operator<=>(const PodPeer&, const PodPeer&) = default;
+};
+
+using PolicyPeer = std::variant<PodPeer, IpBlock>;
+
+// One element of ingress or egress. Empty peers: every peer. Empty ports: every protocol and port.
+struct PolicyRule {
+  std::vector<PolicyPeer> peers;
+  std::vector<PolicyPort> ports;
+};
+
+struct NetworkPolicy {
+  NamespacedName key;
+  LabelSelector pod_selector;
+  bool isolates_ingress = true;
+  bool isolates_egress = false;
+  std::vector<PolicyRule> ingress;
+  std::vector<PolicyRule> egress;
+  bool audit = false;
+};
+
+}  // namespace postern

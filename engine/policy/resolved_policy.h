@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the policies of a cluster mean for the pods of one node: for each endpoint and direction the
+// ordered rules with selectors replaced by sets of addresses (terms) and named ports by numbers.
+// Nothing here knows of tables; nothing below here knows of selectors.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/abi/verdict.h"
+#include "engine/base/ids.h"
+#include "engine/base/ip.h"
+#include "engine/model/objects.h"
+
+namespace postern {
+
+enum class Direction : std::uint8_t { ingress = PN_INGRESS, egress = PN_EGRESS };
+inline constexpr std::array<Direction, 2> kDirections{Direction::ingress, Direction::egress};
+constexpr std::size_t index_of(Direction direction) { return static_cast<std::size_t>(direction); }
+constexpr Direction opposite(Direction direction) {
+  return direction == Direction::ingress ? Direction::egress : Direction::ingress;
+}
+constexpr const char* to_string(Direction direction) {
+  return direction == Direction::ingress ? "ingress" : "egress";
+}
+
+enum class Tier : std::uint8_t {
+  admin = PN_TIER_ADMIN,
+  network_policy = PN_TIER_NETWORK_POLICY,
+  baseline = PN_TIER_BASELINE,
+};
+
+enum class Action : std::uint8_t { deny = PN_ACTION_DENY, accept = PN_ACTION_ACCEPT, pass = PN_ACTION_PASS };
+
+enum class PolicyKind : std::uint8_t { network_policy, cluster_network_policy };
+
+// A policy, whatever its kind; ns is empty for cluster-wide kinds.
+struct PolicyRef {
+  PolicyKind kind = PolicyKind::network_policy;
+  NamespacedName key;
+  friend auto operator<=>(const PolicyRef&, const PolicyRef&) = default;
+};
+
+// Where a RuleId comes from: rule `index` (from 0) of a direction of a policy.
+struct RuleOrigin {
+  PolicyRef policy;
+  Direction direction = Direction::ingress;
+  std::uint32_t index = 0;
+  friend auto operator<=>(const RuleOrigin&, const RuleOrigin&) = default;
+};
+
+enum class TermKind : std::uint8_t {
+  addresses,  // pods of a selector (with one resolution of a named port, at egress), nodes of a selector
+  block,      // a CIDR less its excepts
+};
+
+// A set of addresses that rules name. `key` is its identity over time: the text of the selector or
+// block it comes from. Two terms of one ResolvedPolicy never share a key. Addresses of a term may
+// change from one resolve to the next; its key's meaning does not.
+struct Term {
+  std::string key;
+  TermKind kind = TermKind::addresses;
+  std::vector<IpAddress> addresses;  // kind addresses: sorted, unique, both families
+  IpBlock block;                     // kind block
+};
+
+using TermIndex = std::uint32_t;  // into ResolvedPolicy::terms
+
+// One protocol's ports. hi = 65535 and lo = 0: every port of the protocol.
+struct PortMatch {
+  Protocol protocol = Protocol::tcp;
+  PortRange range;
+  friend auto operator<=>(const PortMatch&, const PortMatch&) = default;
+};
+
+// A rule after resolution. A rule whose named ports resolve differently for different peers becomes
+// several with the same id; a rule that can match nothing (a named port nobody has) is left out.
+struct ResolvedRule {
+  Tier tier = Tier::network_policy;
+  Action action = Action::accept;
+  std::uint32_t priority = 0;  // cluster-wide kinds: ascending, first match decides; else 0
+  RuleId id;
+  bool any_peer = false;             // else some term of `peers`
+  std::vector<TermIndex> peers;      // sorted, unique
+  bool any_port = false;             // every protocol, also those without ports; else some of `ports`
+  std::vector<PortMatch> ports;      // sorted, unique
+  friend bool operator==(const ResolvedRule&, const ResolvedRule&) = default;
+};
+
+// One direction of an endpoint.
+struct DirectionPolicy {
+  bool isolated = false;  // some NetworkPolicy selects the pod for this direction
+  bool strict = false;    // where no tier decides: deny (R25)
+  std::vector<PolicyRef> isolating;   // sorted; what an `isolated` denial names
+  std::vector<ResolvedRule> rules;    // order matters inside a cluster tier only; here sorted by (tier, priority, id)
+  // Whether the datapath has to look at packets of this direction at all.
+  [[nodiscard]] bool judged() const { return isolated || strict || !rules.empty(); }
+};
+
+struct EndpointPolicy {
+  EndpointId endpoint;
+  std::uint32_t ifindex = 0;
+  NamespacedName pod;
+  std::vector<IpAddress> addresses;  // the pod's own
+  std::array<DirectionPolicy, 2> directions;
+  [[nodiscard]] const DirectionPolicy& at(Direction direction) const { return directions[index_of(direction)]; }
+};
+
+struct ResolvedPolicy {
+  std::vector<Term> terms;                // sorted by key
+  std::vector<IpAddress> own_node;        // R2: sorted, unique
+  std::vector<EndpointPolicy> endpoints;  // sorted by endpoint
+};
+
+}  // namespace postern

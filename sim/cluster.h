@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Cluster port: a place where a scenario comes true. virtual_cluster keeps packets in memory and
+// time in a variable; netns_cluster makes namespaces, veth pairs and real sockets. Both enforce
+// through one NodeEnforcer a node, so traffic between two pods is judged at both ends.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/abi/verdict.h"
+#include "engine/base/result.h"
+#include "engine/base/time.h"
+#include "engine/enforce/node_enforcer.h"
+#include "engine/model/snapshot.h"
+#include "sim/scenario/scenario.h"
+
+namespace postern::sim {
+
+// What holds for a whole scenario.
+struct ClusterSettings {
+  EnforcerSettings enforcer;
+  TableSizes limits;
+};
+
+// The objects of one step, ready to be put in place. Every live pod has a node and an address; every
+// node that has a pod or is named by a probe is in `cluster.nodes` with an InternalIP.
+struct Placement {
+  ClusterSnapshot cluster;
+  // Outside hosts of this step, by address.
+  std::vector<IpAddress> outside;
+  // Packets of this step are to be traced: reasons of allowed packets are wanted too.
+  bool trace_all = false;
+};
+
+// A party to traffic: exactly one of the three.
+struct Party {
+  enum class Kind : std::uint8_t { pod, node, outside };
+  Kind kind = Kind::pod;
+  NamespacedName pod;    // kind pod; a hostNetwork pod is its node's traffic
+  std::string node;      // kind node
+  IpAddress address;     // the address it uses; always set
+  friend auto operator<=>(const Party&, const Party&) = default;
+};
+
+struct ProbeRequest {
+  Party from;
+  Party to;
+  ProbeProtocol protocol = ProbeProtocol::tcp;
+  std::uint16_t port = 0;  // 0 for ICMP
+};
+
+// What one end's datapath said of a packet.
+struct EndVerdict {
+  NamespacedName pod;       // whose interface
+  pn_direction direction = PN_INGRESS;
+  std::uint32_t step = 0;   // final step (engine/abi/verdict.h); 0: not judged there
+  std::string node;         // whose rule registry knows the rule
+};
+
+struct ProbeOutcome {
+  bool allowed = false;  // delivered and answered
+  // The drop that ended it, if one was reported: by whom, for which packet of the probe.
+  std::optional<EndVerdict> drop;
+  bool dropped_reply = false;  // it was the answer that was dropped
+};
+
+struct PacketRequest {
+  Party from;
+  Party to;
+  const PacketLine* line = nullptr;
+  Instant at;  // on the scenario's clock
+};
+
+struct PacketOutcome {
+  bool allowed = false;
+  std::optional<EndVerdict> from;  // of the sender's end; absent: not judged there, or not a pod
+  std::optional<EndVerdict> to;    // of the receiver's end; absent also when it never arrived
+};
+
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;  // backend name in reports: "sim", "tc"
+
+  // Starts a scenario on an empty cluster: no objects, no connections, time zero.
+  virtual Result<void> begin(const ClusterSettings& settings) = 0;
+  // Makes the objects true: interfaces made, kept or removed, policy in force when it returns.
+  virtual Result<void> place(const Placement& placement) = 0;
+  virtual Result<void> advance(Duration by) = 0;
+  // Fresh connections, judged one after the other; outcomes in the order of the requests. An error
+  // is a failure of the rig or a contradiction between wire and verdict, never a denial.
+  virtual Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) = 0;
+  virtual Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) = 0;
+
+  // To name rules and isolating policies in explanations; null: no such node.
+  [[nodiscard]] virtual const NodeEnforcer* enforcer(const std::string& node) const = 0;
+};
+
+}  // namespace postern::sim
