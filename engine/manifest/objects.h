@@ -31,4 +31,12 @@ struct Object {
   std::variant<Namespace, Node, PodObject, Workload, Service, EndpointSlice, NetworkPolicy> value;
 };
 
+// An object by its identity, as a delete names it. `ns` is empty for cluster-wide kinds.
+struct ObjectRef {
+  std::string kind;
+  std::string ns;
+  std::string name;
+  Location location{};
+};
+
 }  // namespace postern::manifest

@@ -117,11 +117,7 @@ struct ReplayLine {
   std::optional<std::uint64_t> denied;
 };
 
-struct ObjectRef {
-  std::string kind;
-  std::string ns;  // empty for cluster-wide kinds
-  std::string name;
-};
+using manifest::ObjectRef;
 
 struct Step {
   Location location;

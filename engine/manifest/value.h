@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A document as a tree of values that remember where they stand, read from YAML or JSON.
+//
+// Text is hostile until it proves otherwise: depth, number of values and size are capped, aliases
+// count as the values they stand for, and a key that stands twice in one mapping is an error.
+// Scalars follow the core schema of YAML 1.2: `yes` and `0644` are not what YAML 1.1 made of them,
+// and a quoted scalar is always a string.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace postern::manifest {
+
+enum class Kind : std::uint8_t { null, boolean, integer, real, string, sequence, mapping };
+
+// One value. A mapping keeps key and value by turns in `items`, in the order written.
+struct Value {
+  Kind kind = Kind::null;
+  std::uint32_t line = 0;  // from 1
+  std::uint32_t column = 0;
+  std::string text;  // a scalar as written, without quotes
+  std::vector<Value> items;
+
+  [[nodiscard]] bool is_null() const { return kind == Kind::null; }
+  [[nodiscard]] bool is_scalar() const { return kind < Kind::sequence; }
+  // Members of a mapping, elements of a sequence.
+  [[nodiscard]] std::size_t size() const { return kind == Kind::mapping ? items.size() / 2 : items.size(); }
+  [[nodiscard]] const Value& key(std::size_t member) const { return items[2 * member]; }
+  [[nodiscard]] const Value& member(std::size_t member) const { return items[2 * member + 1]; }
+  // The value of a key, null pointer when this is no mapping or has no such key. A key whose value
+  // is null counts as absent, as it does for the API server.
+  [[nodiscard]] const Value* find(std::string_view name) const;
+  [[nodiscard]] bool boolean() const { return text[0] == 't' || text[0] == 'T'; }
+};
+
+// "the string "a"", "the number 80", "a list", … for messages.
+std::string describe(const Value& value);
+
+enum class Syntax : std::uint8_t { yaml, json };
+
+// json for names that end in .json, else yaml.
+Syntax syntax_of(std::string_view file_name);
+
+struct ParseLimits {
+  std::size_t bytes = 16u << 20;    // of one file
+  std::size_t depth = 64;           // of nested lists and mappings
+  std::size_t values = 1'000'000;   // in one document, aliases counted as what they stand for
+};
+
+// Reads every document of a stream, one after the other, and hands each on; a document is freed
+// before the next is read. Empty documents are left out. `file` only names the place in messages.
+// Returns the error that ended the reading; the documents before it have been handed on.
+Result<void> parse_documents(std::string_view text, const std::string& file,
+                             const std::function<void(const Value&)>& each, const ParseLimits& limits = {});
+
+}  // namespace postern::manifest
