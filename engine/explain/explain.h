@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a connection passes or not, in the words of the policies themselves: at the client's egress and
+// at the server's ingress, which policies isolate, which rules allow, and if none does, which rules
+// come nearest and what exactly they lack. Reads objects only, never tables; that the verdict is the
+// engine's own is held by a test over random clusters.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/abi/verdict.h"
+#include "engine/base/result.h"
+#include "engine/model/snapshot.h"
+#include "engine/policy/resolve.h"
+
+namespace postern {
+
+// One party to the traffic. A pod or node without an address given uses its own of the common family.
+struct TrafficEnd {
+  enum class Kind : std::uint8_t { pod, node, address };
+  Kind kind = Kind::address;
+  NamespacedName pod;                // kind pod
+  std::string node;                  // kind node
+  std::optional<IpAddress> address;  // kind address: always set
+};
+
+// Reads "namespace/pod", "namespace/workload" (its first pod), "node:NAME" or an address, which is the
+// pod or node that has it, else an outside host. Errors name the nearest names.
+Result<TrafficEnd> find_traffic_end(const ClusterSnapshot& cluster, std::string_view text);
+
+struct ExplainQuery {
+  TrafficEnd from;
+  TrafficEnd to;
+  std::uint8_t protocol = static_cast<std::uint8_t>(Protocol::tcp);  // any IP protocol number
+  std::uint16_t port = 0;                                            // ignored where there are none
+  bool strict = false;                                               // R25
+};
+
+struct RuleRef {
+  NamespacedName policy;
+  std::uint32_t rule = 0;  // from 1, within its direction
+  friend auto operator<=>(const RuleRef&, const RuleRef&) = default;
+};
+
+// What kept one rule from allowing.
+enum class MissingKind : std::uint8_t {
+  pod_label,        // the peer's podSelector
+  namespace_label,  // the peer's namespaceSelector
+  own_namespace,    // no namespaceSelector: the policy's namespace only
+  not_a_pod,        // a selector can never match this peer
+  outside_block,
+  in_except,
+  port,
+  protocol,
+  named_port,
+  subject_label,  // the policy does not select the pod at this end
+  policy_type,    // the policy has the rule, but its policyTypes leave the direction out
+};
+
+struct Missing {
+  MissingKind kind = MissingKind::port;
+  std::string text;  // "podSelector wants app=web; x/a has app=wep"
+};
+
+struct NearMiss {
+  RuleRef rule;
+  std::vector<Missing> missing;  // never empty
+  std::uint32_t cost = 0;        // how much is missing; what the order goes by first
+  std::uint32_t distance = 0;    // letters or port numbers away, to order equal costs
+};
+
+struct EndExplanation {
+  Direction direction = Direction::egress;
+  std::string who;      // "x/a", "node n1", "203.0.113.7"
+  bool judged = false;  // a live pod of its own network; else nothing is judged at this end
+  bool allowed = true;
+  std::uint32_t reason = PN_REASON_NONE;  // enum pn_reason; none when not judged
+  std::vector<NamespacedName> isolating;  // sorted
+  std::vector<RuleRef> allowing;          // sorted
+  std::vector<NearMiss> near_misses;      // nearest first, only when denied; at most kNearMisses
+  std::string note;                       // own node, self, host network, …; may be empty
+};
+
+inline constexpr std::size_t kNearMisses = 8;
+
+struct Explanation {
+  bool allowed = false;
+  // An end that takes no part (a finished pod, one without an address): nothing is judged, no packet
+  // arrives; `allowed` is false and this says why.
+  std::string no_endpoint;
+  std::string traffic;  // "x/a (10.0.0.1) -> y/b (10.0.0.2), TCP 80"
+  EndExplanation egress;
+  EndExplanation ingress;
+  std::vector<std::string> hints;
+};
+
+// Errors: a pod or node that does not exist (not_found), ends without a common address family.
+Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& query);
+
+// Several lines, plain words, ending with a newline.
+std::string to_text(const Explanation& explanation);
+// One line for a wrong cell: "denied at ingress of y/b, isolated by y/deny; nearest: y/web rule 1: …".
+std::string why_line(const Explanation& explanation);
+// "denied at ingress of y/b, …" of one end alone.
+std::string why_line(const EndExplanation& end);
+
+// The public name of a reason, as scenarios and results spell it.
+std::string_view reason_name(std::uint32_t reason);
+
+}  // namespace postern

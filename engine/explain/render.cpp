@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// An explanation in plain words, for somebody who has to mend it tonight.
+#include "engine/explain/explain.h"
+
+namespace postern {
+
+namespace {
+
+constexpr std::size_t kShownMisses = 3;
+constexpr std::size_t kShownNames = 6;
+
+std::string rule_text(const RuleRef& rule) { return rule.policy.to_string() + " rule " + std::to_string(rule.rule); }
+
+template <typename T, typename Text>
+std::string list_of(const std::vector<T>& items, const Text& text_of) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size() && i < kShownNames; ++i) text += (i == 0 ? "" : ", ") + text_of(items[i]);
+  if (items.size() > kShownNames) text += " and " + std::to_string(items.size() - kShownNames) + " more";
+  return text;
+}
+
+std::string policies(const std::vector<NamespacedName>& names) {
+  return list_of(names, [](const NamespacedName& name) { return name.to_string(); });
+}
+
+std::string rules(const std::vector<RuleRef>& refs) { return list_of(refs, rule_text); }
+
+std::string missing_text(const NearMiss& miss) {
+  std::string text;
+  for (const auto& missing : miss.missing) text += (text.empty() ? "" : "; and ") + missing.text;
+  return text;
+}
+
+std::string head(const EndExplanation& end) {
+  return end.direction == Direction::egress ? "Leaving " + end.who + " (egress): "
+                                            : "Arriving at " + end.who + " (ingress): ";
+}
+
+std::string denied_text(const EndExplanation& end) {
+  if (end.reason == PN_REASON_STRICT) {
+    return "denied: no policy selects it for " + std::string(to_string(end.direction)) +
+           ", and strict enforcement denies by default.\n";
+  }
+  std::string text = "denied.\n  isolated by " + policies(end.isolating) + "; no rule allows this\n";
+  for (std::size_t i = 0; i < end.near_misses.size() && i < kShownMisses; ++i) {
+    const auto& miss = end.near_misses[i];
+    text += (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
+  }
+  if (end.near_misses.empty()) text += "  no policy of its namespace has any " + std::string(to_string(end.direction)) + " rule\n";
+  return text;
+}
+
+std::string allowed_text(const EndExplanation& end) {
+  if (end.reason == PN_REASON_NOT_ISOLATED) {
+    return "allowed: no policy isolates it for " + std::string(to_string(end.direction)) + ".\n";
+  }
+  if (end.reason == PN_REASON_RULE) {
+    return "allowed by " + rules(end.allowing) + ".\n  isolated by " + policies(end.isolating) + "\n";
+  }
+  return "allowed: " + end.note + ".\n";
+}
+
+std::string end_text(const EndExplanation& end) {
+  if (!end.judged) return head(end) + "not judged: " + end.note + ".\n";
+  return head(end) + (end.allowed ? allowed_text(end) : denied_text(end));
+}
+
+}  // namespace
+
+std::string to_text(const Explanation& explanation) {
+  std::string text = explanation.traffic + ": ";
+  if (!explanation.no_endpoint.empty()) return text + "NO CONNECTION\n" + explanation.no_endpoint + "\n";
+  text += explanation.allowed ? "ALLOWED\n" : "DENIED\n";
+  text += end_text(explanation.egress) + end_text(explanation.ingress);
+  for (const auto& hint : explanation.hints) text += "Hint: " + hint + ".\n";
+  return text;
+}
+
+std::string why_line(const EndExplanation& end) {
+  const std::string place = std::string(to_string(end.direction)) + " of " + end.who;
+  if (!end.judged) return "nothing judged at " + place + ": " + end.note;
+  if (end.allowed) {
+    if (end.reason == PN_REASON_RULE) return "allowed at " + place + " by " + rules(end.allowing);
+    if (end.reason == PN_REASON_NOT_ISOLATED) return "allowed at " + place + ", which no policy isolates";
+    return "allowed at " + place + ": " + end.note;
+  }
+  if (end.reason == PN_REASON_STRICT) return "denied at " + place + " by strict enforcement, no policy selects it";
+  std::string text = "denied at " + place + ", isolated by " + policies(end.isolating);
+  if (end.near_misses.empty()) return text + "; it has no rule to come near";
+  const auto& nearest = end.near_misses.front();
+  return text + "; nearest: " + rule_text(nearest.rule) + ": " + missing_text(nearest);
+}
+
+std::string why_line(const Explanation& explanation) {
+  if (!explanation.no_endpoint.empty()) return explanation.no_endpoint;
+  if (!explanation.egress.allowed && !explanation.ingress.allowed) {
+    return why_line(explanation.egress) + "; also " + why_line(explanation.ingress);
+  }
+  if (!explanation.egress.allowed) return why_line(explanation.egress);
+  if (!explanation.ingress.allowed) return why_line(explanation.ingress);
+  return why_line(explanation.egress) + "; " + why_line(explanation.ingress);
+}
+
+std::string_view reason_name(std::uint32_t reason) {
+  switch (static_cast<pn_reason>(reason)) {
+    case PN_REASON_NONE: return "none";
+    case PN_REASON_NOT_ISOLATED: return "not-isolated";
+    case PN_REASON_RULE_ADMIN:
+    case PN_REASON_RULE:
+    case PN_REASON_RULE_BASELINE: return "rule";
+    case PN_REASON_ESTABLISHED: return "established";
+    case PN_REASON_RELATED: return "related";
+    case PN_REASON_SELF: return "self";
+    case PN_REASON_OWN_NODE: return "own-node";
+    case PN_REASON_ALWAYS: return "always";
+    case PN_REASON_GRACE: return "grace";
+    case PN_REASON_WOULD_DENY: return "would-deny";
+    case PN_REASON_ISOLATED: return "isolated";
+    case PN_REASON_DENIED_ADMIN:
+    case PN_REASON_DENIED_BASELINE: return "denied";
+    case PN_REASON_STRICT: return "strict";
+    case PN_REASON_BACKENDS_DIFFER: return "backends-differ";
+    case PN_REASON_NO_BACKEND: return "no-backend";
+    case PN_REASON_SPOOFED_SOURCE: return "spoofed-source";
+    case PN_REASON_FRAGMENT: return "fragment";
+    case PN_REASON_MALFORMED: return "malformed";
+    case PN_REASON_PROTOCOL: return "protocol";
+    case PN_REASON_ETHERTYPE: return "ethertype";
+    case PN_REASON_COUNT: break;
+  }
+  return "unknown";
+}
+
+}  // namespace postern
