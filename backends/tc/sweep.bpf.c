@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Changes the table of tracked connections from inside the kernel, bucket by bucket under each
+ * bucket's lock, so that no packet in flight loses its entry: forgets an endpoint's connections, or
+ * makes every connection older. User space runs it by BPF_PROG_TEST_RUN, many times in one call;
+ * each run continues where the last one stopped.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "backends/tc/sweep.h"
+#include "engine/abi/conntrack.h"
+
+char pn_license[] SEC("license") = "Dual BSD/GPL";
+
+/* The datapath's map takes this one's place before the load. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pn_ct4_bucket);
+} pn_ct4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pn_sweep);
+} pn_sweep SEC(".maps");
+
+/* One way of a bucket; returns how many connections it forgot. */
+static __always_inline pn_u32 sweep_way(struct pn_ct4_bucket *bucket, pn_u32 way, pn_u32 endpoint, pn_u32 age)
+{
+    struct pn_ct4_way *entry = &bucket->ways[way];
+
+    if (bucket->fingerprints[way] == 0)
+        return 0;
+    if (age != 0) {
+        entry->value.seen -= age;
+        return 0;
+    }
+    if (endpoint != 0 && entry->key.endpoint_protocol >> 8 != endpoint)
+        return 0;
+    bucket->fingerprints[way] = 0;
+    __builtin_memset(entry, 0, sizeof(*entry));
+    return 1;
+}
+
+/* Global, so that the verifier reads it once and not once per bucket. */
+__attribute__((noinline)) int pn_sweep_bucket(pn_u32 index, pn_u32 endpoint, pn_u32 age)
+{
+    struct pn_ct4_bucket *bucket = bpf_map_lookup_elem(&pn_ct4, &index);
+    pn_u32 forgotten = 0;
+
+    if (!bucket)
+        return 0;
+    /* An empty bucket needs no lock: who inserts at this moment comes after the sweep. */
+    const pn_u64 *used = (const pn_u64 *)bucket->fingerprints;
+    if ((used[0] | used[1]) == 0)
+        return 0;
+    bpf_spin_lock(&bucket->lock);
+#pragma unroll
+    for (pn_u32 way = 0; way < PN_CT_WAYS; way++)
+        forgotten += sweep_way(bucket, way, endpoint, age);
+    bpf_spin_unlock(&bucket->lock);
+    return (int)forgotten;
+}
+
+SEC("tc")
+int pn_sweep_run(struct __sk_buff *skb)
+{
+    pn_u32 zero = 0;
+    struct pn_sweep *sweep = bpf_map_lookup_elem(&pn_sweep, &zero);
+
+    (void)skb;
+    if (!sweep)
+        return TC_ACT_UNSPEC;
+    pn_u32 first = sweep->next;
+    pn_u32 forgotten = 0;
+    for (pn_u32 n = 0; n < PN_SWEEP_BUCKETS; n++)
+        forgotten += (pn_u32)pn_sweep_bucket(first + n, sweep->endpoint, sweep->age);
+    sweep->next = first + PN_SWEEP_BUCKETS;
+    sweep->forgotten += forgotten;
+    return TC_ACT_UNSPEC;
+}

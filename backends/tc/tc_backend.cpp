@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/tc/tc_backend.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <postern_tc.skel.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "backends/tc/kernel_clock.h"
+#include "backends/tc/libbpf_log.h"
+
+namespace postern {
+namespace {
+
+using tc::fail_errno;
+using tc::LibbpfLog;
+
+Result<bpf_object*> open_object(const TcOptions& options, const LibbpfLog& log) {
+  bpf_object_open_opts open_options{};
+  open_options.sz = sizeof open_options;
+  open_options.object_name = "postern_tc";
+  bpf_object* object = nullptr;
+  std::string what = "opening the BPF object";
+  if (!options.object_path.empty()) {
+    what += " " + options.object_path;
+    object = bpf_object__open_file(options.object_path.c_str(), &open_options);
+  } else if (!options.object_bytes.empty()) {
+    object = bpf_object__open_mem(options.object_bytes.data(), options.object_bytes.size(), &open_options);
+  } else {
+    std::size_t size = 0;
+    const void* bytes = postern_tc__elf_bytes(&size);
+    object = bpf_object__open_mem(bytes, size, &open_options);
+  }
+  if (object == nullptr) return fail_errno(what, errno, &log);
+  return object;
+}
+
+int find_program(const bpf_object* object, const char* name) {
+  const bpf_program* program = bpf_object__find_program_by_name(object, name);
+  return program == nullptr ? -1 : bpf_program__fd(program);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TcBackend>> TcBackend::make(const TableSizes& sizes, const TcOptions& options) {
+  std::unique_ptr<TcBackend> backend(new TcBackend);
+  backend->sizes_ = sizes;
+  if (auto loaded = backend->load(options); !loaded) return fail_as(loaded);
+  if (auto opened = backend->open_events(); !opened) return fail_as(opened);
+  backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
+  return backend;
+}
+
+TcBackend::~TcBackend() {
+  hooks_.clear();
+  if (events_ != nullptr) ring_buffer__free(events_);
+  for (const int fd : {grace_inner_, grace_outer_}) {
+    if (fd >= 0) close(fd);
+  }
+  if (object_ != nullptr) bpf_object__close(object_);
+}
+
+Result<void> TcBackend::load(const TcOptions& options) {
+  LibbpfLog log;
+  auto opened = open_object(options, log);
+  if (!opened) return fail_as(opened);
+  object_ = *opened;
+  if (auto sized = tc::KernelTables::resize(object_, sizes_); !sized) return sized;
+  bpf_map* connections = bpf_object__find_map_by_name(object_, "pn_ct4");
+  if (connections == nullptr || bpf_map__value_size(connections) != sizeof(pn_ct4_bucket)) {
+    return fail(ErrorCode::internal, "the BPF object has no map pn_ct4 of this version");
+  }
+  bpf_map__set_max_entries(connections, sizes_.conntrack_buckets);
+  if (const int error = bpf_object__load(object_); error != 0) {
+    return fail_errno("loading the BPF program", -error, &log);
+  }
+  programs_[PN_EGRESS] = find_program(object_, "pn_from_pod");
+  programs_[PN_INGRESS] = find_program(object_, "pn_to_pod");
+  counters_fd_ = bpf_object__find_map_fd_by_name(object_, "pn_counters");
+  if (programs_[PN_EGRESS] < 0 || programs_[PN_INGRESS] < 0 || counters_fd_ < 0) {
+    return fail(ErrorCode::internal, "the BPF object lacks pn_from_pod, pn_to_pod or pn_counters");
+  }
+  connections_.open(bpf_map__fd(connections), sizes_.conntrack_buckets);
+  return tables_.open(object_, sizes_);
+}
+
+Result<void> TcBackend::open_events() {
+  LibbpfLog log;
+  const int fd = bpf_object__find_map_fd_by_name(object_, "pn_events");
+  if (fd < 0) return fail(ErrorCode::internal, "the BPF object has no map pn_events");
+  events_ = ring_buffer__new(fd, &TcBackend::on_sample, this, nullptr);
+  if (events_ == nullptr) return fail_errno("opening the ring of events", errno, &log);
+  return {};
+}
+
+TickClock TcBackend::clock() const { return tc::kernel_tick_clock(); }
+
+// Writing the element of a map of maps returns only when every program that ran before it has ended:
+// the kernel waits, so that whoever replaced a map knows that nobody reads the old one any more.
+Result<void> TcBackend::wait_for_readers() {
+  LibbpfLog log;
+  if (grace_outer_ < 0) {
+    grace_inner_ = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pn_grace_inner", 4, 4, 1, nullptr);
+    if (grace_inner_ < 0) return fail_errno("making the map of the grace period", errno, &log);
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
+    options.inner_map_fd = static_cast<std::uint32_t>(grace_inner_);
+    grace_outer_ = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "pn_grace", 4, 4, 1, &options);
+    if (grace_outer_ < 0) return fail_errno("making the map of the grace period", errno, &log);
+  }
+  const std::uint32_t zero = 0;
+  if (bpf_map_update_elem(grace_outer_, &zero, &grace_inner_, BPF_ANY) != 0) {
+    return fail_errno("waiting for running programs", errno, &log);
+  }
+  return {};
+}
+
+Result<void> TcBackend::apply(const TableDelta& delta) {
+  if (delta.reuses_freed) {
+    if (auto waited = wait_for_readers(); !waited) return waited;
+  }
+  for (const TableWrite& write : delta.writes) {
+    if (auto written = tables_.write(write); !written) return written;
+  }
+  return {};
+}
+
+Result<PolicyTables> TcBackend::dump() const { return tables_.read(sizes_); }
+
+Result<void> TcBackend::attach(std::uint32_t ifindex) {
+  if (const auto found = hooks_.find(ifindex); found != hooks_.end()) {
+    if (found->second.ingress->alive() && found->second.egress->alive()) return {};
+    hooks_.erase(found);  // the interface is gone and its index has come back
+  }
+  Hooks hooks;
+  auto ingress = tc::attach_program(attach_kind_, ifindex, tc::Hook::ingress, programs_[PN_EGRESS]);
+  if (!ingress) return fail_as(ingress);
+  hooks.ingress = std::move(*ingress);
+  auto egress = tc::attach_program(attach_kind_, ifindex, tc::Hook::egress, programs_[PN_INGRESS]);
+  if (!egress) return fail_as(egress);
+  hooks.egress = std::move(*egress);
+  hooks_.emplace(ifindex, std::move(hooks));
+  return {};
+}
+
+Result<void> TcBackend::detach(std::uint32_t ifindex) {
+  hooks_.erase(ifindex);
+  return {};
+}
+
+Result<std::vector<ConntrackEntry>> TcBackend::conntrack() const { return connections_.read(); }
+
+Result<void> TcBackend::forget_connections(EndpointId endpoint) { return connections_.forget(endpoint); }
+
+Result<void> TcBackend::age_connections(Duration by) {
+  const std::int64_t tick_ns = clock().tick_ns;
+  const std::int64_t ticks = by.ns <= 0 ? 0 : (by.ns - 1) / tick_ns + 1;
+  const std::int64_t most = std::numeric_limits<std::uint32_t>::max() / 2;
+  return connections_.age(static_cast<std::uint32_t>(std::min(ticks, most)));
+}
+
+Result<std::vector<pn_counter>> TcBackend::counters() const {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus <= 0) return fail_errno("counting CPUs", -cpus);
+  std::vector<pn_counter> sums(PN_COUNTERS);
+  std::vector<pn_counter> by_cpu(static_cast<std::size_t>(cpus));
+  for (std::uint32_t index = 0; index < PN_COUNTERS; ++index) {
+    if (bpf_map_lookup_elem(counters_fd_, &index, by_cpu.data()) != 0) {
+      return fail_errno("reading pn_counters", errno);
+    }
+    for (const pn_counter& one : by_cpu) {
+      sums[index].packets += one.packets;
+      sums[index].bytes += one.bytes;
+    }
+  }
+  return sums;
+}
+
+int TcBackend::on_sample(void* context, void* data, std::size_t size) {
+  const auto* self = static_cast<const TcBackend*>(context);
+  if (size >= sizeof(pn_event)) self->sink_->on_event(*static_cast<const pn_event*>(data));
+  return 0;
+}
+
+Result<std::size_t> TcBackend::drain_events(EventSink& sink) {
+  sink_ = &sink;
+  const int count = ring_buffer__consume(events_);
+  sink_ = nullptr;
+  if (count < 0) return fail_errno("reading the ring of events", -count);
+  return static_cast<std::size_t>(count);
+}
+
+int TcBackend::event_fd() const { return ring_buffer__epoll_fd(events_); }
+
+int TcBackend::map_fd(const char* map_name) const { return bpf_object__find_map_fd_by_name(object_, map_name); }
+
+Result<std::unique_ptr<Backend>> make_tc_backend(const TableSizes& sizes, const TcOptions& options) {
+  auto backend = TcBackend::make(sizes, options);
+  if (!backend) return fail_as(backend);
+  return std::unique_ptr<Backend>(std::move(*backend));
+}
+
+}  // namespace postern
