@@ -1,1 +1,309 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/manifest/cluster_state.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/manifest/nearest.h"
+#include "engine/manifest/workloads.h"
+
+namespace postern::manifest {
+
+namespace {
+
+// Pods of all workloads together; more is a mistake, not a test.
+constexpr std::size_t kMaxPods = 200'000;
+
+template <typename Map, typename Held>
+void erase_namespace(Map& map, const std::string& ns, Held ns_of) {
+  for (auto entry = map.begin(); entry != map.end();) {
+    entry = ns_of(entry->first) == ns ? map.erase(entry) : std::next(entry);
+  }
+}
+
+const std::string& namespace_of(const NamespacedName& key) { return key.ns; }
+
+template <typename Map>
+std::vector<std::string> names_of(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& entry : map) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(entry.first)>, std::string>) {
+      names.push_back(entry.first);
+    } else {
+      names.push_back(entry.first.ns + "/" + entry.first.name);
+    }
+  }
+  return names;
+}
+
+// The first address of the range, from `next` on, that nothing else has.
+std::optional<IpAddress> next_free(const char* range, std::uint32_t& next, const std::set<IpAddress>& taken) {
+  const Cidr block = *Cidr::parse(range);
+  const std::uint32_t first = block.network().v4_host_order();
+  const std::uint32_t size = 1u << (32 - block.prefix_length());
+  while (next + 1 < size) {
+    const auto address = IpAddress::v4(first + next++);
+    if (taken.count(address) == 0) return address;
+  }
+  return std::nullopt;
+}
+
+void collect(const Object& object, std::set<IpAddress>& addresses) {
+  if (const auto* pod = std::get_if<PodObject>(&object.value)) {
+    addresses.insert(pod->pod.addresses.begin(), pod->pod.addresses.end());
+  } else if (const auto* node = std::get_if<Node>(&object.value)) {
+    for (const auto& entry : node->addresses) addresses.insert(entry.address);
+  } else if (const auto* service = std::get_if<Service>(&object.value)) {
+    addresses.insert(service->cluster_ips.begin(), service->cluster_ips.end());
+  } else if (const auto* slice = std::get_if<EndpointSlice>(&object.value)) {
+    for (const auto& endpoint : slice->endpoints) {
+      addresses.insert(endpoint.addresses.begin(), endpoint.addresses.end());
+    }
+  }
+}
+
+bool finished(const Pod& pod) { return pod.phase == PodPhase::succeeded || pod.phase == PodPhase::failed; }
+
+std::string title(const Pod& pod) {
+  return pod.key.to_string() + (pod.workload.empty() ? "" : " of " + pod.workload);
+}
+
+}  // namespace
+
+void ClusterState::reserve(std::span<const Object> objects) {
+  for (const auto& object : objects) collect(object, held_.taken);
+}
+
+void ClusterState::reserve(const IpAddress& address) { held_.taken.insert(address); }
+
+Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) {
+  const NamespacedName key{ref.ns, ref.name};
+  std::vector<std::string> known;
+  bool found = false;
+  const auto look = [&](const auto& map, const auto& id) {
+    found = map.count(id) != 0;
+    if (!found) known = names_of(map);
+  };
+  if (ref.kind == "Namespace") {
+    std::map<std::string, int> used;
+    for (const auto& entry : held.namespaces) used[entry.first];
+    for (const auto& entry : held.pods) used[entry.first.ns];
+    for (const auto& entry : held.workloads) used[entry.first.ns];
+    for (const auto& entry : held.services) used[entry.first.ns];
+    for (const auto& entry : held.endpoint_slices) used[entry.first.ns];
+    for (const auto& entry : held.network_policies) used[entry.first.ns];
+    look(used, ref.name);
+  } else if (ref.kind == "Node") {
+    look(held.nodes, ref.name);
+  } else if (ref.kind == "Pod") {
+    look(held.pods, key);
+  } else if (ref.kind == "Service") {
+    look(held.services, key);
+  } else if (ref.kind == "EndpointSlice") {
+    look(held.endpoint_slices, key);
+  } else if (ref.kind == "NetworkPolicy") {
+    look(held.network_policies, key);
+  } else {
+    found = held.workloads.count({ref.ns, ref.name, ref.kind}) != 0;
+    for (const auto& entry : held.workloads) {
+      if (entry.first.kind == ref.kind) known.push_back(entry.first.ns + "/" + entry.first.name);
+    }
+  }
+  if (found) return {};
+  const std::string name = ref.ns.empty() ? ref.name : key.to_string();
+  return fail(ErrorCode::not_found,
+              "delete: found no " + ref.kind + " " + name + ", expected one that exists" + did_you_mean(name, known),
+              ref.location);
+}
+
+void ClusterState::remove(Held& held, const ObjectRef& ref) {
+  const NamespacedName key{ref.ns, ref.name};
+  if (ref.kind == "Namespace") {
+    held.namespaces.erase(ref.name);
+    erase_namespace(held.pods, ref.name, namespace_of);
+    erase_namespace(held.workloads, ref.name, [](const WorkloadKey& id) { return id.ns; });
+    erase_namespace(held.services, ref.name, namespace_of);
+    erase_namespace(held.endpoint_slices, ref.name, namespace_of);
+    erase_namespace(held.network_policies, ref.name, namespace_of);
+  } else if (ref.kind == "Node") {
+    held.nodes.erase(ref.name);
+  } else if (ref.kind == "Pod") {
+    held.pods.erase(key);
+  } else if (ref.kind == "Service") {
+    held.services.erase(key);
+  } else if (ref.kind == "EndpointSlice") {
+    held.endpoint_slices.erase(key);
+  } else if (ref.kind == "NetworkPolicy") {
+    held.network_policies.erase(key);
+  } else {
+    held.workloads.erase({ref.ns, ref.name, ref.kind});
+  }
+}
+
+namespace {
+
+// Puts one object in its place; a visitor, so that a new kind does not compile until it has one.
+template <typename Held, typename WorkloadKey>
+struct Put {
+  Held& held;
+  const Location& location;
+
+  void operator()(const Namespace& ns) { held.namespaces[ns.name] = ns; }
+  void operator()(const Node& node) { held.nodes[node.name] = node; }
+  void operator()(const PodObject& pod) { held.pods[pod.pod.key] = {pod, location}; }
+  void operator()(const Workload& workload) {
+    held.workloads[WorkloadKey{workload.key.ns, workload.key.name, workload.kind}] = {workload, location};
+  }
+  void operator()(const Service& service) { held.services[service.key] = service; }
+  void operator()(const EndpointSlice& slice) { held.endpoint_slices[slice.key] = slice; }
+  void operator()(const NetworkPolicy& policy) { held.network_policies[policy.key] = policy; }
+};
+
+}  // namespace
+
+void ClusterState::put(Held& held, const Object& object) {
+  std::visit(Put<Held, WorkloadKey>{held, object.location}, object.value);
+  collect(object, held.taken);
+}
+
+Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(const Held& held) {
+  std::map<NamespacedName, HeldPod> pods = held.pods;
+  std::set<std::string> named;
+  for (const auto& entry : held.nodes) named.insert(entry.first);
+  for (const auto& entry : held.pods) named.insert(entry.second.object.pod.node_name);
+  for (const auto& entry : held.workloads) named.insert(entry.second.workload.pod_template.node_name);
+  named.erase("");
+  std::vector<std::string> nodes(named.begin(), named.end());
+  // A DaemonSet runs on the unnamed node only where there is no Node object at all.
+  if (held.nodes.empty()) nodes.emplace_back();
+
+  for (const auto& entry : held.workloads) {
+    const auto& [workload, location] = entry.second;
+    for (auto& made : expand(workload, nodes)) {
+      const NamespacedName key = made.pod.key;
+      const auto other = pods.find(key);
+      if (other != pods.end()) {
+        const std::string& owner = other->second.object.pod.workload;
+        return fail(ErrorCode::invalid_input,
+                    made.pod.workload + " makes a pod " + key.to_string() + ", expected a name that " +
+                        (owner.empty() ? "no Pod object" : owner) + " does not have",
+                    location);
+      }
+      pods.emplace(key, HeldPod{std::move(made), location});
+      if (pods.size() > kMaxPods) {
+        return fail(ErrorCode::invalid_input,
+                    "found more than " + std::to_string(kMaxPods) + " pods, expected at most that many", location);
+      }
+    }
+  }
+  return pods;
+}
+
+Result<void> ClusterState::give_addresses(Held& held, std::map<NamespacedName, HeldPod>& pods) {
+  for (auto& entry : pods) {
+    auto& object = entry.second.object;
+    if (!object.assign_address || object.pod.host_network || finished(object.pod)) continue;
+    auto known = held.pod_addresses.find(entry.first);
+    if (known == held.pod_addresses.end()) {
+      const auto address = next_free(kPodRange, held.next_pod, held.taken);
+      if (!address) {
+        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kPodRange) + " for pod " +
+                                                  title(object.pod) + ", expected fewer pods or a status.podIP",
+                    entry.second.location);
+      }
+      known = held.pod_addresses.emplace(entry.first, *address).first;
+      held.taken.insert(*address);
+    }
+    object.pod.addresses = {known->second};
+  }
+  return {};
+}
+
+Result<void> ClusterState::make_nodes(Held& held, std::map<NamespacedName, HeldPod>& pods,
+                                      std::map<std::string, Node>& nodes) {
+  for (auto& entry : pods) {
+    Pod& pod = entry.second.object.pod;
+    if (pod.node_name.empty() && !pod.host_network) pod.node_name = kDefaultNodeName;
+    if (!pod.node_name.empty()) nodes[pod.node_name].name = pod.node_name;
+  }
+  for (auto& entry : nodes) {
+    if (entry.second.internal_ip(IpFamily::v4)) continue;
+    auto known = held.node_addresses.find(entry.first);
+    if (known == held.node_addresses.end()) {
+      const auto address = next_free(kNodeRange, held.next_node, held.taken);
+      if (!address) {
+        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kNodeRange) + " for node " +
+                                                  entry.first + ", expected fewer nodes or an InternalIP");
+      }
+      known = held.node_addresses.emplace(entry.first, *address).first;
+      held.taken.insert(*address);
+    }
+    entry.second.addresses.push_back({"InternalIP", known->second});
+  }
+  return {};
+}
+
+namespace {
+
+// A hostNetwork pod is its node's traffic: it has the node's address or, without a node, none.
+Result<void> place_on_host(PodObject& object, const Location& location, const std::map<std::string, Node>& nodes) {
+  Pod& pod = object.pod;
+  const bool has_address = object.assign_address || !pod.addresses.empty();
+  pod.addresses.clear();
+  if (!has_address || finished(pod)) return {};
+  if (pod.node_name.empty()) {
+    if (!pod.workload.empty()) return {};
+    return fail(ErrorCode::invalid_input,
+                "found hostNetwork pod " + pod.key.to_string() + " without a node, expected spec.nodeName", location);
+  }
+  const Node& node = nodes.at(pod.node_name);
+  for (const auto family : {IpFamily::v4, IpFamily::v6}) {
+    if (const auto address = node.internal_ip(family)) pod.addresses.push_back(*address);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes, std::span<const Object> applies) {
+  // Existence is judged before the batch, so that the order of deletes means nothing.
+  for (const auto& ref : deletes) {
+    if (auto checked = check_delete(held_, ref); !checked) return fail_as(checked);
+  }
+  Held next = held_;
+  for (const auto& ref : deletes) remove(next, ref);
+  for (const auto& object : applies) put(next, object);
+
+  auto pods = all_pods(next);
+  if (!pods) return fail_as(pods);
+  if (auto given = give_addresses(next, *pods); !given) return fail_as(given);
+  ClusterSnapshot snapshot;
+  snapshot.nodes = next.nodes;
+  if (auto made = make_nodes(next, *pods, snapshot.nodes); !made) return fail_as(made);
+
+  std::map<IpAddress, const Pod*> owners;
+  for (auto& entry : *pods) {
+    auto& object = entry.second.object;
+    if (object.pod.host_network) {
+      if (auto placed = place_on_host(object, entry.second.location, snapshot.nodes); !placed) return fail_as(placed);
+    } else if (object.pod.live()) {
+      for (const auto& address : object.pod.addresses) {
+        const auto [owner, first] = owners.emplace(address, &object.pod);
+        if (first) continue;
+        return fail(ErrorCode::invalid_input,
+                    "found the address " + address.to_string() + " of pod " + title(*owner->second) +
+                        " also on pod " + title(object.pod) + ", expected one live pod with it",
+                    entry.second.location);
+      }
+    }
+  }
+  for (auto& entry : *pods) snapshot.pods.emplace(entry.first, std::move(entry.second.object.pod));
+  snapshot.namespaces = next.namespaces;
+  snapshot.services = next.services;
+  snapshot.endpoint_slices = next.endpoint_slices;
+  snapshot.network_policies = next.network_policies;
+  held_ = std::move(next);
+  return snapshot;
+}
+
+}  // namespace postern::manifest

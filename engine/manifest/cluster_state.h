@@ -12,11 +12,12 @@
 //   auto snapshot = state.apply(deletes, applies);
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -43,9 +44,9 @@ class ClusterState {
   // live pods with one address; a workload's pod that has another object's name; a hostNetwork Pod
   // that names no node; no address left to assign.
   //
-  // In the snapshot every pod has a node (kDefaultNodeName if it names none), every node of a pod is
-  // in `nodes`, and every node has an IPv4 InternalIP. A hostNetwork pod has its node's InternalIP;
-  // one made from a workload without any named node has no address.
+  // In the snapshot every live pod has a node (kDefaultNodeName if it names none), every node of a
+  // pod is in `nodes`, and every node has an IPv4 InternalIP. A hostNetwork pod has its node's
+  // InternalIP; one that a workload makes on no named node has neither node nor address.
   Result<ClusterSnapshot> apply(std::span<const ObjectRef> deletes, std::span<const Object> applies);
 
  private:
@@ -78,9 +79,13 @@ class ClusterState {
     std::uint32_t next_node = 0;
   };
 
-  static Result<void> remove(Held& held, const ObjectRef& ref);
+  static Result<void> check_delete(const Held& held, const ObjectRef& ref);
+  static void remove(Held& held, const ObjectRef& ref);
   static void put(Held& held, const Object& object);
-  static Result<ClusterSnapshot> snapshot_of(Held& held);
+  static Result<std::map<NamespacedName, HeldPod>> all_pods(const Held& held);
+  static Result<void> give_addresses(Held& held, std::map<NamespacedName, HeldPod>& pods);
+  static Result<void> make_nodes(Held& held, std::map<NamespacedName, HeldPod>& pods,
+                                 std::map<std::string, Node>& nodes);
 
   Held held_;
 };

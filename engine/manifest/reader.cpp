@@ -1,1 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/manifest/reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/manifest/kinds.h"
+
+namespace postern::manifest {
+
+namespace {
+
+std::string_view group_of(std::string_view api_version) {
+  const auto slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
+}
+
+// Groups of Kubernetes itself. A kind of ours under one of them is a wrong apiVersion, under any
+// other it is somebody else's kind of the same name.
+bool built_in_group(std::string_view group) {
+  static constexpr std::array<std::string_view, 7> kGroups{
+      "", "apps", "batch", "extensions", "policy", "networking.k8s.io", "discovery.k8s.io"};
+  return std::find(kGroups.begin(), kGroups.end(), group) != kGroups.end();
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// Kinds of other projects, and newer ones of Kubernetes, that decide which packets pass.
+bool decides_packets(std::string_view kind) {
+  static constexpr std::array<std::string_view, 3> kOthers{"PolicyEndpoint", "ClusterPolicyEndpoint",
+                                                           "EgressFirewall"};
+  return kind.find("NetworkPolicy") != std::string_view::npos ||
+         std::find(kOthers.begin(), kOthers.end(), kind) != kOthers.end();
+}
+
+// Policy kinds that are to come.
+bool planned(std::string_view group, std::string_view kind) {
+  return (group == "policy.networking.k8s.io" && kind == "ClusterNetworkPolicy") ||
+         (group == "networking.k8s.aws" && (kind == "PolicyEndpoint" || kind == "ClusterPolicyEndpoint" ||
+                                            kind == "ApplicationNetworkPolicy" || kind == "ClusterNetworkPolicy"));
+}
+
+std::string name_of(const Value& object) {
+  const Value* metadata = object.find("metadata");
+  const Value* name = metadata == nullptr ? nullptr : metadata->find("name");
+  const Value* ns = metadata == nullptr ? nullptr : metadata->find("namespace");
+  const std::string plain = name == nullptr || !name->is_scalar() ? "(unnamed)" : name->text;
+  return ns == nullptr || !ns->is_scalar() ? plain : ns->text + "/" + plain;
+}
+
+}  // namespace
+
+void ObjectReader::leave_out_policy(const Value& object, const std::string& api_version, const std::string& kind) {
+  const Report report{file_, errors_};
+  if (options_.ignore_unsupported) {
+    manifest_.unsupported.push_back({report.at(object), kind, api_version, name_of(object)});
+    return;
+  }
+  report.error(object,
+               kind + " " + name_of(object) + " (" + api_version + ") is not supported" +
+                   (planned(group_of(api_version), kind) ? " yet" : "") +
+                   ", expected networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts",
+               ErrorCode::unsupported);
+}
+
+void ObjectReader::read_list(const Value& list, const std::string& api_version, const std::string& item_kind) {
+  const Report report{file_, errors_};
+  for (const Value* item : list_at(report, &list, "items")) {
+    if (item->is_null()) continue;
+    if (item_kind.empty() || item->kind != Kind::mapping || item->find("kind") != nullptr) {
+      read(*item);
+      continue;
+    }
+    // Elements of a PodList need not say that they are Pods.
+    Value typed = *item;
+    const auto add = [&](const char* key, const std::string& text) {
+      if (typed.find(key) != nullptr) return;
+      typed.items.push_back({Kind::string, item->line, item->column, key, {}});
+      typed.items.push_back({Kind::string, item->line, item->column, text, {}});
+    };
+    add("kind", item_kind);
+    add("apiVersion", api_version);
+    read(typed);
+  }
+}
+
+void ObjectReader::read_typed(const Value& object, const std::string& api_version, const std::string& kind) {
+  const Report report{file_, errors_};
+  const KindRow* row = find_kind(kind);
+  const std::string group(group_of(api_version));
+  if (row == nullptr || !built_in_group(group)) {
+    if (decides_packets(kind)) return leave_out_policy(object, api_version, kind);
+    ++manifest_.skipped_kinds[row == nullptr ? kind : kind + "." + group];
+    return;
+  }
+  if (api_version != row->api_version) {
+    report.unexpected(*object.find("apiVersion"), "apiVersion",
+                      std::string(row->api_version) + " for a " + kind);
+    return;
+  }
+  if (row->service && !options_.services) {
+    report.error(object, kind + " " + name_of(object) + " is not supported yet in a scenario, expected none",
+                 ErrorCode::unsupported);
+    return;
+  }
+  const std::size_t errors_before = errors_.size();
+  Metadata metadata = read_metadata(report, object, row->namespaced);
+  auto value = row->read(report, object, std::move(metadata));
+  if (errors_.size() != errors_before) return;
+  manifest_.objects.push_back({report.at(object), kind, std::move(value)});
+}
+
+void ObjectReader::read(const Value& object) {
+  const Report report{file_, errors_};
+  if (object.kind != Kind::mapping) {
+    report.unexpected(object, "object", "a mapping with apiVersion and kind");
+    return;
+  }
+  const auto kind = string_at(report, &object, "kind");
+  const auto api_version = string_at(report, &object, "apiVersion");
+  if (!kind && object.find("kind") == nullptr) report.error(object, "kind: found nothing, expected a kind like Pod");
+  if (!api_version && object.find("apiVersion") == nullptr) {
+    report.error(object, "apiVersion: found nothing, expected one like v1");
+  }
+  if (!kind || !api_version) return;
+  if (ends_with(*kind, "List") && object.find("items") != nullptr) {
+    return read_list(object, *api_version, kind->substr(0, kind->size() - 4));
+  }
+  read_typed(object, *api_version, *kind);
+}
+
+tl::expected<Manifest, Errors> read_manifest(std::string_view text, const std::string& file,
+                                             const ReadOptions& options) {
+  ObjectReader reader(file, options);
+  const auto parsed = parse_documents(text, file, [&](const Value& document) { reader.read(document); });
+  if (!parsed) reader.errors().push_back(parsed.error());
+  if (!reader.errors().empty()) return tl::unexpected<Errors>(std::move(reader.errors()));
+  return std::move(reader.manifest());
+}
+
+}  // namespace postern::manifest

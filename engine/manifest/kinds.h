@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function a kind: from a tree whose kind and apiVersion are known to be right, to a value of the
+// model. What is wrong is reported; a value comes back all the same, and is not used then.
+// Private to engine/manifest; a new kind is a function here and a row in kinds.cpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/manifest/fields.h"
+#include "engine/manifest/objects.h"
+
+namespace postern::manifest {
+
+// What every kind has in its metadata.
+struct Metadata {
+  NamespacedName key;  // without a namespace for cluster-wide kinds
+  Labels labels;
+  std::map<std::string, std::string> annotations;
+};
+
+struct KindRow {
+  std::string_view kind;
+  std::string_view api_version;
+  bool namespaced;
+  bool service;  // refused where Services are not supported yet
+  decltype(Object::value) (*read)(const Report& report, const Value& object, Metadata metadata);
+};
+
+// null pointer: not a kind that policy depends on.
+const KindRow* find_kind(std::string_view kind);
+// Every kind, for messages and for those who name kinds themselves.
+const std::vector<KindRow>& known_kinds();
+
+Metadata read_metadata(const Report& report, const Value& object, bool namespaced);
+Labels read_labels(const Report& report, const Value* metadata);
+LabelSelector read_selector(const Report& report, const Value& selector);
+Pod read_pod_spec(const Report& report, const Value* spec, Metadata metadata);
+
+using AnyObject = decltype(Object::value);
+AnyObject read_namespace(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_node(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_pod(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_workload(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_service(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata);
+
+}  // namespace postern::manifest
