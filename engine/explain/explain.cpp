@@ -111,8 +111,8 @@ Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction)
   if (!view.has_type) {
     gap.add(MissingKind::policy_type,
             std::string("the policy's policyTypes leave out ") +
-                (direction == Direction::ingress ? "Ingress" : "Egress") + ", so its " + to_string(direction) +
-                " rules say nothing",
+                (direction == Direction::ingress ? "Ingress" : "Egress") + ", so its " +
+                to_string(direction) + " rules say nothing",
             1, 0);
   }
   return gap;
@@ -131,8 +131,9 @@ class EndJudge {
 
   EndExplanation run() {
     if (subject_.pod == nullptr) {
-      end_.note = subject_.host_network ? subject_.who + " uses its node's network: no NetworkPolicy applies to it"
-                                        : subject_.who + " is not a pod: no NetworkPolicy applies to it";
+      end_.note = subject_.host_network
+                      ? subject_.who + " uses its node's network: no NetworkPolicy applies to it"
+                      : subject_.who + " is not a pod: no NetworkPolicy applies to it";
       return std::move(end_);
     }
     end_.judged = true;
@@ -149,8 +150,9 @@ class EndJudge {
     const std::string& ns = subject_.pod->key.ns;
     for (auto it = policies.lower_bound({ns, {}}); it != policies.end() && it->first.ns == ns; ++it) {
       const auto& policy = it->second;
-      const PolicyView view{policy, selects(policy, *subject_.pod),
-                            direction_ == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress};
+      const PolicyView view{
+          policy, selects(policy, *subject_.pod),
+          direction_ == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress};
       if (policy.audit) continue;
       if (view.counts()) end_.isolating.push_back(policy.key);
       read_rules(view);
@@ -179,7 +181,8 @@ class EndJudge {
       return set(true, PN_REASON_SELF);
     }
     if (std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end()) {
-      end_.note = peer_.who + " is the node " + subject_.who + " runs on: NetworkPolicies cannot cut a pod from its own node";
+      end_.note = peer_.who + " is the node " + subject_.who +
+                  " runs on: NetworkPolicies cannot cut a pod from its own node";
       return set(true, PN_REASON_OWN_NODE);
     }
     if (end_.isolating.empty()) {
@@ -236,7 +239,8 @@ bool some_rule_admits_dns(const Traffic& traffic, const EndExplanation& egress) 
         // A named port may well be DNS; without the pod behind it nobody can say it is not.
         if (entry.protocol == Protocol::udp && entry.port && entry.port->index() == 1) return true;
       }
-      if (explain_detail::ports_gap(rule, {static_cast<std::uint8_t>(Protocol::udp), 53}, nobody).missing.empty()) {
+      if (explain_detail::ports_gap(rule, {static_cast<std::uint8_t>(Protocol::udp), 53}, nobody)
+              .missing.empty()) {
         return true;
       }
     }
@@ -259,12 +263,14 @@ std::string dns_hint(const Traffic& traffic, const EndExplanation& egress) {
   }
   if (servers.empty()) reachable = some_rule_admits_dns(traffic, egress);
   if (reachable) return {};
-  return "egress of " + egress.who + " is isolated and no rule lets it reach DNS (UDP and TCP port 53): names do not " +
+  return "egress of " + egress.who +
+         " is isolated and no rule lets it reach DNS (UDP and TCP port 53): names do not " +
          "resolve for it, so connections fail even where an address would pass";
 }
 
 void add_hints(const Traffic& traffic, Explanation& explanation) {
-  if (auto hint = dns_hint(traffic, explanation.egress); !hint.empty()) explanation.hints.push_back(std::move(hint));
+  if (auto hint = dns_hint(traffic, explanation.egress); !hint.empty())
+    explanation.hints.push_back(std::move(hint));
 }
 
 std::string with_address(const Seen& seen) {
@@ -289,13 +295,15 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
   explanation.ingress.direction = Direction::ingress;
   explanation.traffic = traffic.from.who + " -> " + traffic.to.who + ", " + to_string(traffic.asked);
   explanation.no_endpoint = why_no_endpoint(traffic.from_pod, traffic.from.who);
-  if (explanation.no_endpoint.empty()) explanation.no_endpoint = why_no_endpoint(traffic.to_pod, traffic.to.who);
+  if (explanation.no_endpoint.empty())
+    explanation.no_endpoint = why_no_endpoint(traffic.to_pod, traffic.to.who);
   if (!explanation.no_endpoint.empty()) return explanation;
   if (!choose_family(*from, *to, traffic)) {
     return fail(ErrorCode::invalid_input,
                 traffic.from.who + " and " + traffic.to.who + " have no address of the same family");
   }
-  explanation.traffic = with_address(traffic.from) + " -> " + with_address(traffic.to) + ", " + to_string(traffic.asked);
+  explanation.traffic =
+      with_address(traffic.from) + " -> " + with_address(traffic.to) + ", " + to_string(traffic.asked);
   explanation.egress = EndJudge(traffic, Direction::egress).run();
   explanation.ingress = EndJudge(traffic, Direction::ingress).run();
   explanation.allowed = explanation.egress.allowed && explanation.ingress.allowed;

@@ -41,7 +41,8 @@ std::string port_text(const PolicyPort& entry) {
 std::string all_ports_text(const std::vector<PolicyPort>& ports) {
   constexpr std::size_t kShown = 4;
   std::string text;
-  for (std::size_t i = 0; i < ports.size() && i < kShown; ++i) text += (i == 0 ? "" : ", ") + port_text(ports[i]);
+  for (std::size_t i = 0; i < ports.size() && i < kShown; ++i)
+    text += (i == 0 ? "" : ", ") + port_text(ports[i]);
   if (ports.size() > kShown) text += " and " + std::to_string(ports.size() - kShown) + " more";
   return text;
 }
@@ -63,8 +64,9 @@ Gap named_port_gap(const std::string& name, Protocol protocol, const Asked& aske
   Gap gap;
   const std::string what = "port named " + name;
   if (target.pod == nullptr) {
-    gap.add(MissingKind::named_port, "allows the " + what + ", and " + target.who + " is not a pod that could have one",
-            kAnotherBlock, 0);
+    gap.add(MissingKind::named_port,
+            "allows the " + what + ", and " + target.who + " is not a pod that could have one", kAnotherBlock,
+            0);
     return gap;
   }
   const ContainerPort* other_protocol = nullptr;
@@ -87,8 +89,9 @@ Gap named_port_gap(const std::string& name, Protocol protocol, const Asked& aske
     gap.add(MissingKind::named_port, text, kOneEdit, 8);
     return gap;
   }
-  const std::string text = "allows the " + what + ", which is " + protocol_text + " " + std::to_string(numbers.front()) +
-                           " on " + target.who + "; asked " + to_string(asked);
+  const std::string text = "allows the " + what + ", which is " + protocol_text + " " +
+                           std::to_string(numbers.front()) + " on " + target.who + "; asked " +
+                           to_string(asked);
   const bool same_protocol = asked.protocol == static_cast<std::uint8_t>(protocol);
   gap.add(same_protocol ? MissingKind::port : MissingKind::protocol, text, kOneEdit,
           same_protocol ? apart(numbers.front(), asked.port) : 4);
@@ -99,7 +102,8 @@ Gap port_gap(const PolicyPort& entry, const Asked& asked, const Seen& target) {
   Gap gap;
   if (!has_ports(asked.protocol)) {
     gap.add(MissingKind::protocol,
-            "allows " + port_text(entry) + "; " + to_string(asked) + " needs a rule without ports", kAnotherBlock, 0);
+            "allows " + port_text(entry) + "; " + to_string(asked) + " needs a rule without ports",
+            kAnotherBlock, 0);
     return gap;
   }
   if (entry.port) {
@@ -114,7 +118,8 @@ Gap port_gap(const PolicyPort& entry, const Asked& asked, const Seen& target) {
   if (!same_protocol && !port_in) gap.add(MissingKind::port, text, kAnotherBlock, 0);
   else if (!same_protocol) gap.add(MissingKind::protocol, text, kOneEdit, 4);
   else if (!port_in) {
-    gap.add(MissingKind::port, text, kOneEdit, std::min(apart(range.lo, asked.port), apart(range.hi, asked.port)));
+    gap.add(MissingKind::port, text, kOneEdit,
+            std::min(apart(range.lo, asked.port), apart(range.hi, asked.port)));
   }
   return gap;
 }
@@ -124,8 +129,9 @@ Gap pod_peer_gap(const PodPeer& peer, const std::string& policy_namespace, const
   Gap gap;
   if (seen.pod == nullptr) {
     gap.add(MissingKind::not_a_pod,
-            seen.host_network ? seen.who + " uses its node's network, which no selector matches"
-                              : "names pods by selector; " + seen.who + " is not a pod, only an ipBlock can match it",
+            seen.host_network
+                ? seen.who + " uses its node's network, which no selector matches"
+                : "names pods by selector; " + seen.who + " is not a pod, only an ipBlock can match it",
             kNeverBySelector, 0);
     return gap;
   }
@@ -135,8 +141,8 @@ Gap pod_peer_gap(const PodPeer& peer, const std::string& policy_namespace, const
                           "namespaceSelector", "namespace " + ns}));
   } else if (ns != policy_namespace) {
     gap.add(MissingKind::own_namespace,
-            "without a namespaceSelector it means pods of namespace " + policy_namespace + "; " + seen.who + " is in " +
-                ns,
+            "without a namespaceSelector it means pods of namespace " + policy_namespace + "; " + seen.who +
+                " is in " + ns,
             kOneEdit, 2);
   }
   if (peer.pods) {
@@ -155,9 +161,10 @@ Gap block_gap(const IpBlock& block, const Seen& seen) {
   }
   for (const auto& except : block.excepts) {
     if (!except.contains(seen.address)) continue;
-    gap.add(MissingKind::in_except,
-            seen.address.to_string() + " lies in except " + except.to_string() + " of " + block.cidr.to_string(),
-            kOneEdit, 0);
+    gap.add(
+        MissingKind::in_except,
+        seen.address.to_string() + " lies in except " + except.to_string() + " of " + block.cidr.to_string(),
+        kOneEdit, 0);
     break;
   }
   return gap;
@@ -166,7 +173,8 @@ Gap block_gap(const IpBlock& block, const Seen& seen) {
 }  // namespace
 
 bool has_ports(std::uint8_t protocol) {
-  return protocol == static_cast<std::uint8_t>(Protocol::tcp) || protocol == static_cast<std::uint8_t>(Protocol::udp) ||
+  return protocol == static_cast<std::uint8_t>(Protocol::tcp) ||
+         protocol == static_cast<std::uint8_t>(Protocol::udp) ||
          protocol == static_cast<std::uint8_t>(Protocol::sctp);
 }
 
@@ -199,7 +207,8 @@ Gap selector_gap(const SelectorQuestion& question) {
     const auto found = labels.find(key);
     if (found != labels.end() && found->second == value) continue;
     const std::uint32_t far = found == labels.end() ? 16 : letters_apart(found->second, {value});
-    gap.add(question.kind, question.what + " wants " + key + "=" + value + "; " + label_of(labels, key, question.who),
+    gap.add(question.kind,
+            question.what + " wants " + key + "=" + value + "; " + label_of(labels, key, question.who),
             kOneEdit, far);
   }
   for (const auto& requirement : question.selector.match_expressions) {

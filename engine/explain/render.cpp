@@ -9,12 +9,15 @@ namespace {
 constexpr std::size_t kShownMisses = 3;
 constexpr std::size_t kShownNames = 6;
 
-std::string rule_text(const RuleRef& rule) { return rule.policy.to_string() + " rule " + std::to_string(rule.rule); }
+std::string rule_text(const RuleRef& rule) {
+  return rule.policy.to_string() + " rule " + std::to_string(rule.rule);
+}
 
 template <typename T, typename Text>
 std::string list_of(const std::vector<T>& items, const Text& text_of) {
   std::string text;
-  for (std::size_t i = 0; i < items.size() && i < kShownNames; ++i) text += (i == 0 ? "" : ", ") + text_of(items[i]);
+  for (std::size_t i = 0; i < items.size() && i < kShownNames; ++i)
+    text += (i == 0 ? "" : ", ") + text_of(items[i]);
   if (items.size() > kShownNames) text += " and " + std::to_string(items.size() - kShownNames) + " more";
   return text;
 }
@@ -23,7 +26,9 @@ std::string policies(const std::vector<NamespacedName>& names) {
   return list_of(names, [](const NamespacedName& name) { return name.to_string(); });
 }
 
-std::string rules(const std::vector<RuleRef>& refs) { return list_of(refs, rule_text); }
+std::string rules(const std::vector<RuleRef>& refs) {
+  return list_of(refs, rule_text);
+}
 
 std::string missing_text(const NearMiss& miss) {
   std::string text;
@@ -44,9 +49,11 @@ std::string denied_text(const EndExplanation& end) {
   std::string text = "denied.\n  isolated by " + policies(end.isolating) + "; no rule allows this\n";
   for (std::size_t i = 0; i < end.near_misses.size() && i < kShownMisses; ++i) {
     const auto& miss = end.near_misses[i];
-    text += (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
+    text +=
+        (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
   }
-  if (end.near_misses.empty()) text += "  no policy of its namespace has any " + std::string(to_string(end.direction)) + " rule\n";
+  if (end.near_misses.empty())
+    text += "  no policy of its namespace has any " + std::string(to_string(end.direction)) + " rule\n";
   return text;
 }
 
@@ -84,7 +91,8 @@ std::string why_line(const EndExplanation& end) {
     if (end.reason == PN_REASON_NOT_ISOLATED) return "allowed at " + place + ", which no policy isolates";
     return "allowed at " + place + ": " + end.note;
   }
-  if (end.reason == PN_REASON_STRICT) return "denied at " + place + " by strict enforcement, no policy selects it";
+  if (end.reason == PN_REASON_STRICT)
+    return "denied at " + place + " by strict enforcement, no policy selects it";
   std::string text = "denied at " + place + ", isolated by " + policies(end.isolating);
   if (end.near_misses.empty()) return text + "; it has no rule to come near";
   const auto& nearest = end.near_misses.front();

@@ -19,8 +19,9 @@ bool has_address(const std::vector<IpAddress>& addresses, const IpAddress& addre
 Result<TrafficEnd> end_of_address(const ClusterSnapshot& cluster, const IpAddress& address) {
   for (const auto& [key, service] : cluster.services) {
     if (!has_address(service.cluster_ips, address)) continue;
-    return fail(ErrorCode::unsupported, address.to_string() + " is the ClusterIP of Service " + key.to_string() +
-                                            ": traffic to Services is not supported yet, name a pod behind it");
+    return fail(ErrorCode::unsupported,
+                address.to_string() + " is the ClusterIP of Service " + key.to_string() +
+                    ": traffic to Services is not supported yet, name a pod behind it");
   }
   TrafficEnd end;
   end.address = address;
@@ -87,10 +88,12 @@ Result<TrafficEnd> end_of_pod(const ClusterSnapshot& cluster, std::string_view t
 
 Result<TrafficEnd> find_traffic_end(const ClusterSnapshot& cluster, std::string_view text) {
   if (const auto address = IpAddress::parse(text)) return end_of_address(cluster, *address);
-  if (text.substr(0, kNodePrefix.size()) == kNodePrefix) return end_of_node(cluster, text.substr(kNodePrefix.size()));
+  if (text.substr(0, kNodePrefix.size()) == kNodePrefix)
+    return end_of_node(cluster, text.substr(kNodePrefix.size()));
   if (text.substr(0, kServicePrefix.size()) == kServicePrefix) {
-    return fail(ErrorCode::unsupported,
-                "\"" + std::string(text) + "\": traffic to Services is not supported yet, name a pod behind it");
+    return fail(
+        ErrorCode::unsupported,
+        "\"" + std::string(text) + "\": traffic to Services is not supported yet, name a pod behind it");
   }
   const auto slash = text.find('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() ||

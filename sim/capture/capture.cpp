@@ -52,8 +52,12 @@ CaptureReader::CaptureReader(std::unique_ptr<State> state) : state_(std::move(st
 CaptureReader::~CaptureReader() = default;
 CaptureReader::CaptureReader(CaptureReader&&) noexcept = default;
 CaptureReader& CaptureReader::operator=(CaptureReader&&) noexcept = default;
-const std::string& CaptureReader::path() const { return state_->path; }
-std::uint64_t CaptureReader::packets_read() const { return state_->packets; }
+const std::string& CaptureReader::path() const {
+  return state_->path;
+}
+std::uint64_t CaptureReader::packets_read() const {
+  return state_->packets;
+}
 
 Result<CaptureReader> CaptureReader::open(const std::string& path) {
   auto state = std::make_unique<State>();
@@ -62,7 +66,8 @@ Result<CaptureReader> CaptureReader::open(const std::string& path) {
   state->handle.reset(
       pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, error.data()));
   if (!state->handle) {
-    return fail(ErrorCode::io, "cannot read as a capture: " + without_path(error.data(), path), {state->path});
+    return fail(ErrorCode::io, "cannot read as a capture: " + without_path(error.data(), path),
+                {state->path});
   }
   state->link_type = pcap_datalink(state->handle.get());
   if (!link_type_supported(state->link_type)) {
@@ -117,12 +122,14 @@ Result<CaptureWriter> CaptureWriter::create(const std::string& path) {
   if (!state->handle) return fail(ErrorCode::internal, "libpcap gave no handle to write with", {path});
   state->dumper.reset(pcap_dump_open(state->handle.get(), path.c_str()));
   if (!state->dumper) {
-    return fail(ErrorCode::io, "cannot write: " + without_path(pcap_geterr(state->handle.get()), path), {path});
+    return fail(ErrorCode::io, "cannot write: " + without_path(pcap_geterr(state->handle.get()), path),
+                {path});
   }
   return CaptureWriter(std::move(state));
 }
 
-Result<void> CaptureWriter::write(Instant at, std::span<const std::byte> frame, std::uint32_t original_length) {
+Result<void> CaptureWriter::write(Instant at, std::span<const std::byte> frame,
+                                  std::uint32_t original_length) {
   if (!state_->dumper) return fail(ErrorCode::internal, "written to after close", {state_->path});
   pcap_pkthdr header{};
   header.ts.tv_sec = static_cast<decltype(header.ts.tv_sec)>(at.ns / kNsPerSecond);
@@ -143,7 +150,8 @@ Result<void> CaptureWriter::close() {
   const int flushed = pcap_dump_flush(state_->dumper.get());
   const int cause = errno;
   state_->dumper.reset();
-  if (flushed != 0) return fail(ErrorCode::io, std::string("cannot write: ") + std::strerror(cause), {state_->path});
+  if (flushed != 0)
+    return fail(ErrorCode::io, std::string("cannot write: ") + std::strerror(cause), {state_->path});
   return {};
 }
 

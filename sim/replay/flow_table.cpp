@@ -24,11 +24,13 @@ std::uint64_t hash_of(const IpAddress& address) {
 
 }  // namespace
 
-std::size_t AddressHash::operator()(const IpAddress& address) const noexcept { return hash_of(address); }
+std::size_t AddressHash::operator()(const IpAddress& address) const noexcept {
+  return hash_of(address);
+}
 
 std::size_t FlowTable::KeyHash::operator()(const Key& key) const noexcept {
-  const std::uint64_t rest = static_cast<std::uint64_t>(key.port_a) << 24 | static_cast<std::uint64_t>(key.port_b) << 8 |
-                             key.protocol;
+  const std::uint64_t rest = static_cast<std::uint64_t>(key.port_a) << 24 |
+                             static_cast<std::uint64_t>(key.port_b) << 8 | key.protocol;
   return mix(mix(hash_of(key.a), hash_of(key.b)), rest);
 }
 

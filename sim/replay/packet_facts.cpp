@@ -29,7 +29,9 @@ class Cursor {
   }
   [[nodiscard]] bool cut() const { return cut_; }
   void skip(std::size_t count) { at_ += count; }
-  [[nodiscard]] std::uint8_t u8(std::size_t offset) const { return std::to_integer<std::uint8_t>(bytes_[at_ + offset]); }
+  [[nodiscard]] std::uint8_t u8(std::size_t offset) const {
+    return std::to_integer<std::uint8_t>(bytes_[at_ + offset]);
+  }
   [[nodiscard]] std::uint16_t u16(std::size_t offset) const {
     return static_cast<std::uint16_t>(u8(offset) << 8 | u8(offset + 1));
   }
@@ -49,9 +51,13 @@ class Cursor {
   bool cut_ = false;
 };
 
-bool is_vlan(std::uint16_t ether_type) { return ether_type == 0x8100 || ether_type == 0x88a8; }
+bool is_vlan(std::uint16_t ether_type) {
+  return ether_type == 0x8100 || ether_type == 0x88a8;
+}
 
-bool quotes_a_packet(std::uint8_t type) { return type == 3 || type == 4 || type == 5 || type == 11 || type == 12; }
+bool quotes_a_packet(std::uint8_t type) {
+  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
 
 // An error is judged by the packet it quotes, so that belongs to its headers.
 void read_icmp(Cursor& cursor, PacketFacts& facts) {

@@ -19,15 +19,17 @@ struct PacketFacts {
   IpAddress source;
   IpAddress destination;
   std::uint8_t protocol = 0;
-  bool has_ports = false;        // TCP, UDP, SCTP with their header; an ICMP echo has its id twice
+  bool has_ports = false;  // TCP, UDP, SCTP with their header; an ICMP echo has its id twice
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
-  std::uint8_t tcp_flags = 0;    // with has_ports and TCP
-  bool fragment = false;         // part of a fragmented packet, the first one included
-  bool later_fragment = false;   // not the first one: without transport header
+  std::uint8_t tcp_flags = 0;   // with has_ports and TCP
+  bool fragment = false;        // part of a fragmented packet, the first one included
+  bool later_fragment = false;  // not the first one: without transport header
   std::uint32_t fragment_id = 0;
 
-  [[nodiscard]] bool is_tcp() const { return has_ports && protocol == static_cast<std::uint8_t>(Protocol::tcp); }
+  [[nodiscard]] bool is_tcp() const {
+    return has_ports && protocol == static_cast<std::uint8_t>(Protocol::tcp);
+  }
   [[nodiscard]] bool syn() const { return (tcp_flags & 0x02) != 0; }
   [[nodiscard]] bool ack() const { return (tcp_flags & 0x10) != 0; }
 };

@@ -130,13 +130,14 @@ Result<void> Replay::State::set_up(const BackendFactory& factory) {
   return {};
 }
 
-Result<void> Replay::State::set_up_node(const std::string& name, const NodePlan& plan, const BackendFactory& factory) {
+Result<void> Replay::State::set_up_node(const std::string& name, const NodePlan& plan,
+                                        const BackendFactory& factory) {
   auto backend = factory(settings.limits);
   if (!backend) return fail_as(backend);
   PacketInjector* injector = (*backend)->injector();
   if (injector == nullptr) {
-    return fail(ErrorCode::internal,
-                "backend " + std::string((*backend)->name()) + " cannot classify single packets: it cannot replay");
+    return fail(ErrorCode::internal, "backend " + std::string((*backend)->name()) +
+                                         " cannot classify single packets: it cannot replay");
   }
   auto enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), settings.enforcer);
   std::vector<IpAddress> own_node;
@@ -157,7 +158,9 @@ const LocalPod* Replay::State::pod_of(const IpAddress& address) const {
   return found == by_address.end() ? nullptr : &pods[found->second];
 }
 
-void Replay::judge(const CapturedPacket& packet, std::size_t capture) { state_->judge(packet, capture); }
+void Replay::judge(const CapturedPacket& packet, std::size_t capture) {
+  state_->judge(packet, capture);
+}
 
 void Replay::State::judge(const CapturedPacket& packet, std::size_t capture) {
   ++totals.packets;
@@ -288,10 +291,12 @@ std::vector<PolicyAccount> Replay::State::policies() const {
     if (origin != nullptr) hits[origin->policy][{origin->direction, origin->index + 1}] += packets;
   }
   for (const auto& [policy, rules] : hits) {
-    for (const auto& [rule, packets] : rules) accounts[policy].rules.push_back({rule.first, rule.second, packets});
+    for (const auto& [rule, packets] : rules)
+      accounts[policy].rules.push_back({rule.first, rule.second, packets});
   }
   for (const auto& [place, packets] : isolation_denials) {
-    for (const auto& policy : isolating(*place.first, place.second)) accounts[policy].isolation_denials += packets;
+    for (const auto& policy : isolating(*place.first, place.second))
+      accounts[policy].isolation_denials += packets;
   }
   std::vector<PolicyAccount> sorted;
   for (auto& [policy, account] : accounts) {
@@ -334,7 +339,8 @@ Flow Replay::State::finished(const TrackedFlow& tracked) const {
     row.if_from_opened = verdict(row.from, row.to);
     row.if_to_opened = verdict(row.to, row.from);
   }
-  if (row.first_denial && (row.first_denial->reason == PN_REASON_ISOLATED || row.first_denial->reason == PN_REASON_STRICT)) {
+  if (row.first_denial &&
+      (row.first_denial->reason == PN_REASON_ISOLATED || row.first_denial->reason == PN_REASON_STRICT)) {
     const auto explanation = tracked.denied_forward ? explained(row.from, row.to, row.protocol)
                                                     : explained(row.to, row.from, row.protocol);
     if (explanation) {

@@ -64,10 +64,10 @@ struct Denial {
   std::uint64_t packet = 0;  // its number in that capture
   NamespacedName pod;        // at whose interface
   Direction direction = Direction::ingress;
-  std::uint32_t reason = 0;            // enum pn_reason
-  std::vector<PolicyRef> policies;     // the rule's, or those that isolate
-  std::optional<std::uint32_t> rule;   // from 1, when a rule denied
-  std::string why;                     // plain words; may be empty
+  std::uint32_t reason = 0;           // enum pn_reason
+  std::vector<PolicyRef> policies;    // the rule's, or those that isolate
+  std::optional<std::uint32_t> rule;  // from 1, when a rule denied
+  std::string why;                    // plain words; may be empty
 };
 
 // What policy says to a connection opened by this end, whatever the capture shows.
@@ -102,7 +102,7 @@ struct RuleHits {
 
 struct PolicyAccount {
   PolicyRef policy;
-  std::vector<RuleHits> rules;        // sorted by direction, rule
+  std::vector<RuleHits> rules;          // sorted by direction, rule
   std::uint64_t isolation_denials = 0;  // packets that it isolates and no rule allowed
 };
 

@@ -40,15 +40,18 @@ class Table {
       for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     }
     std::string text;
-    for (const auto& row : rows_) text += row.size() == widths.size() ? line(row, widths) : "    " + row.front() + "\n";
+    for (const auto& row : rows_)
+      text += row.size() == widths.size() ? line(row, widths) : "    " + row.front() + "\n";
     return text;
   }
 
  private:
-  [[nodiscard]] std::string line(const std::vector<std::string>& row, const std::vector<std::size_t>& widths) const {
+  [[nodiscard]] std::string line(const std::vector<std::string>& row,
+                                 const std::vector<std::size_t>& widths) const {
     std::string text = " ";
     for (std::size_t i = 0; i < row.size(); ++i) {
-      text += i < text_columns_ ? fmt::format(" {:<{}}", row[i], widths[i]) : fmt::format(" {:>{}}", row[i], widths[i]);
+      text += i < text_columns_ ? fmt::format(" {:<{}}", row[i], widths[i])
+                                : fmt::format(" {:>{}}", row[i], widths[i]);
     }
     text.erase(text.find_last_not_of(' ') + 1);
     return text + "\n";
@@ -63,8 +66,10 @@ std::string denial_text(const Flow& flow, const ReplayResult& result) {
   std::string text = "denied first at packet " + std::to_string(denial.packet);
   if (result.captures.size() > 1) text += " of " + result.captures[denial.capture].path;
   if (!denial.why.empty()) return text + ": " + denial.why;
-  text += fmt::format(": {} of {}, {}", to_string(denial.direction), denial.pod.to_string(), reason_name(denial.reason));
-  for (std::size_t i = 0; i < denial.policies.size(); ++i) text += (i == 0 ? " by " : ", ") + policy_text(denial.policies[i]);
+  text += fmt::format(": {} of {}, {}", to_string(denial.direction), denial.pod.to_string(),
+                      reason_name(denial.reason));
+  for (std::size_t i = 0; i < denial.policies.size(); ++i)
+    text += (i == 0 ? " by " : ", ") + policy_text(denial.policies[i]);
   if (denial.rule) text += " rule " + std::to_string(*denial.rule);
   return text;
 }
@@ -75,9 +80,9 @@ std::string opener_text(const FlowEnd& opener, const OpenerVerdict& verdict) {
 }
 
 void add_flow(Table& table, const Flow& flow, const ReplayResult& result) {
-  table.add({flow.from.to_string(), flow.to.to_string(), protocol_text(flow.protocol), std::to_string(flow.packets),
-             std::to_string(flow.bytes), std::to_string(flow.allowed), std::to_string(flow.denied),
-             std::to_string(flow.midstream)});
+  table.add({flow.from.to_string(), flow.to.to_string(), protocol_text(flow.protocol),
+             std::to_string(flow.packets), std::to_string(flow.bytes), std::to_string(flow.allowed),
+             std::to_string(flow.denied), std::to_string(flow.midstream)});
   if (flow.first_denial) table.note(denial_text(flow, result));
   if (flow.if_from_opened) table.note(opener_text(flow.from, *flow.if_from_opened));
   if (flow.if_to_opened) table.note(opener_text(flow.to, *flow.if_to_opened));
@@ -121,7 +126,8 @@ std::string policies_text(const ReplayResult& result) {
   for (const auto& account : result.policies) {
     const std::string name = policy_text(account.policy);
     for (const auto& rule : account.rules) {
-      table.add({name, fmt::format("{} rule {}", to_string(rule.direction), rule.rule), std::to_string(rule.packets)});
+      table.add({name, fmt::format("{} rule {}", to_string(rule.direction), rule.rule),
+                 std::to_string(rule.packets)});
     }
     if (account.isolation_denials > 0) {
       table.add({name, "isolates, no rule allows: denied", std::to_string(account.isolation_denials)});
@@ -160,17 +166,11 @@ Json opener_json(const OpenerVerdict& verdict) {
 }
 
 Json flow_json(const Flow& flow) {
-  Json json{{"from", end_json(flow.from)},
-            {"to", end_json(flow.to)},
-            {"protocol", protocol_text(flow.protocol)},
-            {"first_ns", flow.first.ns},
-            {"last_ns", flow.last.ns},
-            {"packets", flow.packets},
-            {"bytes", flow.bytes},
-            {"allowed", flow.allowed},
-            {"denied", flow.denied},
-            {"midstream", flow.midstream},
-            {"truncated", flow.truncated}};
+  Json json{
+      {"from", end_json(flow.from)}, {"to", end_json(flow.to)},    {"protocol", protocol_text(flow.protocol)},
+      {"first_ns", flow.first.ns},   {"last_ns", flow.last.ns},    {"packets", flow.packets},
+      {"bytes", flow.bytes},         {"allowed", flow.allowed},    {"denied", flow.denied},
+      {"midstream", flow.midstream}, {"truncated", flow.truncated}};
   if (flow.first_denial) json["first_denial"] = denial_json(*flow.first_denial);
   if (flow.if_from_opened) json["if_from_opened"] = opener_json(*flow.if_from_opened);
   if (flow.if_to_opened) json["if_to_opened"] = opener_json(*flow.if_to_opened);
@@ -180,26 +180,31 @@ Json flow_json(const Flow& flow) {
 Json account_json(const PolicyAccount& account) {
   Json rules = Json::array();
   for (const auto& rule : account.rules) {
-    rules.push_back({{"direction", to_string(rule.direction)}, {"rule", rule.rule}, {"packets", rule.packets}});
+    rules.push_back(
+        {{"direction", to_string(rule.direction)}, {"rule", rule.rule}, {"packets", rule.packets}});
   }
-  return {{"policy", policy_text(account.policy)}, {"rules", rules}, {"isolation_denials", account.isolation_denials}};
+  return {{"policy", policy_text(account.policy)},
+          {"rules", rules},
+          {"isolation_denials", account.isolation_denials}};
 }
 
 Json totals_json(const ReplayTotals& totals) {
-  return {{"packets", totals.packets},     {"bytes", totals.bytes},     {"judged", totals.judged},
-          {"allowed", totals.allowed},     {"denied", totals.denied},   {"midstream", totals.midstream},
-          {"not_ip", totals.not_ip},       {"no_pod", totals.no_pod},   {"truncated", totals.truncated}};
+  return {{"packets", totals.packets}, {"bytes", totals.bytes},   {"judged", totals.judged},
+          {"allowed", totals.allowed}, {"denied", totals.denied}, {"midstream", totals.midstream},
+          {"not_ip", totals.not_ip},   {"no_pod", totals.no_pod}, {"truncated", totals.truncated}};
 }
 
 }  // namespace
 
 std::string replay_text(const ReplayResult& result, std::size_t flows) {
   std::string text;
-  for (const auto& capture : result.captures) text += fmt::format("{}: {} packets\n", capture.path, capture.packets);
+  for (const auto& capture : result.captures)
+    text += fmt::format("{}: {} packets\n", capture.path, capture.packets);
   text += totals_text(result.totals) + flows_text(result, flows) + policies_text(result);
   if (result.totals.packets > 0 && result.totals.packets == result.totals.no_pod + result.totals.not_ip) {
-    text += "\nNo address in the capture belongs to a pod of the manifests. Pods get the addresses of their\n"
-            "status.podIPs: save them with the policies (kubectl get pods,namespaces,nodes -A -o yaml).\n";
+    text +=
+        "\nNo address in the capture belongs to a pod of the manifests. Pods get the addresses of their\n"
+        "status.podIPs: save them with the policies (kubectl get pods,namespaces,nodes -A -o yaml).\n";
   }
   return text;
 }

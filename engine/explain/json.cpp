@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// An explanation for programs.
+#include <nlohmann/json.hpp>
+
+#include "engine/explain/explain.h"
+
+namespace postern {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* kind_name(MissingKind kind) {
+  switch (kind) {
+    case MissingKind::pod_label: return "pod-label";
+    case MissingKind::namespace_label: return "namespace-label";
+    case MissingKind::own_namespace: return "own-namespace";
+    case MissingKind::not_a_pod: return "not-a-pod";
+    case MissingKind::outside_block: return "outside-block";
+    case MissingKind::in_except: return "in-except";
+    case MissingKind::port: return "port";
+    case MissingKind::protocol: return "protocol";
+    case MissingKind::named_port: return "named-port";
+    case MissingKind::subject_label: return "subject-label";
+    case MissingKind::policy_type: return "policy-type";
+  }
+  return "unknown";
+}
+
+Json rule_json(const RuleRef& rule) {
+  return {{"policy", rule.policy.to_string()}, {"rule", rule.rule}};
+}
+
+Json miss_json(const NearMiss& miss) {
+  Json json = rule_json(miss.rule);
+  Json missing = Json::array();
+  for (const auto& entry : miss.missing)
+    missing.push_back({{"kind", kind_name(entry.kind)}, {"text", entry.text}});
+  json["missing"] = std::move(missing);
+  return json;
+}
+
+Json end_json(const EndExplanation& end) {
+  Json isolating = Json::array();
+  for (const auto& policy : end.isolating) isolating.push_back(policy.to_string());
+  Json allowing = Json::array();
+  for (const auto& rule : end.allowing) allowing.push_back(rule_json(rule));
+  Json misses = Json::array();
+  for (const auto& miss : end.near_misses) misses.push_back(miss_json(miss));
+  Json json{{"direction", to_string(end.direction)}, {"at", end.who}, {"judged", end.judged}};
+  if (end.judged) json["verdict"] = end.allowed ? "allow" : "deny";
+  if (end.judged) json["reason"] = reason_name(end.reason);
+  json["isolated_by"] = std::move(isolating);
+  json["allowed_by"] = std::move(allowing);
+  json["near_misses"] = std::move(misses);
+  if (!end.note.empty()) json["note"] = end.note;
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const Explanation& explanation) {
+  Json json{
+      {"apiVersion", "postern.dev/v1alpha1"}, {"kind", "Explanation"}, {"traffic", explanation.traffic}};
+  json["verdict"] = explanation.allowed ? "allow" : "deny";
+  if (explanation.no_endpoint.empty()) {
+    json["ends"] = Json::array({end_json(explanation.egress), end_json(explanation.ingress)});
+  } else {
+    json["no_endpoint"] = explanation.no_endpoint;
+  }
+  json["hints"] = explanation.hints;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace postern

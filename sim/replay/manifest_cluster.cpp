@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/replay/manifest_cluster.h"
+
+#include <iterator>
+#include <utility>
+
+#include "engine/manifest/cluster_state.h"
+#include "sim/scenario/scenario_reader.h"
+
+namespace postern::sim {
+
+tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std::string> paths,
+                                                             const manifest::ReadOptions& options) {
+  ManifestCluster loaded;
+  manifest::Errors errors;
+  std::vector<manifest::Object> objects;
+  for (const auto& path : paths) {
+    auto manifest = load_manifests(path, options);
+    if (!manifest) {
+      std::move(manifest.error().begin(), manifest.error().end(), std::back_inserter(errors));
+      continue;
+    }
+    std::move(manifest->objects.begin(), manifest->objects.end(), std::back_inserter(objects));
+    std::move(manifest->unsupported.begin(), manifest->unsupported.end(),
+              std::back_inserter(loaded.unsupported));
+    for (const auto& [kind, count] : manifest->skipped_kinds) loaded.skipped_kinds[kind] += count;
+  }
+  if (!errors.empty()) return tl::unexpected(std::move(errors));
+  manifest::ClusterState state;
+  state.reserve(objects);
+  auto cluster = state.apply({}, objects);
+  if (!cluster) return tl::unexpected(manifest::Errors{cluster.error()});
+  loaded.cluster = std::move(*cluster);
+  return loaded;
+}
+
+}  // namespace postern::sim

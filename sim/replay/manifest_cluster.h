@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files and folders of Kubernetes manifests as one cluster: all objects of all of them in one batch,
+// so neither the order of files nor of documents means anything.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/manifest/reader.h"
+#include "engine/model/snapshot.h"
+
+namespace postern::sim {
+
+struct ManifestCluster {
+  ClusterSnapshot cluster;
+  std::map<std::string, std::size_t> skipped_kinds;      // kinds that no policy depends on, how often
+  std::vector<manifest::UnsupportedPolicy> unsupported;  // only with ignore_unsupported
+};
+
+// Errors: all of all files; never empty on failure.
+tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std::string> paths,
+                                                             const manifest::ReadOptions& options = {});
+
+}  // namespace postern::sim
