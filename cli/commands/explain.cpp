@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/explain.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+
+#include "engine/explain/explain.h"
+#include "engine/explain/nearest_names.h"
+#include "sim/replay/manifest_cluster.h"
+
+namespace postern::cli {
+
+namespace {
+
+int refuse(const std::string& message) {
+  std::fprintf(stderr, "postern: %s\n", message.c_str());
+  return 2;
+}
+
+Result<std::uint8_t> protocol_number(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
+  for (const auto protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp, Protocol::icmp}) {
+    if (text == to_string(protocol)) return static_cast<std::uint8_t>(protocol);
+  }
+  return fail(ErrorCode::invalid_input, "protocol \"" + text + "\": expected TCP, UDP, SCTP or ICMP");
+}
+
+// A name is a port of the destination pod, with the protocol asked for.
+Result<std::uint16_t> named_port(const ClusterSnapshot& cluster, const ExplainQuery& query,
+                                 const std::string& name) {
+  if (query.to.kind != TrafficEnd::Kind::pod) {
+    return fail(ErrorCode::invalid_input,
+                "port \"" + name + "\": only pods have named ports, expected a number");
+  }
+  const Pod& pod = cluster.pods.at(query.to.pod);
+  std::vector<std::string> names;
+  for (const auto& port : pod.ports) {
+    const bool same_protocol = static_cast<std::uint8_t>(port.protocol) == query.protocol;
+    if (port.name == name && same_protocol) return port.port;
+    if (!port.name.empty() && same_protocol) names.push_back(port.name);
+  }
+  std::string known;
+  for (const auto& entry : names) known += (known.empty() ? "" : ", ") + entry;
+  return fail(ErrorCode::not_found, "port \"" + name + "\": " + query.to.pod.to_string() + " has " +
+                                        (known.empty() ? "no named port of that protocol" : known) +
+                                        did_you_mean(name, names));
+}
+
+Result<std::uint16_t> port_of(const ClusterSnapshot& cluster, const ExplainQuery& query,
+                              const std::string& text) {
+  const bool icmp = query.protocol == static_cast<std::uint8_t>(Protocol::icmp);
+  if (icmp && text.empty()) return std::uint16_t{0};
+  if (icmp) return fail(ErrorCode::invalid_input, "ICMP has no ports: leave --port out");
+  if (text.empty()) return fail(ErrorCode::invalid_input, "--port is missing: expected a number or a name");
+  if (!std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
+    return named_port(cluster, query, text);
+  }
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
+    return fail(ErrorCode::invalid_input, "port " + text + ": expected 1 to 65535");
+  }
+  return port;
+}
+
+Result<ExplainQuery> query_of(const ClusterSnapshot& cluster, const ExplainOptions& options) {
+  ExplainQuery query;
+  query.strict = options.strict;
+  const auto protocol = protocol_number(options.protocol);
+  if (!protocol) return fail_as(protocol);
+  query.protocol = *protocol;
+  const auto from = find_traffic_end(cluster, options.from);
+  if (!from) return fail(from.error().code, "--from: " + from.error().message);
+  query.from = *from;
+  const auto to = find_traffic_end(cluster, options.to);
+  if (!to) return fail(to.error().code, "--to: " + to.error().message);
+  query.to = *to;
+  const auto port = port_of(cluster, query, options.port);
+  if (!port) return fail_as(port);
+  query.port = *port;
+  return query;
+}
+
+}  // namespace
+
+int run_explain(const ExplainOptions& options) {
+  manifest::ReadOptions reading;
+  reading.ignore_unsupported = options.ignore_unsupported;
+  const auto loaded = sim::load_cluster(options.manifests, reading);
+  if (!loaded) {
+    for (const auto& error : loaded.error()) refuse(error.to_string());
+    return 2;
+  }
+  for (const auto& left_out : loaded->unsupported) {
+    std::fprintf(stderr, "postern: %s: %s %s is not supported and left out\n", left_out.location.file.c_str(),
+                 left_out.kind.c_str(), left_out.name.c_str());
+  }
+  const auto query = query_of(loaded->cluster, options);
+  if (!query) return refuse(query.error().to_string());
+  const auto explanation = explain(loaded->cluster, *query);
+  if (!explanation) return refuse(explanation.error().to_string());
+  std::fputs((options.json ? to_json(*explanation) : to_text(*explanation)).c_str(), stdout);
+  return explanation->allowed ? 0 : 1;
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/replay.h"
+
+#include <cstdio>
+#include <fstream>
+#include <limits>
+
+#ifdef POSTERN_HAS_NATIVE
+#include "backends/native/native_backend.h"
+#endif
+#include "sim/replay/manifest_cluster.h"
+#include "sim/replay/replay.h"
+#include "sim/replay/report.h"
+
+namespace postern::cli {
+
+namespace {
+
+int refuse(const std::string& message) {
+  std::fprintf(stderr, "postern: %s\n", message.c_str());
+  return 2;
+}
+
+Result<void> write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) return fail(ErrorCode::io, "cannot be written", {path});
+  return {};
+}
+
+int report(const ReplayOptions& options, const sim::ReplayResult& result) {
+  if (options.json == "-") {
+    std::fputs(sim::replay_json(result).c_str(), stdout);
+  } else {
+    const std::size_t flows = options.verbose ? std::numeric_limits<std::size_t>::max() : options.flows;
+    std::fputs(sim::replay_text(result, flows).c_str(), stdout);
+    if (!options.json.empty()) {
+      if (auto written = write_file(options.json, sim::replay_json(result)); !written) {
+        return refuse(written.error().to_string());
+      }
+    }
+  }
+  bool damaged = false;
+  for (const auto& capture : result.captures) {
+    if (!capture.damaged) continue;
+    damaged = true;
+    refuse(capture.damaged->to_string());
+  }
+  if (damaged) return 2;
+  return options.fail_on_denied && result.totals.denied > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+int run_replay(const ReplayOptions& options) {
+  const auto vantage = sim::parse_vantage(options.vantage);
+  if (!vantage) return refuse(vantage.error().to_string());
+  manifest::ReadOptions reading;
+  reading.ignore_unsupported = options.ignore_unsupported;
+  const auto loaded = sim::load_cluster(options.manifests, reading);
+  if (!loaded) {
+    for (const auto& error : loaded.error()) refuse(error.to_string());
+    return 2;
+  }
+  for (const auto& left_out : loaded->unsupported) {
+    std::fprintf(stderr, "postern: %s: %s %s is not supported and left out\n", left_out.location.file.c_str(),
+                 left_out.kind.c_str(), left_out.name.c_str());
+  }
+  sim::ReplaySettings settings;
+  settings.vantage = *vantage;
+  settings.enforcer.strict = options.strict;
+#ifdef POSTERN_HAS_NATIVE
+  const BackendFactory factory = make_native_backend;
+#else
+  const BackendFactory factory;
+#endif
+  if (!factory) return refuse("this build has no native backend to judge packets with");
+  const auto result = sim::replay_captures(options.captures, loaded->cluster, settings, factory);
+  if (!result) return refuse(result.error().to_string());
+  return report(options, *result);
+}
+
+}  // namespace postern::cli
