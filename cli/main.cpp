@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line. CLI11 takes long to compile, so no other file includes it: what was asked for
+// leaves here as plain structs.
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+#include "cli/commands/explain.h"
+#include "cli/commands/overview.h"
+#include "cli/commands/replay.h"
+#include "cli/commands/test.h"
+#include "cli/commands/version.h"
+
+namespace postern::cli {
+namespace {
+
+void add_test(CLI::App& app, TestOptions& options, int& status) {
+  auto* command = app.add_subcommand("test", "Run scenario files: does what must get through get through, and nothing else?");
+  command->add_option("PATH", options.paths, "Scenario files; a folder means every *.yaml below it")->required();
+  command->add_option("--backend", options.backend, "sim: in memory. tc: real eBPF on network namespaces. all: both, compared")
+      ->check(CLI::IsMember({"sim", "tc", "all"}))->capture_default_str();
+  command->add_option("--filter", options.filters, "Only scenarios whose name matches this glob; repeatable, any of them")
+      ->allow_extra_args(false);
+  command->add_option("--label", options.labels, "Only scenarios with this key=value; repeatable, all of them")
+      ->allow_extra_args(false);
+  command->add_option("--shard", options.shard, "Only part I of N of what is selected, as I/N from 1");
+  command->add_option("--json", options.json, "Write the results to this file as JSON");
+  command->add_option("--junit", options.junit, "Write the results to this file as JUnit XML");
+  command->add_option("--via", options.via, "service: probe pods through a Service (not supported yet)");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("-v,--verbose", options.verbose, "Truth tables of passing scenarios too");
+  command->callback([&] { status = run_test(options); });
+}
+
+void add_replay(CLI::App& app, ReplayOptions& options, int& status) {
+  auto* command = app.add_subcommand("replay", "Judge the packets of captures by the policies of manifests");
+  command->add_option("CAPTURE", options.captures, "pcap or pcapng files")->required();
+  command->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
+      ->required()->allow_extra_args(false);
+  command->add_option("--json", options.json, "Write the results to this file as JSON");
+  command->add_flag("--strict", options.strict, "Default deny where no policy decides");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("-v,--verbose", options.verbose, "Every packet, not only every flow");
+  command->callback([&] { status = run_replay(options); });
+}
+
+void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
+  auto* command = app.add_subcommand("explain", "Why a connection passes or not: both ends, rules, isolation, near misses");
+  command->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
+      ->required()->allow_extra_args(false);
+  command->add_option("--from", options.from, "namespace/pod, node:NAME or an address")->required();
+  command->add_option("--to", options.to, "namespace/pod, node:NAME or an address")->required();
+  command->add_option("--port", options.port, "Number, or the name of a port of the destination pod");
+  command->add_option("--protocol", options.protocol, "TCP, UDP, SCTP or ICMP")
+      ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))->capture_default_str();
+  command->add_flag("--strict", options.strict, "Default deny where no policy decides");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->callback([&] { status = run_explain(options); });
+}
+
+int run(int argc, char** argv) {
+  int status = 0;
+  TestOptions test;
+  test.argv.assign(argv, argv + argc);
+  ReplayOptions replay;
+  ExplainOptions explain;
+
+  CLI::App app{"Kubernetes NetworkPolicy: tested offline, enforced with eBPF", "postern"};
+  bool wants_version = false;
+  app.add_flag("--version", wants_version, "This build, the kernel's features, and what cannot run here");
+  app.require_subcommand(0, 1);
+  add_test(app, test, status);
+  add_replay(app, replay, status);
+  add_explain(app, explain, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // A wrong command line is no failed scenario: 2, as for a file that cannot be read.
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (wants_version) return run_version();
+  if (app.get_subcommands().empty()) return run_overview();
+  return status;
+}
+
+}  // namespace
+}  // namespace postern::cli
+
+int main(int argc, char** argv) { return postern::cli::run(argc, argv); }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets put together from layers with `/`, outermost first:
+//
+//   auto frame = (Ethernet{} / Ipv4{.source = a, .destination = b} / Tcp{.source_port = 1025,
+//                 .destination_port = 80, .flags = kSyn}).bytes();
+//
+// Lengths, EtherTypes, protocol numbers and checksums follow from the layers below; a field that is
+// set by hand stays as it is set, so that wrong packets can be built too. A transport header under
+// an IP layer takes its pseudo header from it. Nothing here reads packets.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/base/ip.h"
+
+namespace postern::packet {
+
+using MacAddress = std::array<std::uint8_t, 6>;
+
+inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+inline constexpr std::uint16_t kEtherTypeArp = 0x0806;
+inline constexpr std::uint16_t kEtherTypeVlan = 0x8100;
+
+struct Ethernet {
+  MacAddress destination{0x02, 0, 0, 0, 0, 2};
+  MacAddress source{0x02, 0, 0, 0, 0, 1};
+  std::optional<std::uint16_t> ether_type{};  // absent: by the next layer
+};
+
+// An 802.1Q tag; written between the addresses and the EtherType of what follows.
+struct Vlan {
+  std::uint16_t id = 0;
+  std::optional<std::uint16_t> ether_type{};
+};
+
+struct Ipv4 {
+  IpAddress source{};
+  IpAddress destination{};
+  std::uint8_t ttl = 64;
+  std::uint16_t id = 0;
+  std::optional<std::uint8_t> protocol{};       // absent: by the next layer
+  std::vector<std::uint8_t> options{};          // padded with zeros to a multiple of four
+  std::uint16_t fragment_offset = 0;            // bytes, a multiple of eight
+  bool more_fragments = false;
+  bool dont_fragment = false;
+  std::uint8_t dscp_ecn = 0;
+  std::optional<std::uint16_t> total_length{};  // absent: what is there
+};
+
+inline constexpr std::uint8_t kFin = 0x01;
+inline constexpr std::uint8_t kSyn = 0x02;
+inline constexpr std::uint8_t kRst = 0x04;
+inline constexpr std::uint8_t kPsh = 0x08;
+inline constexpr std::uint8_t kAck = 0x10;
+inline constexpr std::uint8_t kUrg = 0x20;
+
+// Letters of FSRPAU; nothing on any other letter.
+std::optional<std::uint8_t> parse_tcp_flags(std::string_view letters);
+
+struct Tcp {
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  std::uint8_t flags = kSyn;
+  std::uint32_t sequence = 1;
+  std::uint32_t acknowledgement = 0;
+  std::uint16_t window = 64240;
+};
+
+struct Udp {
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+};
+
+enum class SctpChunk : std::uint8_t {
+  data = 0,
+  init = 1,
+  init_ack = 2,
+  abort = 6,
+  shutdown = 7,
+  cookie_echo = 10,
+  cookie_ack = 11,
+};
+
+// "INIT", "INIT-ACK", "DATA", "ABORT", "SHUTDOWN".
+std::optional<SctpChunk> parse_sctp_chunk(std::string_view name);
+
+// The common header and one chunk with the smallest body its type allows.
+struct Sctp {
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  SctpChunk chunk = SctpChunk::init;
+  std::uint32_t verification_tag = 0;  // zero in an INIT
+  std::uint32_t initiate_tag = 1;      // of INIT and INIT-ACK: the tag the other side must use
+};
+
+inline constexpr std::uint8_t kIcmpEchoReply = 0;
+inline constexpr std::uint8_t kIcmpUnreachable = 3;
+inline constexpr std::uint8_t kIcmpEcho = 8;
+
+// What an ICMP error quotes is simply the layers after it: Icmp{...} / Ipv4{...} / Tcp{...}.
+struct Icmp {
+  std::uint8_t type = kIcmpEcho;
+  std::uint8_t code = 0;
+  std::uint16_t id = 0;
+  std::uint16_t sequence = 1;
+};
+
+struct Raw {
+  std::vector<std::uint8_t> bytes{};
+};
+
+using Layer = std::variant<Ethernet, Vlan, Ipv4, Tcp, Udp, Sctp, Icmp, Raw>;
+
+template <typename T>
+concept IsLayer = std::is_same_v<T, Ethernet> || std::is_same_v<T, Vlan> || std::is_same_v<T, Ipv4> ||
+                  std::is_same_v<T, Tcp> || std::is_same_v<T, Udp> || std::is_same_v<T, Sctp> ||
+                  std::is_same_v<T, Icmp> || std::is_same_v<T, Raw> || std::is_same_v<T, Layer>;
+
+class Packet {
+ public:
+  Packet() = default;
+  explicit Packet(Layer layer) { layers_.push_back(std::move(layer)); }
+  void append(Layer layer) { layers_.push_back(std::move(layer)); }
+  void append(const Packet& inner) { layers_.insert(layers_.end(), inner.layers_.begin(), inner.layers_.end()); }
+
+  [[nodiscard]] const std::vector<Layer>& layers() const { return layers_; }
+  // The packet as it goes over the wire, from its outermost layer on.
+  [[nodiscard]] std::vector<std::uint8_t> bytes() const;
+
+ private:
+  std::vector<Layer> layers_;
+};
+
+template <IsLayer Outer, IsLayer Inner>
+Packet operator/(Outer outer, Inner inner) {
+  Packet packet{Layer{std::move(outer)}};
+  packet.append(Layer{std::move(inner)});
+  return packet;
+}
+
+template <IsLayer Inner>
+Packet operator/(Packet packet, Inner inner) {
+  packet.append(Layer{std::move(inner)});
+  return packet;
+}
+
+template <IsLayer Outer>
+Packet operator/(Outer outer, const Packet& inner) {
+  Packet packet{Layer{std::move(outer)}};
+  packet.append(inner);
+  return packet;
+}
+
+inline Packet operator/(Packet packet, const Packet& inner) {
+  packet.append(inner);
+  return packet;
+}
+
+}  // namespace postern::packet

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/runner/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/runner/packet_check.h"
+#include "sim/runner/replay_step.h"
+#include "sim/runner/why.h"
+
+namespace postern::sim {
+
+namespace {
+
+Expectation verdict_of(bool allowed) { return allowed ? Expectation::allow : Expectation::deny; }
+
+class Run {
+ public:
+  Run(const Plan& plan, Cluster& cluster, const RunOptions& options)
+      : plan_(plan), cluster_(cluster), options_(options) {
+    settings_.enforcer.strict = plan.scenario->strict;
+    settings_.enforcer.established_flows = plan.scenario->established_flows;
+    settings_.limits = plan.scenario->limits;
+  }
+
+  Result<void> begin() { return cluster_.begin(settings_); }
+
+  Result<StepResult> step(const PlannedStep& planned) {
+    StepResult result;
+    result.name = planned.step->name;
+    if (auto placed = cluster_.place(planned.placement); !placed) return fail_as(placed);
+    if (planned.step->advance.ns != 0) {
+      if (auto moved = cluster_.advance(planned.step->advance); !moved) return fail_as(moved);
+      clock_ = clock_ + planned.step->advance;
+    }
+    if (auto probed = probe(planned, result); !probed) return fail_as(probed);
+    if (auto sent = send(planned, result); !sent) return fail_as(sent);
+    if (planned.step->replay) {
+      auto replayed = replay_step(settings_, planned, *planned.step->replay, options_.replay_backend);
+      if (!replayed) return fail_as(replayed);
+      result.replay = *replayed;
+    }
+    return result;
+  }
+
+ private:
+  Result<void> probe(const PlannedStep& planned, StepResult& result) {
+    if (planned.cells.empty()) return {};
+    std::vector<ProbeRequest> requests;
+    requests.reserve(planned.cells.size());
+    for (const auto& [key, cell] : planned.cells) requests.push_back({cell.from, cell.to, key.protocol, key.port});
+    const auto outcomes = cluster_.probe(requests);
+    if (!outcomes) return fail_as(outcomes);
+    if (outcomes->size() != requests.size()) {
+      return fail(ErrorCode::internal, std::to_string(requests.size()) + " probes had " +
+                                           std::to_string(outcomes->size()) + " outcomes");
+    }
+    std::size_t index = 0;
+    std::size_t explained = 0;
+    result.cells.reserve(requests.size());
+    for (const auto& [key, cell] : planned.cells) {
+      const ProbeOutcome& outcome = (*outcomes)[index++];
+      CellResult one{key, cell.expect, verdict_of(outcome.allowed), planned.step->probes[cell.line].location, {}};
+      if (one.wrong() && explained++ < options_.explained) {
+        one.why = why(cluster_, planned.placement.cluster, plan_.scenario->strict, {key, cell, outcome});
+      }
+      result.cells.push_back(std::move(one));
+    }
+    return {};
+  }
+
+  Result<void> send(const PlannedStep& planned, StepResult& result) {
+    if (planned.packets.empty()) return {};
+    std::vector<PacketRequest> requests;
+    Instant last = clock_;
+    for (const PlannedPacket& packet : planned.packets) {
+      requests.push_back({packet.from, packet.to, packet.line, clock_ + packet.line->at});
+      last = std::max(last, requests.back().at);
+    }
+    const auto outcomes = cluster_.send(requests);
+    if (!outcomes) return fail_as(outcomes);
+    if (outcomes->size() != requests.size()) {
+      return fail(ErrorCode::internal, std::to_string(requests.size()) + " packets had " +
+                                           std::to_string(outcomes->size()) + " outcomes");
+    }
+    clock_ = last;
+    for (std::size_t i = 0; i < outcomes->size(); ++i) {
+      PacketResult one = check_packet(cluster_, planned.packets[i], (*outcomes)[i]);
+      one.index = i;
+      result.packets.push_back(std::move(one));
+    }
+    return {};
+  }
+
+  const Plan& plan_;
+  Cluster& cluster_;
+  const RunOptions& options_;
+  ClusterSettings settings_;
+  Instant clock_;  // of the scenario
+};
+
+}  // namespace
+
+Result<ScenarioResult> run_plan(const Plan& plan, Cluster& cluster, const RunOptions& options) {
+  const Scenario& scenario = *plan.scenario;
+  Run run(plan, cluster, options);
+  if (auto begun = run.begin(); !begun) return fail_as(begun);
+  ScenarioResult result{scenario.file, scenario.name, scenario.labels, {}};
+  for (const PlannedStep& planned : plan.steps) {
+    auto step = run.step(planned);
+    if (!step) {
+      Error error = step.error();
+      error.message = "step \"" + planned.step->name + "\": " + error.message;
+      if (error.location.file.empty()) error.location = planned.step->location;
+      return tl::unexpected<Error>(error);
+    }
+    result.steps.push_back(std::move(*step));
+  }
+  return result;
+}
+
+}  // namespace postern::sim

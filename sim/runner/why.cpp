@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/runner/why.h"
+
+#include "engine/explain/explain.h"
+
+namespace postern::sim {
+
+namespace {
+
+std::uint8_t ip_protocol_of(ProbeProtocol protocol) {
+  switch (protocol) {
+    case ProbeProtocol::tcp: return static_cast<std::uint8_t>(Protocol::tcp);
+    case ProbeProtocol::udp: return static_cast<std::uint8_t>(Protocol::udp);
+    case ProbeProtocol::sctp: return static_cast<std::uint8_t>(Protocol::sctp);
+    case ProbeProtocol::icmp: return static_cast<std::uint8_t>(Protocol::icmp);
+  }
+  return 0;
+}
+
+TrafficEnd traffic_end(const Party& party) {
+  TrafficEnd end;
+  end.address = party.address;
+  switch (party.kind) {
+    case Party::Kind::pod:
+      end.kind = TrafficEnd::Kind::pod;
+      end.pod = party.pod;
+      break;
+    case Party::Kind::node:
+      end.kind = TrafficEnd::Kind::node;
+      end.node = party.node;
+      break;
+    case Party::Kind::outside: end.kind = TrafficEnd::Kind::address; break;
+  }
+  return end;
+}
+
+std::string describe_drop(const Cluster& cluster, const ProbeOutcome& outcome) {
+  if (!outcome.drop) return "no answer came, and no end reported a drop";
+  const NamedVerdict named = name_verdict(cluster, *outcome.drop);
+  std::string text = std::string(outcome.dropped_reply ? "the answer was dropped at " : "dropped at ") +
+                     (outcome.drop->direction == PN_INGRESS ? "ingress of " : "egress of ") +
+                     outcome.drop->pod.to_string() + ", reason " + named.reason;
+  if (named.rule) text += ", by " + to_string(*named.rule);
+  if (!named.isolating.empty()) {
+    text += ", isolated by";
+    const char* separator = " ";
+    for (const PolicyRef& policy : named.isolating) {
+      text += separator + policy.key.to_string();
+      separator = ", ";
+    }
+  }
+  return text;
+}
+
+void add_lines(std::vector<std::string>& lines, const std::string& text) {
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    if (end > start) lines.push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+}
+
+}  // namespace
+
+NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict) {
+  NamedVerdict named;
+  if (verdict.step == 0) {
+    named.reason = reason_name(PN_REASON_NOT_ISOLATED);
+    return named;
+  }
+  named.allow = pn_step_allows(verdict.step) != 0;
+  named.reason = reason_name(pn_step_reason(verdict.step));
+  const NodeEnforcer* enforcer = cluster.enforcer(verdict.node);
+  if (enforcer == nullptr) return named;
+  if (const RuleOrigin* origin = enforcer->rules().find(RuleId{pn_step_rule(verdict.step)})) named.rule = *origin;
+  if (named.allow || pn_step_reason(verdict.step) != PN_REASON_ISOLATED) return named;
+  for (const EndpointPolicy& endpoint : enforcer->policy().endpoints) {
+    if (endpoint.pod != verdict.pod) continue;
+    const auto direction = verdict.direction == PN_INGRESS ? Direction::ingress : Direction::egress;
+    named.isolating = endpoint.at(direction).isolating;
+  }
+  return named;
+}
+
+std::string to_string(const RuleOrigin& origin) {
+  const std::string policy = origin.policy.key.ns.empty() ? origin.policy.key.name : origin.policy.key.to_string();
+  return policy + ' ' + to_string(origin.direction) + " rule " + std::to_string(origin.index + 1);
+}
+
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
+                             const WrongCell& wrong) {
+  std::vector<std::string> lines;
+  if (!wrong.outcome.allowed) lines.push_back(describe_drop(cluster, wrong.outcome));
+
+  ExplainQuery query;
+  query.from = traffic_end(wrong.cell.from);
+  query.to = traffic_end(wrong.cell.to);
+  query.protocol = ip_protocol_of(wrong.key.protocol);
+  query.port = wrong.key.port;
+  query.strict = strict;
+  const auto explanation = explain(objects, query);
+  if (!explanation) {
+    lines.push_back("no explanation: " + explanation.error().message);
+    return lines;
+  }
+  if (explanation->allowed != wrong.outcome.allowed) {
+    lines.push_back(std::string("the policies themselves say ") + (explanation->allowed ? "allow" : "deny") + ": " +
+                    why_line(*explanation));
+    lines.push_back("the datapath disagrees with the policies: this is a defect of Postern, please report it");
+    return lines;
+  }
+  add_lines(lines, why_line(*explanation));
+  return lines;
+}
+
+}  // namespace postern::sim

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a verdict came out as it did: what the datapath said (reason and rule of the final step, by the
+// rule registry of the node that judged), and what the objects say (engine/explain). Where the two
+// disagree the text says so, because that is a defect of Postern and not of the policies.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/cluster.h"
+#include "sim/runner/plan.h"
+
+namespace postern::sim {
+
+// What one end's verdict means in public names.
+struct NamedVerdict {
+  bool allow = true;
+  std::string reason;                    // "isolated", "rule"
+  std::optional<RuleOrigin> rule;        // absent: by default, or the node no longer knows it
+  std::vector<PolicyRef> isolating;      // of an isolated denial
+};
+NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict);
+
+// "shop/db-in ingress rule 1"; rules count from 1, as people do.
+std::string to_string(const RuleOrigin& origin);
+
+struct WrongCell {
+  const CellKey& key;
+  const PlannedCell& cell;
+  const ProbeOutcome& outcome;
+};
+// Lines of text; never empty.
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict, const WrongCell& wrong);
+
+}  // namespace postern::sim
