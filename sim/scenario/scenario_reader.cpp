@@ -1,1 +1,294 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sim/scenario/scenario_reader.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/manifest/kinds.h"
+#include "engine/manifest/nearest.h"
+#include "sim/scenario/parts.h"
+
+namespace postern::sim {
+
+namespace {
+
+constexpr std::string_view kApiVersion = "postern.dev/v1alpha1";
+
+// Reads one Scenario document; errors are collected in `errors_`.
+class ScenarioBuilder {
+ public:
+  ScenarioBuilder(std::string file, const ScenarioReadOptions& options)
+      : file_(std::move(file)), options_(options), report_{file_, errors_} {
+    scenario_.file = file_;
+  }
+
+  void read(const Value& document);
+  std::vector<Error>& errors() { return errors_; }
+  Scenario& scenario() { return scenario_; }
+  const Report& report() { return report_; }
+
+ private:
+  void read_metadata(const Value& document);
+  void read_spec(const Value& spec);
+  void read_limits(const Value& spec);
+  void read_manifests(const Value& spec);
+  void read_step(const Value& step);
+  void read_deletes(const Value& step, Step& read);
+  void read_packets(const Value& step, Step& read);
+  void read_replay(const Value& step, Step& read);
+  void check_cluster_ips();
+  void take_over(manifest::Manifest& manifest, std::vector<manifest::Object>& objects);
+  [[nodiscard]] std::string beside_file(const std::string& path) const;
+
+  std::string file_;
+  const ScenarioReadOptions& options_;
+  std::vector<Error> errors_;
+  Report report_;
+  Scenario scenario_;
+};
+
+void ScenarioBuilder::read(const Value& document) {
+  only_keys(report_, document, "a scenario", {"apiVersion", "kind", "metadata", "spec"});
+  if (required(report_, document, "a scenario", "apiVersion") != nullptr) {
+    word_at(report_, &document, "apiVersion", {kApiVersion});
+  }
+  read_metadata(document);
+  if (required(report_, document, "a scenario", "spec") == nullptr) return;
+  if (const Value* spec = mapping_at(report_, &document, "spec")) read_spec(*spec);
+  check_cluster_ips();
+}
+
+void ScenarioBuilder::read_metadata(const Value& document) {
+  if (required(report_, document, "a scenario", "metadata") == nullptr) return;
+  const Value* metadata = mapping_at(report_, &document, "metadata");
+  if (metadata == nullptr) return;
+  only_keys(report_, *metadata, "metadata", {"name", "labels"});
+  required(report_, *metadata, "metadata", "name");
+  scenario_.name = string_at(report_, metadata, "name").value_or("");
+  if (const Value* name = metadata->find("name"); name != nullptr && name->kind == manifest::Kind::string) {
+    if (name->text.empty()) report_.unexpected(*name, "name", "a name");
+  }
+  scenario_.labels = strings_at(report_, metadata, "labels");
+}
+
+void ScenarioBuilder::read_spec(const Value& spec) {
+  only_keys(report_, spec, "spec",
+            {"description", "ipFamily", "enforcement", "establishedFlows", "limits", "manifests", "steps"});
+  scenario_.description = string_at(report_, &spec, "description").value_or("");
+  if (const auto family = word_at(report_, &spec, "ipFamily", {"IPv4", "IPv6", "DualStack"}, 0)) {
+    scenario_.family = static_cast<ScenarioFamily>(*family);
+    if (scenario_.family != ScenarioFamily::v4) {
+      unsupported(report_, *spec.find("ipFamily"), "ipFamily " + spec.find("ipFamily")->text);
+    }
+  }
+  scenario_.strict = word_at(report_, &spec, "enforcement", {"standard", "strict"}, 0) == std::size_t{1};
+  if (word_at(report_, &spec, "establishedFlows", {"reevaluate", "keep"}, 0) == std::size_t{1}) {
+    scenario_.established_flows = EstablishedFlows::keep;
+  }
+  read_limits(spec);
+  read_manifests(spec);
+  if (required(report_, spec, "spec", "steps") == nullptr) return;
+  const Value* steps = spec.find("steps");
+  if (steps->kind == manifest::Kind::sequence && steps->items.empty()) {
+    report_.unexpected(*steps, "steps", "at least one step");
+  }
+  for (const Value* step : mappings_at(report_, &spec, "steps")) read_step(*step);
+}
+
+void ScenarioBuilder::read_limits(const Value& spec) {
+  const Value* limits = mapping_at(report_, &spec, "limits");
+  if (limits == nullptr) return;
+  only_keys(report_, *limits, "limits", {"conntrack", "fragments", "peers"});
+  constexpr std::int64_t kWays = 8;
+  if (const auto entries = number_at(report_, limits, "conntrack", 1, std::int64_t{1} << 26)) {
+    // Buckets are selected by a mask, so their number is a power of two.
+    std::uint32_t buckets = 1;
+    while (static_cast<std::int64_t>(buckets) * kWays < *entries) buckets *= 2;
+    scenario_.limits.conntrack_buckets = buckets;
+  }
+  for (const auto key : {"fragments", "peers"}) {
+    if (!number_at(report_, limits, key, 1, std::int64_t{1} << 26)) continue;
+    unsupported(report_, *limits->find(key), std::string("limits.") + key);
+  }
+}
+
+std::string ScenarioBuilder::beside_file(const std::string& path) const {
+  const auto slash = file_.rfind('/');
+  if (slash == std::string::npos || path.substr(0, 1) == "/") return path;
+  return file_.substr(0, slash + 1) + path;
+}
+
+void ScenarioBuilder::take_over(manifest::Manifest& manifest, std::vector<manifest::Object>& objects) {
+  for (auto& object : manifest.objects) objects.push_back(std::move(object));
+  for (const auto& entry : manifest.skipped_kinds) scenario_.skipped_kinds[entry.first] += entry.second;
+  for (const auto& policy : manifest.unsupported) ++scenario_.skipped_kinds[policy.kind];
+}
+
+void ScenarioBuilder::read_manifests(const Value& spec) {
+  for (const Value* entry : list_at(report_, &spec, "manifests")) {
+    if (entry->kind != manifest::Kind::string || entry->text.empty()) {
+      report_.unexpected(*entry, "manifests", "the path of a file");
+      continue;
+    }
+    const std::string path = beside_file(entry->text);
+    const auto text = options_.load ? options_.load(path) : load_text_file(path);
+    if (!text) {
+      report_.error(*entry, "manifests: " + text.error().to_string(), text.error().code);
+      continue;
+    }
+    auto read = manifest::read_manifest(*text, path, {options_.ignore_unsupported, true});
+    if (read) {
+      take_over(*read, scenario_.manifests);
+    } else {
+      for (auto& error : read.error()) errors_.push_back(std::move(error));
+    }
+  }
+}
+
+void ScenarioBuilder::read_deletes(const Value& step, Step& read) {
+  for (const Value* entry : mappings_at(report_, &step, "delete")) {
+    only_keys(report_, *entry, "a delete", {"kind", "name", "namespace"});
+    required(report_, *entry, "a delete", "kind");
+    required(report_, *entry, "a delete", "name");
+    const auto kind = string_at(report_, entry, "kind");
+    const auto name = string_at(report_, entry, "name");
+    const auto ns = string_at(report_, entry, "namespace");
+    if (!kind || !name) continue;
+    const auto* row = manifest::find_kind(*kind);
+    if (row == nullptr && *kind == "ClusterNetworkPolicy") {
+      unsupported(report_, *entry, "ClusterNetworkPolicy");
+    } else if (row == nullptr) {
+      std::vector<std::string> known;
+      for (const auto& each : manifest::known_kinds()) known.emplace_back(each.kind);
+      report_.unexpected(*entry->find("kind"), "kind",
+                         "a kind that policy depends on" + manifest::did_you_mean(*kind, known));
+    } else if (row->service) {
+      unsupported(report_, *entry, *kind);
+    } else if (!row->namespaced && ns) {
+      report_.unexpected(*entry->find("namespace"), "namespace", "none for a " + *kind);
+    } else {
+      const std::string where = !row->namespaced ? "" : ns && !ns->empty() ? *ns : "default";
+      read.deletes.push_back({*kind, where, *name, report_.at(*entry)});
+    }
+  }
+}
+
+void ScenarioBuilder::read_packets(const Value& step, Step& read) {
+  Duration before{};
+  for (const Value* entry : mappings_at(report_, &step, "packets")) {
+    auto packet = read_packet(report_, *entry, scenario_.family);
+    if (!packet) continue;
+    if (packet->at < before) {
+      report_.unexpected(entry->find("at") == nullptr ? *entry : *entry->find("at"), "at",
+                         "a time that is not before the packet above");
+    }
+    before = packet->at;
+    read.packets.push_back(std::move(*packet));
+  }
+}
+
+void ScenarioBuilder::read_replay(const Value& step, Step& read) {
+  const Value* replay = mapping_at(report_, &step, "replay");
+  if (replay == nullptr) return;
+  only_keys(report_, *replay, "replay", {"capture", "vantage", "expect"});
+  ReplayLine line;
+  line.location = report_.at(*replay);
+  required(report_, *replay, "replay", "capture");
+  line.capture = beside_file(string_at(report_, replay, "capture").value_or(""));
+  line.vantage = "pod-veth";
+  word_at(report_, replay, "vantage", {"pod-veth"}, 0);
+  required(report_, *replay, "replay", "expect");
+  if (const Value* expect = mapping_at(report_, replay, "expect")) {
+    only_keys(report_, *expect, "expect", {"allowed", "denied"});
+    constexpr std::int64_t kMost = std::int64_t{1} << 40;
+    if (const auto allowed = number_at(report_, expect, "allowed", 0, kMost)) {
+      line.allowed = static_cast<std::uint64_t>(*allowed);
+    }
+    if (const auto denied = number_at(report_, expect, "denied", 0, kMost)) {
+      line.denied = static_cast<std::uint64_t>(*denied);
+    }
+    if (expect->size() == 0) report_.error(*expect, "expect is empty, expected allowed or denied");
+  }
+  read.replay = std::move(line);
+}
+
+void ScenarioBuilder::read_step(const Value& step) {
+  only_keys(report_, step, "a step", {"name", "delete", "apply", "advance", "probes", "packets", "replay"});
+  Step read;
+  read.location = report_.at(step);
+  read.name = string_at(report_, &step, "name").value_or("step " + std::to_string(scenario_.steps.size() + 1));
+  read_deletes(step, read);
+  manifest::ObjectReader objects(file_, {options_.ignore_unsupported, false});
+  for (const Value* object : list_at(report_, &step, "apply")) objects.read(*object);
+  take_over(objects.manifest(), read.applies);
+  for (auto& error : objects.errors()) errors_.push_back(std::move(error));
+  read.advance = duration_at(report_, &step, "advance").value_or(Duration{});
+  for (const Value* probe : mappings_at(report_, &step, "probes")) {
+    if (auto line = read_probe(report_, *probe, scenario_.family)) read.probes.push_back(std::move(*line));
+  }
+  read_packets(step, read);
+  read_replay(step, read);
+  scenario_.steps.push_back(std::move(read));
+}
+
+// Services of `manifests` are held, but no traffic goes through one yet: an end that is a ClusterIP
+// must not pass for an outside host.
+void ScenarioBuilder::check_cluster_ips() {
+  std::set<IpAddress> cluster_ips;
+  for (const auto& object : scenario_.manifests) {
+    const auto* service = std::get_if<Service>(&object.value);
+    if (service != nullptr) cluster_ips.insert(service->cluster_ips.begin(), service->cluster_ips.end());
+  }
+  const auto check = [&](const End& end, const Location& location) {
+    const auto* address = std::get_if<IpAddress>(&end);
+    if (address == nullptr || cluster_ips.count(*address) == 0) return;
+    errors_.push_back({ErrorCode::unsupported,
+                       "a Service as an end (ClusterIP " + address->to_string() + ") is not supported yet", location});
+  };
+  for (const Step& step : scenario_.steps) {
+    for (const auto& probe : step.probes) {
+      check(probe.from, probe.location);
+      check(probe.to, probe.location);
+    }
+    for (const auto& packet : step.packets) {
+      check(packet.from, packet.location);
+      check(packet.to, packet.location);
+    }
+  }
+}
+
+std::string kind_of(const Value& document) {
+  const Value* kind = document.find("kind");
+  return kind == nullptr || kind->kind != manifest::Kind::string ? describe(document) : kind->text;
+}
+
+}  // namespace
+
+ScenarioFile read_scenario(std::string_view text, const std::string& file, const ScenarioReadOptions& options) {
+  ScenarioFile result;
+  result.file = file;
+  ScenarioBuilder builder(file, options);
+  std::size_t documents = 0;
+  const auto parsed = manifest::parse_documents(text, file, [&](const Value& document) {
+    ++documents;
+    if (documents == 1) {
+      result.found_kind = kind_of(document);
+      result.is_scenario = result.found_kind == "Scenario";
+      if (result.is_scenario) builder.read(document);
+    } else if (documents == 2 && result.is_scenario) {
+      builder.report().error(document, "found a second document (" + kind_of(document) +
+                                           "), expected one scenario in a file");
+    }
+  });
+  if (parsed && documents == 0) {
+    result.found_kind = "nothing";
+    result.is_scenario = false;
+  }
+  if (!result.is_scenario) return result;
+  if (!parsed) builder.errors().push_back(parsed.error());
+  result.errors = std::move(builder.errors());
+  if (result.errors.empty()) result.scenario = std::move(builder.scenario());
+  return result;
+}
+
+}  // namespace postern::sim
