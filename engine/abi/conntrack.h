@@ -10,7 +10,7 @@
 
 #ifdef __bpf__
 #include <linux/bpf.h>
-typedef struct bpf_spin_lock pn_lock;
+#define pn_lock struct bpf_spin_lock /* no typedef: the kernel finds the lock by its struct */
 #else
 typedef struct { pn_u32 value; } pn_lock;
 #endif
@@ -42,6 +42,7 @@ enum pn_ct_state {
     PN_CT_FIN_OPENER = 1u << 3,
     PN_CT_FIN_REPLIER = 1u << 4,
     PN_CT_RST = 1u << 5,
+    PN_CT_CUT = 1u << 6,           /* judged again and denied: carries nothing until its opener is allowed again */
     PN_CT_LIVE = 1u << 30,         /* set in every used way */
 };
 

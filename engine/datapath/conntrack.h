@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tracked connections: find, refresh, open and cut one entry. One normalised key serves both
+ * directions, so a reply finds the entry of its opener.
+ *
+ * Reads take no lock: a way is announced by its fingerprint, which a writer clears before it touches
+ * the way and sets after, and which a reader looks at again after it has copied the value. Writes
+ * are made under the bucket's lock; a way that changed hands in between is left alone.
+ */
+#ifndef POSTERN_DATAPATH_CONNTRACK_H
+#define POSTERN_DATAPATH_CONNTRACK_H
+
+#include "engine/datapath/env.h"
+#include "engine/datapath/parse.h"
+
+/* Where the entry of a tuple is or would be. */
+struct pn_ct_place {
+    struct pn_ct4_key key;
+    pn_u32 bucket;
+    pn_u16 fingerprint; /* never 0 */
+    pn_u16 source_is_a; /* the tuple's source is the key's address_a */
+};
+
+/* An entry as found: `way` is PN_CT_WAYS if there is none that is live. */
+struct pn_ct_found {
+    struct pn_ct_value value;
+    pn_u32 way;
+    pn_u32 from_opener; /* the packet comes from the side that opened the connection */
+};
+
+/* enum pn_timeout of an entry (R25b). */
+PN_INLINE pn_u32 pn_ct_timeout(pn_u32 protocol, pn_u32 state)
+{
+    pn_u32 fins = state & (PN_CT_FIN_OPENER | PN_CT_FIN_REPLIER);
+    if (protocol == PN_IP_UDP)
+        return (state & PN_CT_REPLIED) ? PN_TIMEOUT_UDP_REPLIED : PN_TIMEOUT_UDP;
+    if (protocol == PN_IP_SCTP)
+        return PN_TIMEOUT_SCTP;
+    if (protocol == PN_IP_ICMP)
+        return PN_TIMEOUT_ICMP;
+    if (state & PN_CT_RST)
+        return PN_TIMEOUT_TCP_RST;
+    if (fins == (PN_CT_FIN_OPENER | PN_CT_FIN_REPLIER))
+        return PN_TIMEOUT_TCP_CLOSED;
+    if (fins != 0)
+        return PN_TIMEOUT_TCP_FIN;
+    return (state & PN_CT_REPLIED) ? PN_TIMEOUT_TCP_ESTABLISHED : PN_TIMEOUT_TCP_SYN;
+}
+
+/* Ticks since the last packet. Another CPU may be a tick ahead: that is no age, not a huge one. */
+PN_INLINE pn_u32 pn_ct_idle(const struct pn_ct_value *value, pn_u32 now)
+{
+    pn_u32 idle = now - value->seen;
+    return idle < 0x80000000u ? idle : 0;
+}
+
+PN_INLINE int pn_ct_live(const struct pn_node *node, const struct pn_ct_value *value, pn_u32 protocol, pn_u32 now)
+{
+    pn_u32 timeout = pn_ct_timeout(protocol, value->state);
+    return value->state != 0 && timeout < PN_TIMEOUT_COUNT && pn_ct_idle(value, now) < node->timeouts[timeout];
+}
+
+PN_INLINE pn_u64 pn_ct_mix(pn_u64 hash)
+{
+    hash *= 0x9e3779b97f4a7c15ull;
+    return hash ^ (hash >> 32);
+}
+
+PN_INLINE void pn_ct_locate(const struct pn_node *node, pn_u32 endpoint, const struct pn_tuple *tuple,
+                            struct pn_ct_place *place)
+{
+    int a = tuple->source < tuple->destination ||
+            (tuple->source == tuple->destination && tuple->source_port <= tuple->destination_port);
+    place->source_is_a = a ? 1 : 0;
+    place->key.address_a = a ? tuple->source : tuple->destination;
+    place->key.address_b = a ? tuple->destination : tuple->source;
+    place->key.port_a = a ? tuple->source_port : tuple->destination_port;
+    place->key.port_b = a ? tuple->destination_port : tuple->source_port;
+    place->key.endpoint_protocol = (endpoint << 8) | (tuple->protocol & 0xffu);
+
+    pn_u64 hash = pn_ct_mix(node->hash_secret ^ pn_pair(place->key.address_a, place->key.address_b));
+    pn_u32 ports = ((pn_u32)place->key.port_a << 16) | place->key.port_b;
+    hash = pn_ct_mix(hash ^ pn_pair(ports, place->key.endpoint_protocol));
+    hash = pn_ct_mix(hash ^ (node->hash_secret >> 7));
+    place->bucket = (pn_u32)hash & node->ct4_mask;
+    place->fingerprint = (pn_u16)(hash >> 48);
+    if (place->fingerprint == 0)
+        place->fingerprint = 1;
+}
+
+PN_INLINE int pn_ct_same(const struct pn_ct4_key *key, const struct pn_ct4_key *other)
+{
+    return key->address_a == other->address_a && key->address_b == other->address_b &&
+           key->port_a == other->port_a && key->port_b == other->port_b &&
+           key->endpoint_protocol == other->endpoint_protocol;
+}
+
+/* Copies the live entry of a place, if there is one. */
+PN_PART void pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now, struct pn_ct_found *found)
+{
+    found->way = PN_CT_WAYS;
+    const struct pn_node *node = pn_env_node(env);
+    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    if (!node || !bucket)
+        return;
+    for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
+        if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
+            continue;
+        PN_BARRIER();
+        if (!pn_ct_same(&bucket->ways[way].key, &place->key))
+            continue;
+        found->value = bucket->ways[way].value;
+        PN_BARRIER();
+        if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
+            return;
+        if (pn_ct_live(node, &found->value, place->key.endpoint_protocol & 0xffu, now))
+            found->way = way;
+        return;
+    }
+}
+
+/* Whether a packet of `direction` at this place belongs to the connection found, and from which
+ * side. Direction and tuple must both fit: the same tuple looped back is no reply (R15). */
+PN_INLINE int pn_ct_belongs(struct pn_ct_found *found, const struct pn_ct_place *place, pn_u32 direction)
+{
+    pn_u32 opener_egress = (found->value.state & PN_CT_OPENER_EGRESS) ? 1 : 0;
+    pn_u32 opener_is_a = (found->value.state & PN_CT_OPENER_IS_A) ? 1 : 0;
+    found->from_opener = opener_egress == (direction == PN_EGRESS ? 1u : 0u);
+    return found->way < PN_CT_WAYS && found->from_opener == (opener_is_a == place->source_is_a ? 1u : 0u);
+}
+
+/* The state bits that a packet adds to an entry. */
+PN_INLINE pn_u32 pn_ct_bits(pn_u32 tcp_flags, pn_u32 from_opener)
+{
+    pn_u32 bits = from_opener ? 0 : PN_CT_REPLIED;
+    if (tcp_flags & PN_TCP_FIN)
+        bits |= from_opener ? PN_CT_FIN_OPENER : PN_CT_FIN_REPLIER;
+    if (tcp_flags & PN_TCP_RST)
+        bits |= PN_CT_RST;
+    return bits;
+}
+
+/* Writes a found entry back: epoch, seen and step as in `value`, whose state bits are added. A
+ * connection that was cut is alive again, unless PN_CT_CUT is among the bits. */
+PN_PART void pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn_u32 way,
+                         const struct pn_ct_value *value)
+{
+    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    if (!bucket || way >= PN_CT_WAYS)
+        return;
+    struct pn_ct4_way *entry = &bucket->ways[way];
+    pn_env_lock(bucket);
+    if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&entry->key, &place->key)) {
+        entry->value.epoch = value->epoch;
+        entry->value.seen = value->seen;
+        entry->value.step = value->step;
+        entry->value.state = (entry->value.state & ~(pn_u32)PN_CT_CUT) | value->state;
+    }
+    pn_env_unlock(bucket);
+}
+
+/* Whether an entry already says what the next packet would write. Most packets change nothing. */
+PN_INLINE int pn_ct_says(const struct pn_ct_value *value, const struct pn_ct_value *fresh)
+{
+    return value->seen == fresh->seen && value->epoch == fresh->epoch && value->step == fresh->step &&
+           ((value->state & ~(pn_u32)PN_CT_CUT) | fresh->state) == value->state;
+}
+
+/* How willingly a way is given up: free or expired before any live one, the longest idle first. */
+PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct4_way *entry, pn_u32 now)
+{
+    if (!pn_ct_live(node, &entry->value, entry->key.endpoint_protocol & 0xffu, now))
+        return 0x80000000u;
+    return pn_ct_idle(&entry->value, now);
+}
+
+/* Opens a connection, in place of what its key held before (port reuse), else in the most spare way. */
+PN_PART void pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, const struct pn_ct_value *value)
+{
+    const struct pn_node *node = pn_env_node(env);
+    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    if (!node || !bucket)
+        return;
+    pn_u32 best = 0;
+    pn_u32 best_spare = 0;
+    pn_env_lock(bucket);
+    for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
+        pn_u32 spare = pn_ct_spare(node, &bucket->ways[way], value->seen);
+        if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&bucket->ways[way].key, &place->key))
+            spare = 0xffffffffu;
+        if (spare >= best_spare + (way != 0)) {
+            best = way;
+            best_spare = spare;
+        }
+    }
+    best &= PN_CT_WAYS - 1;
+    if (best_spare < 0x80000000u)
+        bucket->evicted += 1;
+    PN_WRITE_ONCE(bucket->fingerprints[best], 0);
+    PN_BARRIER();
+    bucket->ways[best].key = place->key;
+    bucket->ways[best].value = *value;
+    PN_BARRIER();
+    PN_WRITE_ONCE(bucket->fingerprints[best], place->fingerprint);
+    pn_env_unlock(bucket);
+}
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The way of a packet: slot, record, parse, spoofed source, the pod itself, then connections and
+ * policy in the order that the record names, then counter and event.
+ *
+ * Connections first: both directions are judged, or established flows are kept, or new flows are
+ * logged. Every allowed flow has an entry, which is also the cache of its decision.
+ *
+ * Policy first: exactly one direction D is judged. What policy admits in D needs no state, nor do
+ * its replies. Only what the pod opens in the other direction O, and whose replies D would deny,
+ * leaves an entry.
+ *
+ * A connection is only opened by a packet that may be its first. Where a direction is judged, policy
+ * admits an opener, with or without SYN: a flow whose entry was lost goes on (R39). Where it is not,
+ * a TCP packet without SYN opens nothing: else the retransmissions of a server would bring back
+ * to life every connection that D has just stopped admitting (R14). Connections that are older than
+ * the isolation are the business of seeding and grace (R40), whose place is marked below.
+ */
+#ifndef POSTERN_DATAPATH_PIPELINE_H
+#define POSTERN_DATAPATH_PIPELINE_H
+
+#include "engine/datapath/conntrack.h"
+#include "engine/datapath/policy.h"
+
+/* A packet that no record judges passes with this step: allow, reason none. */
+#define PN_STEP_NOT_JUDGED PN_STEP_ALLOW
+
+/* One packet of one pod on its way. */
+struct pn_case {
+    struct pn_packet packet;
+    const struct pn_node *node;
+    const struct pn_pod *pod;
+    pn_u32 direction;
+    pn_u32 now;
+    pn_u32 epoch;  /* loaded before anything is decided */
+    pn_u32 opened; /* this packet opened a tracked connection */
+};
+
+PN_INLINE pn_u32 pn_opposite(pn_u32 direction) { return direction ^ 1u; }
+
+PN_INLINE const struct pn_pod_dir *pn_dir(const struct pn_case *c, pn_u32 direction)
+{
+    return &c->pod->dir[direction & 1u];
+}
+
+PN_INLINE int pn_judged(const struct pn_case *c, pn_u32 direction)
+{
+    return (pn_dir(c, direction)->flags & PN_DIR_JUDGED) != 0;
+}
+
+/* TCP and SCTP openers never profit from an entry: the port may be used again (tables, port reuse).
+ * An echo request does, from its own. */
+PN_INLINE int pn_never_profits(const struct pn_packet *packet)
+{
+    return (packet->flags & PN_PACKET_OPENS) && packet->tuple.protocol != PN_IP_ICMP;
+}
+
+/* What policy says of the connection that a tuple belongs to, in its opener's direction. `direction`
+ * is that of the packet with this tuple, which comes from the opener or from the other side. */
+PN_PART pn_u32 pn_opener_step(struct pn_env *env, const struct pn_case *c, const struct pn_tuple *tuple,
+                              pn_u32 direction, pn_u32 from_opener)
+{
+    pn_u32 opener_direction = from_opener ? direction : pn_opposite(direction);
+    if (!pn_judged(c, opener_direction))
+        return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+    struct pn_question question = {
+        .peer = direction == PN_EGRESS ? tuple->destination : tuple->source,
+        .port = pn_swap16(from_opener ? tuple->destination_port : tuple->source_port),
+        .protocol = (pn_u16)tuple->protocol,
+    };
+    return pn_policy_step(env, pn_dir(c, opener_direction), &question);
+}
+
+/* Finds the live entry that this packet belongs to. */
+PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
+                                 struct pn_ct_found *found)
+{
+    pn_ct_find(env, place, c->now, found);
+    if (!pn_ct_belongs(found, place, c->direction))
+        return 0;
+    if (c->packet.tuple.protocol != PN_IP_ICMP)
+        return 1;
+    return found->from_opener == ((c->packet.flags & PN_PACKET_OPENS) ? 1u : 0u);
+}
+
+/* The connection goes on; `step` admitted it, at this packet or long ago. */
+PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
+                                      const struct pn_ct_found *found, pn_u32 step)
+{
+    struct pn_ct_value fresh = {
+        .epoch = c->epoch,
+        .seen = c->now,
+        .state = pn_ct_bits(c->packet.tcp_flags, found->from_opener),
+        .step = step,
+    };
+    if (!pn_ct_says(&found->value, &fresh))
+        pn_ct_store(env, place, found->way, &fresh);
+}
+
+PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place, pn_u32 step)
+{
+    struct pn_ct_value value = {
+        .epoch = c->epoch,
+        .seen = c->now,
+        .state = PN_CT_LIVE | pn_ct_bits(c->packet.tcp_flags, 1) |
+                 (c->direction == PN_EGRESS ? PN_CT_OPENER_EGRESS : 0u) |
+                 (place->source_is_a ? PN_CT_OPENER_IS_A : 0u),
+        .step = step,
+    };
+    pn_ct_open(env, place, &value);
+    c->opened = 1;
+}
+
+/* Whether an allowed packet without an entry may leave one. */
+PN_INLINE int pn_may_open(const struct pn_case *c)
+{
+    if (c->packet.flags & PN_PACKET_ANSWERS)
+        return 0;
+    return c->packet.tuple.protocol != PN_IP_TCP || (c->packet.flags & PN_PACKET_OPENS) || pn_judged(c, c->direction);
+}
+
+/* ICMP errors (R17): related if the quoted packet, which went the other way, is of a live connection,
+ * or of one that policy admits without an entry. */
+PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
+{
+    const struct pn_tuple *quote = &c->packet.quote;
+    pn_u32 direction = pn_opposite(c->direction);
+    struct pn_ct_place place;
+    struct pn_ct_found found;
+    if (!(c->packet.flags & PN_PACKET_QUOTES) || quote->source != c->packet.tuple.destination)
+        return 0;
+    pn_ct_locate(c->node, c->pod->endpoint, quote, &place);
+    pn_ct_find(env, &place, c->now, &found);
+    if (pn_ct_belongs(&found, &place, direction) && !(found.value.state & PN_CT_CUT)) {
+        if ((c->pod->flags & PN_POD_KEEP) || found.value.epoch == c->epoch)
+            return 1;
+        return pn_step_allows(pn_opener_step(env, c, quote, direction, found.from_opener));
+    }
+    if (c->pod->flags & PN_POD_CT_FIRST)
+        return 0;
+    /* The quoted packet as the reply of a connection opened in this direction. */
+    return pn_step_allows(pn_opener_step(env, c, quote, direction, 0));
+}
+
+PN_INLINE pn_u32 pn_denied_or_related(struct pn_env *env, const struct pn_case *c, pn_u32 step)
+{
+    if ((c->packet.flags & PN_PACKET_QUOTES) && pn_related(env, c))
+        return pn_step_allow(PN_REASON_RELATED, 0);
+    return step;
+}
+
+/* A packet as the first of its connection. */
+PN_INLINE pn_u32 pn_own_step(struct pn_env *env, const struct pn_case *c)
+{
+    return pn_opener_step(env, c, &c->packet.tuple, c->direction, 1);
+}
+
+PN_PART pn_u32 pn_connections_first(struct pn_env *env, struct pn_case *c)
+{
+    struct pn_ct_place place;
+    struct pn_ct_found found;
+    int tracked = (c->packet.flags & PN_PACKET_TRACKED) != 0;
+    int known = 0;
+    if (tracked) {
+        pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
+        if (!pn_never_profits(&c->packet))
+            known = pn_find_connection(env, c, &place, &found);
+    }
+    if (known && !(found.value.state & PN_CT_CUT)) {
+        pn_u32 step = found.value.step;
+        if (!(c->pod->flags & PN_POD_KEEP) && found.value.epoch != c->epoch)
+            step = pn_opener_step(env, c, &c->packet.tuple, c->direction, found.from_opener);
+        if (pn_step_allows(step)) {
+            pn_continue_connection(env, c, &place, &found, step);
+            return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(step));
+        }
+        /* Cut. The entry stays and says who opened: what the other side still sends is judged as
+         * new, and must not pass for the opener of the connection that was just forbidden. */
+        struct pn_ct_value cut = {.epoch = c->epoch, .seen = c->now, .state = PN_CT_CUT, .step = step};
+        pn_ct_store(env, &place, found.way, &cut);
+    }
+    pn_u32 step = pn_own_step(env, c);
+    if (!pn_step_allows(step))
+        return pn_denied_or_related(env, c, step);
+    if (known) {
+        if (found.from_opener)
+            pn_continue_connection(env, c, &place, &found, step);
+    } else if (tracked && pn_may_open(c)) {
+        pn_open_connection(env, c, &place, step);
+    }
+    return step;
+}
+
+/* Policy first, in the judged direction. */
+PN_INLINE pn_u32 pn_policy_first_judged(struct pn_env *env, const struct pn_case *c)
+{
+    struct pn_ct_place place;
+    struct pn_ct_found found;
+    pn_u32 step = pn_own_step(env, c);
+    if (pn_step_allows(step))
+        return step;
+    if (!(c->packet.flags & PN_PACKET_TRACKED) || pn_never_profits(&c->packet))
+        return pn_denied_or_related(env, c, step);
+    pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
+    if (pn_find_connection(env, c, &place, &found) && !found.from_opener && !(found.value.state & PN_CT_CUT)) {
+        pn_continue_connection(env, c, &place, &found, found.value.step);
+        return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(found.value.step));
+    }
+    /* Mid-flow grace (R40) comes here: TCP without SYN until pod->grace_until. */
+    return step;
+}
+
+/* Policy first, in the other direction: everything passes, but what would get no answer leaves an
+ * entry. */
+PN_INLINE pn_u32 pn_policy_first_other(struct pn_env *env, struct pn_case *c)
+{
+    struct pn_ct_place place;
+    struct pn_ct_found found;
+    pn_u32 step = pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+    if (!(c->packet.flags & PN_PACKET_TRACKED))
+        return step;
+    if (pn_step_allows(pn_opener_step(env, c, &c->packet.tuple, c->direction, 0)))
+        return step;
+    pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
+    if (!pn_never_profits(&c->packet) && pn_find_connection(env, c, &place, &found) && found.from_opener)
+        pn_continue_connection(env, c, &place, &found, step);
+    else if (pn_may_open(c))
+        pn_open_connection(env, c, &place, step);
+    return step;
+}
+
+PN_PART pn_u32 pn_policy_first(struct pn_env *env, struct pn_case *c)
+{
+    return pn_judged(c, c->direction) ? pn_policy_first_judged(env, c) : pn_policy_first_other(env, c);
+}
+
+/* The source of what a pod sends: its own address, or none yet (R16). */
+PN_INLINE int pn_is_spoofed(const struct pn_case *c)
+{
+    return (c->pod->flags & PN_POD_SPOOF_CHECK) && c->direction == PN_EGRESS && pn_judged(c, PN_EGRESS) &&
+           c->packet.tuple.source != 0 && c->packet.tuple.source != c->pod->v4;
+}
+
+PN_INLINE int pn_is_self(const struct pn_case *c)
+{
+    return c->pod->v4 != 0 && c->packet.tuple.source == c->pod->v4 && c->packet.tuple.destination == c->pod->v4;
+}
+
+/* IPv6 is not enforced yet. Open would be a way around every policy, so a judged direction is closed
+ * to it, with the reason that an unknown peer gets. Its place is next to pn_policy_step. */
+PN_INLINE pn_u32 pn_ipv6_step(struct pn_env *env, const struct pn_case *c)
+{
+    struct pn_question nobody = {.peer = 0, .port = 0, .protocol = PN_IP_ICMP};
+    pn_u32 step = pn_class_step(env, pn_dir(c, c->direction), 0, &nobody);
+    pn_u32 reason = pn_step_reason(step);
+    return pn_step_deny(reason == PN_REASON_STRICT ? PN_REASON_STRICT : PN_REASON_ISOLATED, 0);
+}
+
+PN_INLINE pn_u32 pn_decide(struct pn_env *env, struct pn_case *c)
+{
+    pn_u32 kind = c->packet.kind;
+    pn_u32 unjudged = pn_judged(c, c->direction) ? 0 : pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+    if (kind == PN_KIND_ALWAYS)
+        return pn_step_allow(PN_REASON_ALWAYS, 0);
+    if (kind == PN_KIND_MALFORMED)
+        return unjudged ? unjudged : pn_step_deny(PN_REASON_MALFORMED, 0);
+    if (kind == PN_KIND_ETHERTYPE)
+        return unjudged ? unjudged : pn_step_deny(PN_REASON_ETHERTYPE, 0);
+    if (kind == PN_KIND_IPV6)
+        return unjudged ? unjudged : pn_ipv6_step(env, c);
+    if (pn_is_spoofed(c))
+        return pn_step_deny(PN_REASON_SPOOFED_SOURCE, 0);
+    if (pn_is_self(c))
+        return pn_step_allow(PN_REASON_SELF, 0);
+    if (kind == PN_KIND_FRAGMENT)
+        return unjudged ? unjudged : pn_step_deny(PN_REASON_FRAGMENT, 0);
+    if (c->pod->flags & PN_POD_CT_FIRST)
+        return pn_connections_first(env, c);
+    return pn_policy_first(env, c);
+}
+
+/* Whether somebody wants to hear of it. */
+PN_INLINE int pn_wants_event(const struct pn_case *c, pn_u32 step)
+{
+    pn_u32 flags = c->pod->flags;
+    if (flags & PN_POD_EVENT_ALL)
+        return 1;
+    if (pn_step_allows(step))
+        return (flags & PN_POD_EVENT_NEW) && c->opened;
+    return (flags & PN_POD_EVENT_DENY) != 0;
+}
+
+PN_PART void pn_report(struct pn_env *env, const struct pn_case *c, const struct pn_frame *frame, pn_u32 step)
+{
+    const struct pn_tuple *tuple = &c->packet.tuple;
+    int icmp = tuple->protocol == PN_IP_ICMP;
+    struct pn_event event;
+    __builtin_memset(&event, 0, sizeof(event));
+    event.time_ns = pn_env_time_ns(env);
+    event.ifindex = frame->ifindex;
+    event.endpoint = c->pod->endpoint;
+    event.step = step;
+    event.length = frame->length;
+    __builtin_memcpy(event.source, &tuple->source, sizeof(tuple->source));
+    __builtin_memcpy(event.destination, &tuple->destination, sizeof(tuple->destination));
+    event.source_port = icmp ? (pn_u16)c->packet.icmp : pn_swap16(tuple->source_port);
+    event.destination_port = pn_swap16(tuple->destination_port);
+    event.direction = (pn_u8)c->direction;
+    event.family = (pn_u8)c->packet.family;
+    event.protocol = (pn_u8)tuple->protocol;
+    event.tcp_flags = (pn_u8)c->packet.tcp_flags;
+    pn_env_emit(env, &event);
+}
+
+/* Whether bytes that are not readable yet could make more of the packet. */
+PN_INLINE int pn_is_cut(const struct pn_packet *packet)
+{
+    return packet->kind == PN_KIND_MALFORMED || packet->kind == PN_KIND_FRAGMENT ||
+           (pn_icmp_is_error(packet->icmp >> 8) && !(packet->flags & PN_PACKET_QUOTES));
+}
+
+PN_INLINE pn_u32 pn_judge_at(struct pn_env *env, struct pn_frame *frame, const struct pn_pod *pod)
+{
+    struct pn_case c;
+    c.node = pn_env_node(env);
+    c.pod = pod;
+    if (!c.node)
+        return 0;
+    c.direction = frame->direction;
+    c.epoch = PN_READ_ONCE(c.node->epoch);
+    c.now = pn_env_tick(env, c.node);
+    c.opened = 0;
+    pn_parse(frame->data, frame->end, frame->length, &c.packet);
+    if (pn_is_cut(&c.packet) && pn_env_more(env, frame))
+        pn_parse(frame->data, frame->end, frame->length, &c.packet);
+    pn_u32 step = pn_decide(env, &c);
+    pn_env_count(env, pn_counter_index(c.direction, pn_step_reason(step)), frame->length);
+    if (pn_wants_event(&c, step))
+        pn_report(env, &c, frame, step);
+    return step;
+}
+
+/* The slot word of an interface; 0: it has none. */
+PN_INLINE pn_u64 pn_find_slot(struct pn_env *env, pn_u32 ifindex)
+{
+    const pn_u64 *slot = pn_env_slot(env, ifindex & (PN_SLOTS - 1));
+    pn_u64 word = slot ? PN_READ_ONCE(*slot) : 0;
+    if (pn_slot_ifindex(word) == ifindex)
+        return word;
+    slot = pn_env_slot_far(env, ifindex);
+    return slot ? PN_READ_ONCE(*slot) : 0;
+}
+
+/* An interface without a slot: open, unless the node is strict (R25). */
+PN_INLINE pn_u32 pn_without_slot(struct pn_env *env, const struct pn_frame *frame)
+{
+    const struct pn_node *node = pn_env_node(env);
+    if (!node || !(PN_READ_ONCE(node->flags) & PN_NODE_STRICT))
+        return PN_STEP_NOT_JUDGED;
+    pn_env_count(env, pn_counter_index(frame->direction, PN_REASON_STRICT), frame->length);
+    return pn_step_deny(PN_REASON_STRICT, 0);
+}
+
+/* An unjudged pod's packets are not even parsed. */
+PN_INLINE int pn_slot_judges(pn_u64 slot) { return (slot & PN_SLOT_JUDGE) != 0; }
+
+/* The final step of a frame whose slot judges. A record outside its table is a hole: closed. */
+PN_INLINE pn_u32 pn_judge(struct pn_env *env, struct pn_frame *frame, pn_u64 slot)
+{
+    const struct pn_pod *pod = pn_env_pod(env, pn_slot_record(slot));
+    return pod ? pn_judge_at(env, frame, pod) : 0;
+}
+
+#endif
