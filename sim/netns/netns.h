@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network namespace held by a descriptor alone, and a scope inside of one.
+#pragma once
+
+#include <string>
+
+#include "engine/base/result.h"
+#include "sim/netns/fd.h"
+
+namespace postern::sim {
+
+// An Error with the text of errno.
+Error system_error(const std::string& what);
+
+// What a namespace is for decides its sysctls.
+enum class NetnsKind : std::uint8_t { end, router };
+
+class Netns {
+ public:
+  // A new namespace with its sysctls set and loopback up; the caller stays where it is.
+  static Result<Netns> create(NetnsKind kind);
+  // The one the caller is in.
+  static Result<Netns> current();
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+// The calling thread is in `target` until the scope ends.
+class NetnsScope {
+ public:
+  static Result<NetnsScope> enter(const Netns& target);
+  NetnsScope(NetnsScope&&) noexcept = default;
+  NetnsScope& operator=(NetnsScope&&) = delete;
+  ~NetnsScope();
+
+ private:
+  friend class Netns;
+  explicit NetnsScope(Netns back) : back_(std::move(back)) {}
+  Netns back_;
+};
+
+}  // namespace postern::sim

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/netns/netns_cluster.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "sim/netns/packet_exchange.h"
+#include "sim/netns/packet_tap.h"
+#include "sim/netns/probe_batch.h"
+#include "sim/netns/topology.h"
+
+namespace postern::sim {
+namespace {
+
+// Probes in flight at once: enough to share the entering of a namespace, few enough for every queue.
+constexpr std::size_t kBatch = 128;
+
+}  // namespace
+
+struct NetnsCluster::State {
+  explicit State(BackendFactory factory) : topology(std::move(factory)) {}
+
+  // Connections of every node become as old as the scenario's clock says. Only whole ticks of a
+  // node's datapath are handed on, so that the rests of many small steps add up.
+  Result<void> age_to(Instant instant) {
+    now = std::max(now, instant);
+    for (auto* node : topology.active_nodes()) {
+      if (!node->enforcer) continue;
+      const std::int64_t tick = std::max<std::int64_t>(1, node->enforcer->backend().clock().tick_ns);
+      const std::int64_t by = (now.ns - node->aged_ns) / tick * tick;
+      if (by <= 0) continue;
+      if (auto done = node->enforcer->backend().age_connections(Duration{by}); !done) return done;
+      node->aged_ns += by;
+    }
+    return {};
+  }
+
+  Topology topology;
+  Instant now;
+  std::optional<PacketTap> tap;
+};
+
+NetnsCluster::NetnsCluster(std::unique_ptr<State> state) : state_(std::move(state)) {}
+NetnsCluster::~NetnsCluster() = default;
+
+Result<std::unique_ptr<NetnsCluster>> NetnsCluster::make(BackendFactory factory) {
+  auto state = std::make_unique<State>(std::move(factory));
+  if (auto done = state->topology.start(); !done) return fail_as(done);
+  return std::unique_ptr<NetnsCluster>(new NetnsCluster(std::move(state)));
+}
+
+Result<void> NetnsCluster::begin(const ClusterSettings& settings) {
+  state_->now = Instant{};
+  return state_->topology.begin(settings);
+}
+
+Result<void> NetnsCluster::place(const Placement& placement) {
+  if (auto done = state_->topology.place(placement); !done) return done;
+  // A node that is new to this scenario has no connections yet, so nothing of it has aged.
+  return state_->age_to(state_->now);
+}
+
+Result<void> NetnsCluster::advance(Duration by) { return state_->age_to(state_->now + by); }
+
+Result<std::vector<ProbeOutcome>> NetnsCluster::probe(std::span<const ProbeRequest> requests) {
+  Topology& topology = state_->topology;
+  for (const auto& request : requests) {
+    if (!request.from.address.is_v4() || !request.to.address.is_v4()) {
+      return fail(ErrorCode::unsupported, "probe " + describe(request) + ": IPv6 is not supported yet");
+    }
+    auto client = topology.find(request.from);
+    if (!client) return fail_as(client);
+    auto server = topology.find(request.to);
+    if (!server) return fail_as(server);
+    if (auto done = open_probe_sockets(request, *client, *server); !done) return fail_as(done);
+  }
+  // A full table of connections forgets; which one must not depend on how many probes fly at once.
+  const bool usual_table = topology.settings().limits.conntrack_buckets >= TableSizes().conntrack_buckets;
+  const std::size_t most = usual_table ? kBatch : 1;
+
+  std::vector<ProbeOutcome> outcomes;
+  outcomes.reserve(requests.size());
+  while (outcomes.size() < requests.size()) {
+    const auto rest = requests.subspan(outcomes.size());
+    auto client = topology.find(rest.front().from);
+    if (!client) return fail_as(client);
+    auto scope = NetnsScope::enter(client->station->netns);
+    if (!scope) return fail_as(scope);
+    std::size_t count = 1;
+    while (count < rest.size() && count < most && rest[count].from == rest.front().from) ++count;
+    auto some = ProbeBatch(topology, *client).run(rest.first(count));
+    if (!some) return fail_as(some);
+    std::move(some->begin(), some->end(), std::back_inserter(outcomes));
+    if (state_->tap) state_->tap->collect();
+  }
+  return outcomes;
+}
+
+Result<std::vector<PacketOutcome>> NetnsCluster::send(std::span<const PacketRequest> requests) {
+  std::vector<PacketOutcome> outcomes;
+  outcomes.reserve(requests.size());
+  PacketExchange exchange(state_->topology);
+  for (const auto& request : requests) {
+    if (auto done = state_->age_to(request.at); !done) return fail_as(done);
+    auto outcome = exchange.send(request);
+    if (!outcome) {
+      return fail(outcome.error().code, "packet " + std::to_string(outcomes.size()) + " (" + request.line->from_text +
+                                            " -> " + request.line->to_text + "): " + outcome.error().message,
+                  request.line->location);
+    }
+    outcomes.push_back(std::move(*outcome));
+  }
+  return outcomes;
+}
+
+const NodeEnforcer* NetnsCluster::enforcer(const std::string& node) const {
+  const NodeSlot* slot = std::as_const(state_->topology).find_node(node);
+  return slot == nullptr ? nullptr : slot->enforcer.get();
+}
+
+Result<void> NetnsCluster::start_capture(const std::string& path) {
+  auto tap = PacketTap::start(state_->topology, path);
+  if (!tap) return fail_as(tap);
+  state_->tap = std::move(*tap);
+  return {};
+}
+
+Result<std::size_t> NetnsCluster::stop_capture() {
+  if (!state_->tap) return fail(ErrorCode::invalid_input, "nothing is being captured");
+  auto count = state_->tap->stop();
+  state_->tap.reset();
+  return count;
+}
+
+NetnsCluster::PoolSize NetnsCluster::pool_size() const {
+  PoolSize size;
+  size.nodes = state_->topology.nodes().size();
+  for (const auto& node : state_->topology.nodes()) size.pods += node->pods.size();
+  size.outside = state_->topology.outsides().size();
+  return size;
+}
+
+}  // namespace postern::sim

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/netns/packet_exchange.h"
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+#include "sim/netns/sockets.h"
+#include "sim/packet/packet_line.h"
+
+namespace postern::sim {
+namespace {
+
+constexpr int kDeadlineMs = 2000;
+constexpr std::size_t kEthernet = 14;
+// Locally administered, and no interface of the rig has it.
+constexpr packet::MacAddress kNobody{0x02, 0xff, 0xff, 0xff, 0xff, 0xfe};
+
+std::uint16_t type_at(const std::vector<std::uint8_t>& frame, std::size_t at) {
+  return at + 2 <= frame.size() ? static_cast<std::uint16_t>(frame[at] << 8 | frame[at + 1]) : std::uint16_t{0};
+}
+
+// The protocol under which the stack hands a frame on, tags taken off.
+std::uint16_t handed_on_as(const std::vector<std::uint8_t>& frame) {
+  std::size_t at = 12;
+  std::uint16_t type = type_at(frame, at);
+  while (type == ETH_P_8021Q || type == ETH_P_8021AD) type = type_at(frame, at += 4);
+  if (type >= ETH_P_802_3_MIN) return type;
+  return type_at(frame, at + 2) == 0xffff ? ETH_P_802_3 : ETH_P_802_2;
+}
+
+// The part of a frame after addresses and tags: tags travel beside the bytes that a socket shows.
+std::span<const std::uint8_t> untagged(const std::vector<std::uint8_t>& frame) {
+  std::size_t at = 12;
+  while (type_at(frame, at) == ETH_P_8021Q || type_at(frame, at) == ETH_P_8021AD) at += 4;
+  return std::span(frame).subspan(std::min(at, frame.size()));
+}
+
+// A packet socket in a namespace, bound to one interface. Bound to one protocol it sees what passed
+// the program on the way in; bound to all it would see it before.
+Result<UniqueFd> packet_socket(const Netns& netns, std::uint32_t ifindex, std::uint16_t protocol) {
+  auto scope = NetnsScope::enter(netns);
+  if (!scope) return fail_as(scope);
+  UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(protocol);
+  address.sll_ifindex = static_cast<int>(ifindex);
+  if (!socket.valid() ||
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return tl::unexpected(system_error("cannot open a packet socket"));
+  }
+  return socket;
+}
+
+bool transmit(int socket, const std::vector<std::uint8_t>& frame) {
+  return ::send(socket, frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size());
+}
+
+// Whether the frame is among those that arrived since the last look. Frames that this host sent on
+// the interface itself do not count.
+bool take_arrival(int socket, const std::vector<std::uint8_t>& frame) {
+  bool found = false;
+  for (;;) {
+    std::array<std::uint8_t, 4096> buffer{};
+    sockaddr_ll from{};
+    socklen_t length_of_from = sizeof(from);
+    const auto length = ::recvfrom(socket, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &length_of_from);
+    if (length < 0) return found;
+    if (from.sll_pkttype == PACKET_OUTGOING) continue;
+    const std::vector<std::uint8_t> seen(buffer.begin(), buffer.begin() + length);
+    const auto a = untagged(seen);
+    const auto b = untagged(frame);
+    // Short frames may have been padded on the way.
+    found = found || (a.size() >= b.size() && std::equal(b.begin(), b.end(), a.begin()));
+  }
+}
+
+}  // namespace
+
+Result<PacketExchange::Crossing> PacketExchange::leave(const Place& pod, const Frame& frame) {
+  auto seen_at = packet_socket(pod.node->station.netns, pod.pod->host_ifindex, handed_on_as(frame));
+  if (!seen_at) return fail_as(seen_at);
+  auto sender = packet_socket(pod.pod->station.netns, pod.pod->pod_ifindex, 0);
+  if (!sender) return fail_as(sender);
+  if (!transmit(sender->get(), frame)) return tl::unexpected(system_error("cannot send the frame"));
+  return watch(pod, PN_EGRESS, seen_at->get(), frame);
+}
+
+Result<PacketExchange::Crossing> PacketExchange::enter(const Place& pod, const Frame& frame) {
+  auto seen_at = packet_socket(pod.pod->station.netns, pod.pod->pod_ifindex, ETH_P_ALL);
+  if (!seen_at) return fail_as(seen_at);
+  auto sender = packet_socket(pod.node->station.netns, pod.pod->host_ifindex, 0);
+  if (!sender) return fail_as(sender);
+  // A frame that the egress program drops still counts as sent, or fails with ENOBUFS.
+  if (!transmit(sender->get(), frame) && errno != ENOBUFS) {
+    return tl::unexpected(system_error("cannot send the frame"));
+  }
+  return watch(pod, PN_INGRESS, seen_at->get(), frame);
+}
+
+Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_direction direction, int seen_at,
+                                                       const Frame& frame) {
+  using Clock = std::chrono::steady_clock;
+  Backend* backend = pod.node->enforcer ? &pod.node->enforcer->backend() : nullptr;
+  const auto give_up = Clock::now() + std::chrono::milliseconds(kDeadlineMs);
+  std::optional<std::uint32_t> step;
+  bool arrived = false;
+  for (;;) {
+    std::vector<NodeEvent> events;
+    if (auto done = drain_events(topology_, events); !done) return fail_as(done);
+    for (const auto& event : events) {
+      const bool here = event.node == pod.node && event.event.ifindex == pod.pod->host_ifindex;
+      if (here && event.event.direction == direction) step = event.event.step;
+    }
+    arrived = take_arrival(seen_at, frame) || arrived;
+    // Either alone settles it: a drop leaves nothing to arrive, and who is not judged reports nothing.
+    if (arrived || (step && !pn_step_allows(*step))) break;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(give_up - Clock::now()).count();
+    if (left <= 0) {
+      return fail(ErrorCode::io, step ? "allowed, but it did not pass" : "neither passed nor reported as dropped");
+    }
+    std::array<pollfd, 2> ready{{{seen_at, POLLIN, 0}, {backend != nullptr ? backend->event_fd() : -1, POLLIN, 0}}};
+    ::poll(ready.data(), ready.size(), static_cast<int>(left));
+  }
+  Crossing crossing;
+  crossing.passed = arrived;
+  crossing.verdict = {pod.pod->pod, direction, step.value_or(0), pod.node->name};
+  if (arrived && step && !pn_step_allows(*step)) return fail(ErrorCode::io, "reported as dropped, but it passed");
+  return crossing;
+}
+
+Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
+  auto from = topology_.find(request.from);
+  if (!from) return fail_as(from);
+  auto to = topology_.find(request.to);
+  if (!to) return fail_as(to);
+  PacketOutcome outcome;
+  outcome.allowed = true;
+  if (from->pod != nullptr && from->pod == to->pod) {
+    // It never leaves its namespace (R1).
+    const std::uint32_t self = pn_step_allow(PN_REASON_SELF, 0);
+    outcome.from = EndVerdict{from->pod->pod, PN_EGRESS, self, from->node->name};
+    outcome.to = EndVerdict{to->pod->pod, PN_INGRESS, self, to->node->name};
+    return outcome;
+  }
+  packet::LineAddresses addresses{request.from.address, request.to.address, kNobody, kNobody};
+  if (from->pod != nullptr) addresses.source_mac = from->pod->pod_mac;
+  auto frame = packet::frame_of(*request.line, addresses);
+  if (!frame) return fail_as(frame);
+  if (frame->size() < kEthernet) return fail(ErrorCode::invalid_input, "the frame is shorter than an Ethernet header");
+
+  std::vector<NodeEvent> before;
+  if (auto done = drain_events(topology_, before); !done) return fail_as(done);
+  if (from->pod != nullptr) {
+    auto crossing = leave(*from, *frame);
+    if (!crossing) return fail_as(crossing);
+    outcome.from = crossing->verdict;
+    outcome.allowed = crossing->passed;
+  }
+  if (outcome.allowed && to->pod != nullptr) {
+    auto crossing = enter(*to, *frame);
+    if (!crossing) return fail_as(crossing);
+    outcome.to = crossing->verdict;
+    outcome.allowed = crossing->passed;
+  }
+  return outcome;
+}
+
+}  // namespace postern::sim

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records what enters the cluster's wire into a capture file. Each packet stands in it once: where it
+// comes in at the host side of its sender, before any program judges it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/capture/capture.h"
+#include "sim/netns/topology.h"
+
+namespace postern::sim {
+
+class PacketTap {
+ public:
+  // On every interface in use. Errors: io.
+  static Result<PacketTap> start(const Topology& topology, const std::string& path);
+  // Moves what has arrived into memory; between long series of probes, so that no queue overflows.
+  void collect();
+  // Sorts by time, writes and closes. Returns how many packets the file holds.
+  Result<std::size_t> stop();
+
+ private:
+  explicit PacketTap(CaptureWriter writer) : writer_(std::move(writer)) {}
+  struct Taken {
+    Instant at;
+    std::vector<std::byte> frame;
+  };
+  Result<void> listen(const Netns& netns, std::uint32_t ifindex);
+
+  CaptureWriter writer_;
+  std::vector<UniqueFd> sockets_;
+  std::vector<Taken> taken_;
+};
+
+}  // namespace postern::sim

@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/netns/probe_batch.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "sim/netns/netns.h"
+#include "sim/packet/packet.h"
+
+namespace postern::sim {
+namespace {
+
+// Without progress for so long, something is wrong with the rig: packets take microseconds.
+constexpr int kDeadlineMs = 2000;
+constexpr std::array<std::uint8_t, 1> kByte{'p'};
+constexpr std::size_t kSctpHeader = 12;
+constexpr std::size_t kIcmpHeader = 8;
+
+std::uint8_t ip_protocol_of(ProbeProtocol protocol) {
+  switch (protocol) {
+    case ProbeProtocol::tcp: return IPPROTO_TCP;
+    case ProbeProtocol::udp: return IPPROTO_UDP;
+    case ProbeProtocol::sctp: return IPPROTO_SCTP;
+    case ProbeProtocol::icmp: return IPPROTO_ICMP;
+  }
+  return 0;
+}
+
+const char* name_of(ProbeProtocol protocol) {
+  switch (protocol) {
+    case ProbeProtocol::tcp: return "TCP";
+    case ProbeProtocol::udp: return "UDP";
+    case ProbeProtocol::sctp: return "SCTP";
+    case ProbeProtocol::icmp: return "ICMP";
+  }
+  return "?";
+}
+
+std::string describe(const Party& party) {
+  const std::string address = " (" + party.address.to_string() + ")";
+  if (party.kind == Party::Kind::pod) return party.pod.to_string() + address;
+  if (party.kind == Party::Kind::node) return "node:" + party.node + address;
+  return party.address.to_string();
+}
+
+Error rig_error(const ProbeRequest& request, const std::string& what) {
+  return {ErrorCode::io, "probe " + describe(request) + ": " + what, {}};
+}
+
+std::uint16_t read16(const std::vector<std::uint8_t>& bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
+
+// Where the transport header of a raw datagram starts; past the end when it is cut.
+std::size_t transport_at(const std::vector<std::uint8_t>& bytes, std::size_t needed) {
+  if (bytes.empty()) return 0;
+  const std::size_t header = static_cast<std::size_t>(bytes[0] & 0x0f) * 4;
+  return header < 20 || bytes.size() < header + needed ? bytes.size() : header;
+}
+
+std::vector<std::uint8_t> sctp_packet(std::uint16_t from, std::uint16_t to, packet::SctpChunk chunk) {
+  packet::Sctp sctp;
+  sctp.source_port = from;
+  sctp.destination_port = to;
+  sctp.chunk = chunk;
+  return packet::Packet(sctp).bytes();
+}
+
+std::vector<std::uint8_t> echo_request(std::uint16_t id) {
+  packet::Icmp icmp;
+  icmp.id = id;
+  return (icmp / packet::Raw{{'p', 'o', 's', 't', 'e', 'r', 'n', '.'}}).bytes();
+}
+
+}  // namespace
+
+std::string describe(const ProbeRequest& request) {
+  std::string text = describe(request.from) + " -> " + describe(request.to) + " " + name_of(request.protocol);
+  if (request.protocol != ProbeProtocol::icmp) text += " " + std::to_string(request.port);
+  return text;
+}
+
+Result<void> open_probe_sockets(const ProbeRequest& request, const Place& client, const Place& server) {
+  const auto open_in = [](Station& station, UniqueFd& socket, auto make) -> Result<void> {
+    if (socket.valid()) return {};
+    auto scope = NetnsScope::enter(station.netns);
+    if (!scope) return fail_as(scope);
+    auto made = make();
+    if (!made) return fail_as(made);
+    socket = std::move(*made);
+    return {};
+  };
+  switch (request.protocol) {
+    case ProbeProtocol::tcp:
+    case ProbeProtocol::udp: {
+      UniqueFd& socket = server.station->servers[{request.protocol, request.port}];
+      return open_in(*server.station, socket, [&] {
+        return request.protocol == ProbeProtocol::tcp ? tcp_listener(request.port) : udp_server(request.port);
+      });
+    }
+    case ProbeProtocol::sctp: {
+      auto done = open_in(*server.station, server.station->sctp, raw_sctp_socket);
+      return done ? open_in(*client.station, client.station->sctp, raw_sctp_socket) : done;
+    }
+    case ProbeProtocol::icmp: return open_in(*client.station, client.station->icmp, raw_echo_socket);
+  }
+  return {};
+}
+
+Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> requests) {
+  using Clock = std::chrono::steady_clock;
+  // What happened before is not about these probes.
+  if (auto done = drain_events(topology_, events_); !done) return fail_as(done);
+  events_.clear();
+  probes_.reserve(requests.size());
+  for (const auto& request : requests) {
+    if (auto done = start(request); !done) return fail_as(done);
+  }
+  auto last_progress = Clock::now();
+  while (open_ > 0) {
+    progress_ = false;
+    if (auto done = round(); !done) return fail_as(done);
+    if (progress_ || open_ == 0) {
+      last_progress = Clock::now();
+      continue;
+    }
+    const auto quiet = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - last_progress).count();
+    if (quiet < kDeadlineMs) {
+      wait(kDeadlineMs - static_cast<int>(quiet));
+      continue;
+    }
+    for (const auto& probe : probes_) {
+      if (probe.phase == Phase::done) continue;
+      return tl::unexpected(rig_error(*probe.request, std::string("neither answered nor reported as dropped within ") +
+                                                          std::to_string(kDeadlineMs) + " ms (the server " +
+                                                          (probe.served ? "saw it)" : "never saw it)")));
+    }
+  }
+  if (auto done = look_for_contradictions(); !done) return fail_as(done);
+  std::vector<ProbeOutcome> outcomes;
+  outcomes.reserve(probes_.size());
+  for (auto& probe : probes_) outcomes.push_back(std::move(probe.outcome));
+  return outcomes;
+}
+
+Result<void> ProbeBatch::start(const ProbeRequest& request) {
+  auto server = topology_.find(request.to);
+  if (!server) return fail_as(server);
+  Pending& probe = probes_.emplace_back();
+  probe.request = &request;
+  probe.server = *server;
+  probe.flow = {request.from.address.v4_network_order(), request.to.address.v4_network_order(), 0, request.port,
+                ip_protocol_of(request.protocol)};
+  Result<void> done;
+  switch (request.protocol) {
+    case ProbeProtocol::tcp: done = start_stream(probe); break;
+    case ProbeProtocol::udp: done = start_datagram(probe); break;
+    case ProbeProtocol::sctp:
+    case ProbeProtocol::icmp: done = start_raw(probe); break;
+  }
+  if (!done) return done;
+  by_port_.emplace(static_cast<std::uint32_t>(probe.flow.protocol) << 16 | probe.flow.source_port, probes_.size() - 1);
+  ++open_;
+  if (request.protocol == ProbeProtocol::sctp) ++open_sctp_;
+  if (request.protocol == ProbeProtocol::icmp) ++open_icmp_;
+  if (Arrivals* arrivals = arrivals_of(probe)) ++arrivals->awaited;
+  return {};
+}
+
+Result<void> ProbeBatch::start_stream(Pending& probe) {
+  const auto& request = *probe.request;
+  while (!probe.client_socket.valid()) {
+    probe.flow.source_port = client_.station->take_port();
+    auto socket = bound_client(SOCK_STREAM, request.from.address, probe.flow.source_port);
+    if (!socket) return fail_as(socket);
+    probe.client_socket = std::move(*socket);
+  }
+  const auto to = socket_address(request.to.address, request.port);
+  probe.phase = Phase::connecting;
+  if (::connect(probe.client_socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) return {};
+  if (errno == EINPROGRESS) return {};
+  return tl::unexpected(rig_error(request, std::string("cannot connect: ") + std::strerror(errno)));
+}
+
+Result<void> ProbeBatch::start_datagram(Pending& probe) {
+  const auto& request = *probe.request;
+  while (!probe.client_socket.valid()) {
+    probe.flow.source_port = client_.station->take_port();
+    auto socket = bound_client(SOCK_DGRAM, request.from.address, probe.flow.source_port);
+    if (!socket) return fail_as(socket);
+    probe.client_socket = std::move(*socket);
+  }
+  const auto to = socket_address(request.to.address, request.port);
+  const int socket = probe.client_socket.get();
+  // Connected, so that a refusal would be seen.
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 &&
+      ::send(socket, kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1) {
+    return {};
+  }
+  return tl::unexpected(rig_error(request, std::string("cannot send: ") + std::strerror(errno)));
+}
+
+Result<void> ProbeBatch::start_raw(Pending& probe) {
+  const auto& request = *probe.request;
+  Station& station = *client_.station;
+  probe.flow.source_port = station.take_port();
+  const bool sctp = request.protocol == ProbeProtocol::sctp;
+  if (!sctp) probe.flow.destination_port = 0;
+  const auto bytes = sctp ? sctp_packet(probe.flow.source_port, request.port, packet::SctpChunk::init)
+                          : echo_request(probe.flow.source_port);
+  const int socket = sctp ? station.sctp.get() : station.icmp.get();
+  if (send_datagram(socket, bytes, request.from.address, socket_address(request.to.address, 0))) return {};
+  return tl::unexpected(rig_error(request, std::string("cannot send: ") + std::strerror(errno)));
+}
+
+ProbeBatch::Arrivals* ProbeBatch::arrivals_of(const Pending& probe) {
+  Station* station = probe.server.station;
+  const auto& request = *probe.request;
+  const auto of = [&](ArrivalMap& map, const UniqueFd& socket) {
+    Arrivals& arrivals = map[socket.get()];
+    arrivals.station = station;
+    return &arrivals;
+  };
+  switch (request.protocol) {
+    case ProbeProtocol::tcp: return of(listeners_, station->servers[{request.protocol, request.port}]);
+    case ProbeProtocol::udp: return of(datagram_servers_, station->servers[{request.protocol, request.port}]);
+    case ProbeProtocol::sctp: return of(sctp_servers_, station->sctp);
+    case ProbeProtocol::icmp: return nullptr;  // the kernel answers
+  }
+  return nullptr;
+}
+
+ProbeBatch::Pending* ProbeBatch::find(std::uint8_t protocol, std::uint16_t client_port) {
+  const auto found = by_port_.find(static_cast<std::uint32_t>(protocol) << 16 | client_port);
+  return found == by_port_.end() ? nullptr : &probes_[found->second];
+}
+
+// Drops first: they close probes that would otherwise be asked for an answer.
+Result<void> ProbeBatch::round() {
+  if (auto done = take_events(); !done) return done;
+  for (auto& probe : probes_) {
+    if (probe.phase != Phase::connecting) continue;
+    if (::send(probe.client_socket.get(), kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1) {
+      probe.phase = Phase::waiting;
+      progress_ = true;
+    } else if (errno != EAGAIN && errno != EALREADY && errno != EINPROGRESS && errno != ENOTCONN) {
+      return tl::unexpected(rig_error(*probe.request, std::string("refused: ") + std::strerror(errno)));
+    }
+  }
+  if (auto done = serve(); !done) return done;
+  return read_clients();
+}
+
+Result<void> ProbeBatch::take_events() {
+  events_.clear();
+  if (auto done = drain_events(topology_, events_); !done) return done;
+  for (const auto& event : events_) {
+    if (pn_step_allows(event.event.step)) continue;
+    const FlowKey flow = flow_of(event.event);
+    for (const bool reply : {false, true}) {
+      const FlowKey opener = reply ? flow.reversed() : flow;
+      Pending* probe = find(opener.protocol, opener.source_port);
+      // An echo reads alike in both directions but for its addresses.
+      if (probe == nullptr || probe->flow != opener) continue;
+      if (auto done = take_drop(*probe, event, reply); !done) return done;
+      break;
+    }
+  }
+  return {};
+}
+
+Result<void> ProbeBatch::take_drop(Pending& probe, const NodeEvent& event, bool reply) {
+  if (probe.phase == Phase::done) {
+    if (!probe.outcome.allowed) return {};  // a later packet of a probe that is over
+    return tl::unexpected(rig_error(*probe.request, "answered, but the datapath reports a drop of it"));
+  }
+  progress_ = true;
+  probe.outcome.drop = verdict_of(event);
+  probe.outcome.dropped_reply = reply;
+  bool delivered = false;
+  constexpr std::uint8_t kSyn = packet::kSyn;
+  std::uint8_t byte = 0;
+  if (probe.phase == Phase::connecting && (event.event.tcp_flags & kSyn) != 0) {
+    delivered = ::send(probe.client_socket.get(), kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1;
+  } else if (probe.request->protocol == ProbeProtocol::udp) {
+    delivered = ::recv(probe.client_socket.get(), &byte, 1, 0) == 1;
+  }
+  if (delivered) return tl::unexpected(rig_error(*probe.request, "reported as dropped, but it was answered"));
+  if (!probe.served) {
+    if (Arrivals* arrivals = arrivals_of(probe)) --arrivals->awaited;
+  }
+  probe.phase = Phase::done;
+  probe.client_socket.reset();
+  probe.server_socket.reset();
+  --open_;
+  if (probe.request->protocol == ProbeProtocol::sctp) --open_sctp_;
+  if (probe.request->protocol == ProbeProtocol::icmp) --open_icmp_;
+  return {};
+}
+
+Result<void> ProbeBatch::serve() {
+  for (auto& [socket, arrivals] : listeners_) {
+    if (auto done = accept_streams(socket, arrivals, false); !done) return done;
+  }
+  for (auto& probe : probes_) {
+    std::uint8_t byte = 0;
+    if (probe.phase == Phase::done || !probe.server_socket.valid()) continue;
+    if (::recv(probe.server_socket.get(), &byte, 1, 0) != 1) continue;
+    progress_ = true;
+    if (::send(probe.server_socket.get(), &byte, 1, MSG_NOSIGNAL) != 1) {
+      return tl::unexpected(rig_error(*probe.request, std::string("the server cannot answer: ") + std::strerror(errno)));
+    }
+  }
+  for (auto& [socket, arrivals] : datagram_servers_) {
+    if (auto done = serve_datagrams(socket, arrivals, false); !done) return done;
+  }
+  for (auto& [socket, arrivals] : sctp_servers_) {
+    if (arrivals.awaited == 0) continue;
+    if (auto done = read_sctp(socket, *arrivals.station); !done) return done;
+  }
+  return {};
+}
+
+// The server saw a probe. That of one whose first packet was reported as dropped is a contradiction.
+Result<void> ProbeBatch::arrived(Pending& probe) {
+  if (probe.phase == Phase::done && !probe.outcome.allowed && !probe.outcome.dropped_reply) {
+    return tl::unexpected(rig_error(*probe.request, "reported as dropped, but it reached the server"));
+  }
+  if (!probe.served && probe.phase != Phase::done) {
+    if (Arrivals* arrivals = arrivals_of(probe)) --arrivals->awaited;
+  }
+  probe.served = true;
+  progress_ = true;
+  return {};
+}
+
+Result<void> ProbeBatch::accept_streams(int listener, Arrivals& arrivals, bool once) {
+  while (arrivals.awaited > 0 || once) {
+    sockaddr_in from{};
+    socklen_t length = sizeof(from);
+    UniqueFd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket.valid()) return {};
+    Pending* probe = find(IPPROTO_TCP, ntohs(from.sin_port));
+    if (probe == nullptr || probe->flow.source != from.sin_addr.s_addr) continue;
+    if (auto done = arrived(*probe); !done) return done;
+    if (probe->phase != Phase::done) probe->server_socket = std::move(socket);
+  }
+  return {};
+}
+
+Result<void> ProbeBatch::serve_datagrams(int server, Arrivals& arrivals, bool once) {
+  while (arrivals.awaited > 0 || once) {
+    const auto datagram = receive_datagram(server);
+    if (!datagram) return {};
+    Pending* probe = find(IPPROTO_UDP, datagram->source_port);
+    if (probe == nullptr || probe->flow.source != datagram->source.v4_network_order()) continue;
+    if (auto done = arrived(*probe); !done) return done;
+    if (probe->phase == Phase::done) continue;
+    const auto to = socket_address(datagram->source, datagram->source_port);
+    if (!send_datagram(server, datagram->bytes, datagram->destination, to)) {
+      return tl::unexpected(rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
+    }
+  }
+  return {};
+}
+
+// Both ends at once: what a namespace's raw socket gets are openings and answers.
+Result<void> ProbeBatch::read_sctp(int socket, Station& station) {
+  while (const auto datagram = receive_datagram(socket)) {
+    const std::size_t at = transport_at(datagram->bytes, kSctpHeader + 4);
+    if (at == datagram->bytes.size()) continue;
+    const std::uint16_t source_port = read16(datagram->bytes, at);
+    const std::uint16_t destination_port = read16(datagram->bytes, at + 2);
+    const auto chunk = static_cast<packet::SctpChunk>(datagram->bytes[at + kSctpHeader]);
+    if (chunk == packet::SctpChunk::init) {
+      Pending* probe = find(IPPROTO_SCTP, source_port);
+      if (probe == nullptr || probe->server.station != &station ||
+          probe->flow.source != datagram->source.v4_network_order()) {
+        continue;
+      }
+      if (auto done = arrived(*probe); !done) return done;
+      if (probe->phase == Phase::done) continue;
+      const auto answer = sctp_packet(destination_port, source_port, packet::SctpChunk::init_ack);
+      if (!send_datagram(socket, answer, datagram->destination, socket_address(datagram->source, 0))) {
+        return tl::unexpected(rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
+      }
+    } else if (chunk == packet::SctpChunk::init_ack) {
+      Pending* probe = find(IPPROTO_SCTP, destination_port);
+      if (probe == nullptr || &station != client_.station ||
+          probe->flow.destination != datagram->source.v4_network_order()) {
+        continue;
+      }
+      if (probe->phase == Phase::done && !probe->outcome.allowed) {
+        return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it was answered"));
+      }
+      answered(*probe);
+    }
+  }
+  return {};
+}
+
+Result<void> ProbeBatch::read_clients() {
+  for (auto& probe : probes_) {
+    if (probe.phase != Phase::waiting || !probe.client_socket.valid()) continue;
+    std::uint8_t byte = 0;
+    const auto length = ::recv(probe.client_socket.get(), &byte, 1, 0);
+    if (length == 1) {
+      answered(probe);
+    } else if (length == 0 || errno != EAGAIN) {
+      return tl::unexpected(rig_error(*probe.request, std::string("refused: ") +
+                                                          (length == 0 ? "closed" : std::strerror(errno))));
+    }
+  }
+  if (open_sctp_ > 0) {
+    if (auto done = read_sctp(client_.station->sctp.get(), *client_.station); !done) return done;
+  }
+  return open_icmp_ > 0 ? read_echo_replies() : Result<void>();
+}
+
+Result<void> ProbeBatch::read_echo_replies() {
+  while (const auto datagram = receive_datagram(client_.station->icmp.get())) {
+    const std::size_t at = transport_at(datagram->bytes, kIcmpHeader);
+    if (at == datagram->bytes.size()) continue;
+    Pending* probe = find(IPPROTO_ICMP, read16(datagram->bytes, at + 4));
+    if (probe == nullptr || probe->flow.destination != datagram->source.v4_network_order()) continue;
+    if (probe->phase == Phase::done && !probe->outcome.allowed) {
+      return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it was answered"));
+    }
+    answered(*probe);
+  }
+  return {};
+}
+
+void ProbeBatch::answered(Pending& probe) {
+  if (probe.phase == Phase::done) return;
+  progress_ = true;
+  probe.outcome.allowed = true;
+  probe.phase = Phase::done;
+  // The client first: its reset closes the server's side as well.
+  probe.client_socket.reset();
+  probe.server_socket.reset();
+  --open_;
+  if (probe.request->protocol == ProbeProtocol::sctp) --open_sctp_;
+  if (probe.request->protocol == ProbeProtocol::icmp) --open_icmp_;
+}
+
+// Once more, when everything has its outcome: a drop of what was answered, an arrival of what was dropped.
+Result<void> ProbeBatch::look_for_contradictions() {
+  if (auto done = take_events(); !done) return done;
+  for (const auto& probe : probes_) {
+    if (probe.outcome.allowed) continue;
+    Arrivals* arrivals = arrivals_of(probe);
+    if (arrivals != nullptr) arrivals->awaited = 1;  // worth a look
+  }
+  for (auto& [socket, arrivals] : listeners_) {
+    if (arrivals.awaited == 0) continue;
+    if (auto done = accept_streams(socket, arrivals, true); !done) return done;
+  }
+  for (auto& [socket, arrivals] : datagram_servers_) {
+    if (arrivals.awaited == 0) continue;
+    if (auto done = serve_datagrams(socket, arrivals, true); !done) return done;
+  }
+  for (auto& [socket, arrivals] : sctp_servers_) {
+    if (arrivals.awaited == 0) continue;
+    if (auto done = read_sctp(socket, *arrivals.station); !done) return done;
+  }
+  return {};
+}
+
+void ProbeBatch::wait(int timeout_ms) {
+  std::vector<pollfd> sockets;
+  const auto watch = [&](int fd, short events) {
+    if (fd >= 0) sockets.push_back({fd, events, 0});
+  };
+  for (const auto& node : topology_.nodes()) {
+    if (node->in_use && node->enforcer) watch(node->enforcer->backend().event_fd(), POLLIN);
+  }
+  for (const auto* servers : {&listeners_, &datagram_servers_, &sctp_servers_}) {
+    for (const auto& [socket, arrivals] : *servers) {
+      if (arrivals.awaited > 0) watch(socket, POLLIN);
+    }
+  }
+  for (const auto& probe : probes_) {
+    if (probe.phase == Phase::done) continue;
+    watch(probe.client_socket.get(), probe.phase == Phase::connecting ? POLLOUT : POLLIN);
+    watch(probe.server_socket.get(), POLLIN);
+  }
+  if (open_sctp_ > 0) watch(client_.station->sctp.get(), POLLIN);
+  if (open_icmp_ > 0) watch(client_.station->icmp.get(), POLLIN);
+  ::poll(sockets.data(), sockets.size(), timeout_ms);
+}
+
+}  // namespace postern::sim

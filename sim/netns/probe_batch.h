@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Probes of one client, made together: every one is sent, then answers and reported drops are taken
+// as they come. Packets cross veth pairs inside the sending call, so as a rule everything has
+// happened when the last one is sent, and nothing waits. What the wire shows and what the datapath
+// reports are compared: an answer although a drop was reported, or neither of the two before the
+// deadline, is an error of the rig and never a verdict.
+#pragma once
+
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/netns/events.h"
+#include "sim/netns/sockets.h"
+#include "sim/netns/topology.h"
+
+struct pollfd;
+
+namespace postern::sim {
+
+// "x/a (10.0.0.1) -> y/b (10.0.0.2) TCP 80"
+std::string describe(const ProbeRequest& request);
+
+// Opens what a probe needs at both its ends, unless it is open already: kept as long as the slots.
+Result<void> open_probe_sockets(const ProbeRequest& request, const Place& client, const Place& server);
+
+class ProbeBatch {
+ public:
+  ProbeBatch(Topology& topology, const Place& client) : topology_(topology), client_(client) {}
+
+  // The caller is in the client's namespace; all requests come from that client. Outcomes in order.
+  Result<std::vector<ProbeOutcome>> run(std::span<const ProbeRequest> requests);
+
+ private:
+  enum class Phase : std::uint8_t { connecting, waiting, done };
+
+  struct Pending {
+    const ProbeRequest* request = nullptr;
+    Place server;
+    FlowKey flow;
+    Phase phase = Phase::waiting;
+    bool served = false;     // the server saw it
+    UniqueFd client_socket;  // TCP, UDP
+    UniqueFd server_socket;  // TCP: the accepted connection
+    ProbeOutcome outcome;
+  };
+  // A socket on which probes arrive, and how many still may.
+  struct Arrivals {
+    Station* station = nullptr;
+    std::size_t awaited = 0;
+  };
+  using ArrivalMap = std::map<int, Arrivals>;
+
+  Result<void> start(const ProbeRequest& request);
+  Result<void> start_stream(Pending& probe);
+  Result<void> start_datagram(Pending& probe);
+  Result<void> start_raw(Pending& probe);
+  [[nodiscard]] Arrivals* arrivals_of(const Pending& probe);
+
+  Result<void> round();
+  Result<void> take_events();
+  Result<void> take_drop(Pending& probe, const NodeEvent& event, bool reply);
+  Result<void> serve();
+  Result<void> accept_streams(int listener, Arrivals& arrivals, bool once);
+  Result<void> serve_datagrams(int server, Arrivals& arrivals, bool once);
+  Result<void> read_sctp(int socket, Station& station);
+  Result<void> read_clients();
+  Result<void> read_echo_replies();
+  Result<void> arrived(Pending& probe);
+  void answered(Pending& probe);
+  Result<void> look_for_contradictions();
+  void wait(int timeout_ms);
+
+  Pending* find(std::uint8_t protocol, std::uint16_t client_port);
+
+  Topology& topology_;
+  Place client_;
+  std::vector<Pending> probes_;
+  std::unordered_map<std::uint32_t, std::size_t> by_port_;  // protocol << 16 | source port
+  ArrivalMap listeners_;
+  ArrivalMap datagram_servers_;
+  ArrivalMap sctp_servers_;
+  std::vector<NodeEvent> events_;
+  std::size_t open_ = 0;
+  std::size_t open_sctp_ = 0;
+  std::size_t open_icmp_ = 0;
+  bool progress_ = false;
+};
+
+}  // namespace postern::sim

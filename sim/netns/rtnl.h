@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The little of rtnetlink that the cluster needs. A socket belongs to the namespace it was opened
+// in, whatever namespace the thread enters later. Every call waits for the kernel's answer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/ip.h"
+#include "engine/base/result.h"
+
+struct mnl_socket;
+struct nlmsghdr;
+
+namespace postern::sim {
+
+using Mac = std::array<std::uint8_t, 6>;
+
+// A veth pair: one end here, its peer in another namespace.
+struct VethSpec {
+  std::string name;
+  Mac mac{};
+  std::string peer_name;
+  Mac peer_mac{};
+  int peer_netns = -1;  // descriptor
+};
+
+struct RouteSpec {
+  Cidr destination;  // a prefix length of 0 is the default route
+  std::uint32_t ifindex = 0;
+  // Taken to be reachable on the interface without asking (onlink); absent: the destination itself is.
+  std::optional<IpAddress> gateway;
+};
+
+class Rtnl {
+ public:
+  // In the current namespace.
+  static Result<Rtnl> open();
+
+  Result<void> add_veth(const VethSpec& spec);
+  Result<void> set_up(std::uint32_t ifindex);
+  Result<void> set_down(std::uint32_t ifindex);
+  Result<void> remove_link(std::uint32_t ifindex);
+  // As a host address (/32, /128). Adding one that is there is no error, nor is deleting one that is not.
+  Result<void> add_address(std::uint32_t ifindex, const IpAddress& address);
+  Result<void> delete_address(std::uint32_t ifindex, const IpAddress& address);
+  // Replaces a route to the same destination.
+  Result<void> set_route(const RouteSpec& route);
+  Result<void> delete_route(const Cidr& destination);
+  Result<void> set_permanent_neighbour(std::uint32_t ifindex, const IpAddress& address, const Mac& mac);
+
+ private:
+  struct Close {
+    void operator()(mnl_socket* socket) const;
+  };
+  Result<void> set_flags(std::uint32_t ifindex, unsigned flags);
+  // Sends the request and reads the answer; an answer of -`tolerated` is a success.
+  Result<void> ask(nlmsghdr* request, const std::string& what, int tolerated = 0);
+
+  std::unique_ptr<mnl_socket, Close> socket_;
+  std::uint32_t sequence_ = 0;
+};
+
+// Index of an interface of the current namespace.
+Result<std::uint32_t> interface_index(const std::string& name);
+
+// Makes the kernel fill in transport checksums of what an interface of the current namespace sends,
+// so that a frame seen on the wire is the frame a real network would carry.
+Result<void> disable_checksum_offload(const std::string& name);
+
+}  // namespace postern::sim

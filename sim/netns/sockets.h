@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sockets of probes. Sockets are made in the caller's namespace and keep it.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/base/ip.h"
+#include "engine/base/result.h"
+#include "sim/netns/fd.h"
+
+namespace postern::sim {
+
+// All non-blocking. TCP sockets close with a reset, so that nothing lingers after a probe.
+Result<UniqueFd> tcp_listener(std::uint16_t port);
+Result<UniqueFd> udp_server(std::uint16_t port);
+Result<UniqueFd> raw_sctp_socket();
+Result<UniqueFd> raw_echo_socket();  // receives echo replies only
+
+// A client socket bound to an address and port; an empty descriptor: the port is taken.
+Result<UniqueFd> bound_client(int type, const IpAddress& address, std::uint16_t port);
+
+sockaddr_in socket_address(const IpAddress& address, std::uint16_t port);
+
+// One datagram as it came, with the address it was sent to.
+struct Datagram {
+  IpAddress source;
+  IpAddress destination;
+  std::uint16_t source_port = 0;
+  std::vector<std::uint8_t> bytes;  // raw sockets: from the IP header on
+};
+// Empty: nothing is there.
+std::optional<Datagram> receive_datagram(int fd);
+
+// From an address of the namespace, whichever of several it is. False: see errno.
+bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress& source, const sockaddr_in& to);
+
+}  // namespace postern::sim

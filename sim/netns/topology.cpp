@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/netns/topology.h"
+
+#include <algorithm>
+
+namespace postern::sim {
+namespace {
+
+constexpr std::uint16_t kFirstPort = 20000;
+constexpr std::uint16_t kLastPort = 60999;
+constexpr std::uint32_t kMaxEndpoint = 0xffffff;
+
+Error not_v4(const std::string& what, const IpAddress& address) {
+  return {ErrorCode::unsupported, what + " has address " + address.to_string() + ": IPv6 is not supported yet", {}};
+}
+
+// Makes the routes of a namespace those of `wanted`.
+Result<void> change_routes(const Netns& netns, RouteTable& current, const RouteTable& wanted) {
+  if (current == wanted) return {};
+  auto scope = NetnsScope::enter(netns);
+  if (!scope) return fail_as(scope);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  for (const auto& [address, ifindex] : current) {
+    if (wanted.contains(address)) continue;
+    if (auto done = rtnl->delete_route(Cidr::host(address)); !done) return done;
+  }
+  for (const auto& [address, ifindex] : wanted) {
+    const auto before = current.find(address);
+    if (before != current.end() && before->second == ifindex) continue;
+    const RouteSpec route{Cidr::host(address), ifindex, gateway_address()};
+    if (auto done = rtnl->set_route(route); !done) return done;
+  }
+  current = wanted;
+  return {};
+}
+
+// Gives an end its address. The new one first: with its last address an interface loses its routes.
+Result<void> change_address(const Netns& netns, std::uint32_t ifindex, std::optional<IpAddress>& current,
+                            const IpAddress& wanted) {
+  if (current == wanted) return {};
+  auto scope = NetnsScope::enter(netns);
+  if (!scope) return fail_as(scope);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  if (auto done = rtnl->add_address(ifindex, wanted); !done) return done;
+  if (current) {
+    if (auto done = rtnl->delete_address(ifindex, *current); !done) return done;
+  }
+  current = wanted;
+  return {};
+}
+
+}  // namespace
+
+std::uint16_t Station::take_port() {
+  next_port = next_port < kFirstPort || next_port >= kLastPort ? kFirstPort : static_cast<std::uint16_t>(next_port + 1);
+  return next_port;
+}
+
+void NodeSlot::drop_enforcer() {
+  if (!enforcer) return;
+  const auto scope = NetnsScope::enter(station.netns);
+  enforcer.reset();
+}
+
+Result<void> Topology::start() {
+  auto fabric = Netns::create(NetnsKind::router);
+  if (!fabric) return fail_as(fabric);
+  fabric_ = std::move(*fabric);
+  return {};
+}
+
+Result<void> Topology::begin(const ClusterSettings& settings) {
+  settings_ = settings;
+  pods_.clear();
+  for (auto& node : nodes_) {
+    if (node->dirty && node->enforcer) {
+      if (auto done = node->enforcer->backend().forget_connections(EndpointId{}); !done) return done;
+    }
+    node->in_use = false;
+    node->dirty = false;
+    node->aged_ns = 0;
+    for (auto& pod : node->pods) {
+      pod->in_use = false;
+      pod->spent = false;
+    }
+  }
+  for (auto& outside : outsides_) outside->in_use = false;
+  return {};
+}
+
+Result<void> Topology::place(const Placement& placement) {
+  if (auto done = place_nodes(placement.cluster); !done) return done;
+  if (auto done = place_pods(placement.cluster); !done) return done;
+  if (auto done = place_outsides(placement.outside); !done) return done;
+  if (auto done = sync_routes(); !done) return done;
+  for (auto* node : active_nodes()) {
+    node->dirty = true;
+    if (auto done = enforce(*node, placement); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Topology::place_nodes(const ClusterSnapshot& cluster) {
+  std::map<std::string, std::set<IpAddress>> wanted;
+  for (const auto& [name, node] : cluster.nodes) {
+    std::set<IpAddress> addresses;
+    for (const auto& address : node.addresses) {
+      if (!address.address.is_v4()) return tl::unexpected(not_v4("node " + name, address.address));
+      addresses.insert(address.address);
+    }
+    if (!addresses.empty()) wanted.emplace(name, std::move(addresses));
+  }
+  for (auto& node : nodes_) {
+    if (node->in_use && !wanted.contains(node->name)) {
+      node->in_use = false;
+      for (auto& pod : node->pods) pod->in_use = false;
+    }
+  }
+  // First those that were called so before, so that none of them is taken by another.
+  std::vector<std::string> left;
+  for (const auto& [name, addresses] : wanted) {
+    const auto same = std::find_if(nodes_.begin(), nodes_.end(), [&n = name](auto& node) { return node->name == n; });
+    if (same != nodes_.end()) (*same)->in_use = true;
+    else left.push_back(name);
+  }
+  for (const auto& name : left) {
+    auto idle = std::find_if(nodes_.begin(), nodes_.end(), [](auto& node) { return !node->in_use; });
+    NodeSlot* slot = idle == nodes_.end() ? nullptr : idle->get();
+    if (slot == nullptr) {
+      auto built = build_node();
+      if (!built) return fail_as(built);
+      slot = *built;
+    }
+    slot->name = name;
+    slot->in_use = true;
+  }
+  for (const auto& [name, addresses] : wanted) {
+    if (auto done = sync_node_addresses(*find_node(name), addresses); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Topology::sync_node_addresses(NodeSlot& node, const std::set<IpAddress>& wanted) {
+  if (node.addresses == wanted) return {};
+  auto scope = NetnsScope::enter(node.station.netns);
+  if (!scope) return fail_as(scope);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  constexpr std::uint32_t kLoopback = 1;
+  for (const auto& address : node.addresses) {
+    if (wanted.contains(address)) continue;
+    if (auto done = rtnl->delete_address(kLoopback, address); !done) return done;
+  }
+  for (const auto& address : wanted) {
+    if (node.addresses.contains(address)) continue;
+    if (auto done = rtnl->add_address(kLoopback, address); !done) return done;
+  }
+  node.addresses = wanted;
+  return {};
+}
+
+Result<void> Topology::claim(PodSlot& slot, const Pod& pod, const IpAddress& address) {
+  // Another pod of this scenario had this interface: its connections must not be the new one's.
+  if (slot.spent) {
+    if (next_endpoint_ > kMaxEndpoint) return fail(ErrorCode::internal, "endpoint ids are used up");
+    slot.endpoint = EndpointId{next_endpoint_++};
+  }
+  slot.spent = true;
+  slot.in_use = true;
+  slot.pod = pod.key;
+  return change_address(slot.station.netns, slot.pod_ifindex, slot.address, address);
+}
+
+Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
+  struct Wanted {
+    const Pod* pod;
+    NodeSlot* node;
+    IpAddress address;
+  };
+  std::map<NamespacedName, Place> before;
+  before.swap(pods_);
+  std::vector<Wanted> fresh;
+  std::set<PodSlot*> kept;
+  for (const auto& [key, pod] : cluster.pods) {
+    if (!pod.live()) continue;
+    const auto address = pod.address(IpFamily::v4);
+    if (!address) return tl::unexpected(not_v4("pod " + key.to_string(), pod.addresses.front()));
+    NodeSlot* node = find_node(pod.node_name);
+    if (node == nullptr) {
+      return fail(ErrorCode::internal, "pod " + key.to_string() + " is on node \"" + pod.node_name +
+                                           "\", which has no address in the placement");
+    }
+    if (pod.host_network) {
+      pods_.emplace(key, Place{&node->station, node, nullptr, nullptr});
+      continue;
+    }
+    const auto old = before.find(key);
+    if (old != before.end() && old->second.node == node && old->second.pod != nullptr &&
+        old->second.pod->in_use && old->second.pod->address == address) {
+      pods_.emplace(key, old->second);
+      kept.insert(old->second.pod);
+      continue;
+    }
+    fresh.push_back({&pod, node, *address});
+  }
+  for (auto& node : nodes_) {
+    for (auto& slot : node->pods) slot->in_use = kept.contains(slot.get());
+  }
+  // First the interfaces that have the address already, then any idle one, then new ones.
+  for (const bool same_address : {true, false}) {
+    for (const auto& want : fresh) {
+      if (pods_.contains(want.pod->key)) continue;
+      auto& slots = want.node->pods;
+      const auto idle = std::find_if(slots.begin(), slots.end(), [&](const auto& slot) {
+        return !slot->in_use && (!same_address || slot->address == want.address);
+      });
+      PodSlot* slot = idle == slots.end() ? nullptr : idle->get();
+      if (slot == nullptr && same_address) continue;
+      if (slot == nullptr) {
+        auto built = build_pod(*want.node);
+        if (!built) return fail_as(built);
+        slot = *built;
+      }
+      if (auto done = claim(*slot, *want.pod, want.address); !done) return done;
+      pods_.emplace(want.pod->key, Place{&slot->station, want.node, slot, nullptr});
+    }
+  }
+  return {};
+}
+
+Result<void> Topology::place_outsides(const std::vector<IpAddress>& addresses) {
+  for (auto& slot : outsides_) slot->in_use = false;
+  std::set<IpAddress> left;
+  for (const auto& address : addresses) {
+    if (!address.is_v4()) return tl::unexpected(not_v4("an outside host", address));
+    const auto same = std::find_if(outsides_.begin(), outsides_.end(), [&](auto& slot) { return slot->address == address; });
+    if (same != outsides_.end()) (*same)->in_use = true;
+    else left.insert(address);
+  }
+  for (const auto& address : left) {
+    const auto idle = std::find_if(outsides_.begin(), outsides_.end(), [](auto& slot) { return !slot->in_use; });
+    OutsideSlot* slot = idle == outsides_.end() ? nullptr : idle->get();
+    if (slot == nullptr) {
+      auto built = build_outside();
+      if (!built) return fail_as(built);
+      slot = *built;
+    }
+    slot->in_use = true;
+    if (auto done = change_address(slot->station.netns, slot->host_ifindex, slot->address, address); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Topology::sync_routes() {
+  RouteTable fabric;
+  for (auto* node : active_nodes()) {
+    RouteTable wanted;
+    for (const auto& pod : node->pods) {
+      if (!pod->in_use) continue;
+      wanted.emplace(*pod->address, pod->host_ifindex);
+      fabric.emplace(*pod->address, node->fabric_ifindex);
+    }
+    for (const auto& address : node->addresses) fabric.emplace(address, node->fabric_ifindex);
+    if (auto done = change_routes(node->station.netns, node->routes, wanted); !done) return done;
+  }
+  for (const auto& outside : outsides_) {
+    if (outside->in_use) fabric.emplace(*outside->address, outside->fabric_ifindex);
+  }
+  return change_routes(fabric_, fabric_routes_, fabric);
+}
+
+Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
+  if (!factory_) return {};
+  auto scope = NetnsScope::enter(node.station.netns);
+  if (!scope) return fail_as(scope);
+  EnforcerSettings settings = settings_.enforcer;
+  settings.events = placement.trace_all ? EventMode::all : EventMode::denied;
+  if (!node.enforcer || !(node.sizes == settings_.limits)) {
+    node.enforcer.reset();
+    auto backend = factory_(settings_.limits);
+    if (!backend) return fail_as(backend);
+    node.sizes = settings_.limits;
+    node.enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), settings);
+  }
+  node.enforcer->set_settings(settings);
+
+  std::vector<LocalEndpoint> endpoints;
+  for (const auto& pod : node.pods) {
+    // An idle interface stays attached, under a name that no pod can have: nothing judges it.
+    const NamespacedName name = pod->in_use ? pod->pod : NamespacedName{"", "idle-" + std::to_string(pod->number)};
+    endpoints.push_back({pod->endpoint, pod->host_ifindex, name});
+  }
+  const std::vector<IpAddress> own(node.addresses.begin(), node.addresses.end());
+  return node.enforcer->reconcile(placement.cluster, endpoints, own);
+}
+
+Result<Place> Topology::find(const Party& party) {
+  switch (party.kind) {
+    case Party::Kind::pod: {
+      const auto found = pods_.find(party.pod);
+      if (found == pods_.end()) return fail(ErrorCode::not_found, "pod " + party.pod.to_string() + " was not placed");
+      return found->second;
+    }
+    case Party::Kind::node: {
+      NodeSlot* node = find_node(party.node);
+      if (node == nullptr) return fail(ErrorCode::not_found, "node " + party.node + " was not placed");
+      return Place{&node->station, node, nullptr, nullptr};
+    }
+    case Party::Kind::outside: break;
+  }
+  for (const auto& slot : outsides_) {
+    if (slot->in_use && slot->address == party.address) return Place{&slot->station, nullptr, nullptr, slot.get()};
+  }
+  return fail(ErrorCode::not_found, "outside host " + party.address.to_string() + " was not placed");
+}
+
+NodeSlot* Topology::find_node(const std::string& name) {
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(),
+                                  [&](const auto& node) { return node->in_use && node->name == name; });
+  return found == nodes_.end() ? nullptr : found->get();
+}
+
+const NodeSlot* Topology::find_node(const std::string& name) const {
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(),
+                                  [&](const auto& node) { return node->in_use && node->name == name; });
+  return found == nodes_.end() ? nullptr : found->get();
+}
+
+std::vector<NodeSlot*> Topology::active_nodes() {
+  std::vector<NodeSlot*> active;
+  for (const auto& node : nodes_) {
+    if (node->in_use) active.push_back(node.get());
+  }
+  return active;
+}
+
+}  // namespace postern::sim
