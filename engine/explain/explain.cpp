@@ -165,9 +165,11 @@ class EndJudge {
     // The pod whose port names count is the one at the server's end, whichever end this is.
     const Seen& target = traffic_.to;
     for (std::size_t i = 0; i < rules.size(); ++i) {
-      Gap gap = subject;
-      gap.add(explain_detail::peers_gap(rules[i], view.policy.key.ns, peer_, traffic_.cluster));
+      Gap gap = explain_detail::peers_gap(rules[i], view.policy.key.ns, peer_, traffic_.cluster);
       gap.add(explain_detail::ports_gap(rules[i], traffic_.asked, target));
+      // A policy that has no say here comes near only with a rule that would allow as it stands.
+      if (!view.counts() && !gap.missing.empty()) continue;
+      gap.add(subject);
       const RuleRef rule{view.policy.key, static_cast<std::uint32_t>(i + 1)};
       if (gap.missing.empty()) end_.allowing.push_back(rule);
       else end_.near_misses.push_back({rule, std::move(gap.missing), gap.cost, gap.distance});

@@ -53,7 +53,7 @@ std::string denied_text(const EndExplanation& end) {
         (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
   }
   if (end.near_misses.empty())
-    text += "  no policy of its namespace has any " + std::string(to_string(end.direction)) + " rule\n";
+    text += "  no " + std::string(to_string(end.direction)) + " rule of its namespace comes near\n";
   return text;
 }
 
@@ -94,7 +94,7 @@ std::string why_line(const EndExplanation& end) {
   if (end.reason == PN_REASON_STRICT)
     return "denied at " + place + " by strict enforcement, no policy selects it";
   std::string text = "denied at " + place + ", isolated by " + policies(end.isolating);
-  if (end.near_misses.empty()) return text + "; it has no rule to come near";
+  if (end.near_misses.empty()) return text + "; no rule of its namespace comes near";
   const auto& nearest = end.near_misses.front();
   return text + "; nearest: " + rule_text(nearest.rule) + ": " + missing_text(nearest);
 }
