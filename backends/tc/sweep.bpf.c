@@ -44,7 +44,9 @@ static __always_inline pn_u32 sweep_way(struct pn_ct4_bucket *bucket, pn_u32 way
     }
     if (endpoint != 0 && entry->key.endpoint_protocol >> 8 != endpoint)
         return 0;
+    /* In this order: who reads without the lock trusts a way as long as its fingerprint stands. */
     bucket->fingerprints[way] = 0;
+    __asm__ volatile("" ::: "memory");
     __builtin_memset(entry, 0, sizeof(*entry));
     return 1;
 }

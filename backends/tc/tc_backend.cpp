@@ -49,6 +49,7 @@ int find_program(const bpf_object* object, const char* name) {
 Result<std::unique_ptr<TcBackend>> TcBackend::make(const TableSizes& sizes, const TcOptions& options) {
   std::unique_ptr<TcBackend> backend(new TcBackend);
   backend->sizes_ = sizes;
+  backend->clock_ = options.clock ? *options.clock : tc::kernel_tick_clock();
   if (auto loaded = backend->load(options); !loaded) return fail_as(loaded);
   if (auto opened = backend->open_events(); !opened) return fail_as(opened);
   backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
@@ -96,8 +97,6 @@ Result<void> TcBackend::open_events() {
   if (events_ == nullptr) return fail_errno("opening the ring of events", errno, &log);
   return {};
 }
-
-TickClock TcBackend::clock() const { return tc::kernel_tick_clock(); }
 
 // Writing the element of a map of maps returns only when every program that ran before it has ended:
 // the kernel waits, so that whoever replaced a map knows that nobody reads the old one any more.

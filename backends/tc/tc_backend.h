@@ -5,8 +5,10 @@
 // the kernel takes TCX attachments, programs and maps away. Pinning belongs to the agent.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,7 @@ struct TcOptions {
   std::string object_path;     // load this file instead of the embedded object (mutation testing)
   std::string object_bytes;    // or these bytes (test variants); the path wins
   bool force_clsact = false;   // even where the kernel has TCX
+  std::optional<TickClock> clock;  // of an object whose clock is not jiffies64 (test variants)
 };
 
 class TcBackend final : public Backend {
@@ -33,7 +36,7 @@ class TcBackend final : public Backend {
   ~TcBackend() override;
 
   [[nodiscard]] std::string_view name() const override { return "tc"; }
-  [[nodiscard]] TickClock clock() const override;
+  [[nodiscard]] TickClock clock() const override { return clock_; }
   [[nodiscard]] const TableSizes& sizes() const override { return sizes_; }
   Result<void> apply(const TableDelta& delta) override;
   Result<PolicyTables> dump() const override;
@@ -65,6 +68,7 @@ class TcBackend final : public Backend {
   static int on_sample(void* context, void* data, std::size_t size);
 
   TableSizes sizes_;
+  TickClock clock_;
   bpf_object* object_ = nullptr;
   tc::KernelTables tables_;
   tc::ConntrackTable connections_;
