@@ -14,8 +14,9 @@
  * (IP with options and eight bytes) in an ICMP error. */
 #define PN_PULL_BYTES (14u + 8u + 60u + 8u + 60u + 8u)
 
+/* Never made: maps are global. */
 struct pn_env {
-    struct __sk_buff *skb;
+    pn_u32 empty;
 };
 
 #define PN_ENV_ARRAY(function, map, type) \
@@ -85,12 +86,14 @@ PN_INLINE void pn_frame_of(struct __sk_buff *skb, struct pn_frame *frame)
 /* Headers outside the linear part are rare; pulling them in copies. */
 PN_INLINE int pn_env_more(struct pn_env *env, struct pn_frame *frame)
 {
+    (void)env;
     pn_u32 wanted = frame->length < PN_PULL_BYTES ? frame->length : PN_PULL_BYTES;
     if (frame->data + wanted <= frame->end)
         return 0;
-    if (bpf_skb_pull_data(env->skb, wanted))
+    struct __sk_buff *skb = (struct __sk_buff *)frame->handle;
+    if (bpf_skb_pull_data(skb, wanted))
         return 0;
-    pn_frame_of(env->skb, frame);
+    pn_frame_of(skb, frame);
     return 1;
 }
 

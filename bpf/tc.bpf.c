@@ -18,18 +18,21 @@ char pn_license[] SEC("license") = "Dual BSD/GPL";
 
 PN_PART int pn_judge_skb(struct __sk_buff *skb, pn_u32 direction, pn_u64 slot)
 {
-    struct pn_env env = {.skb = skb};
-    struct pn_frame frame = {.length = skb->len, .ifindex = skb->ifindex, .direction = direction};
+    struct pn_frame frame = {
+        .length = skb->len,
+        .ifindex = skb->ifindex,
+        .direction = direction,
+        .handle = skb,
+    };
     pn_frame_of(skb, &frame);
-    pn_u32 step = slot ? pn_judge(&env, &frame, slot) : pn_without_slot(&env, &frame);
+    pn_u32 step = slot ? pn_judge(0, &frame, slot) : pn_without_slot(0, &frame);
     return pn_step_allows(step) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 /* An interface whose pod nobody judges costs one look-up. */
 PN_INLINE int pn_run(struct __sk_buff *skb, pn_u32 direction)
 {
-    struct pn_env env = {.skb = skb};
-    pn_u64 slot = pn_find_slot(&env, skb->ifindex);
+    pn_u64 slot = pn_find_slot(0, skb->ifindex);
     if (slot != 0 && !pn_slot_judges(slot))
         return TC_ACT_UNSPEC;
     return pn_judge_skb(skb, direction, slot);

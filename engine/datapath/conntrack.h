@@ -21,7 +21,7 @@ struct pn_ct_place {
     pn_u16 source_is_a; /* the tuple's source is the key's address_a */
 };
 
-/* An entry as found: `way` is PN_CT_WAYS if there is none that is live. */
+/* A live entry as found. */
 struct pn_ct_found {
     struct pn_ct_value value;
     pn_u32 way;
@@ -95,28 +95,30 @@ PN_INLINE int pn_ct_same(const struct pn_ct4_key *key, const struct pn_ct4_key *
            key->endpoint_protocol == other->endpoint_protocol;
 }
 
-/* Copies the live entry of a place, if there is one. */
-PN_PART void pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now, struct pn_ct_found *found)
+/* Copies the live entry of a place; 0: there is none. */
+PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now, struct pn_ct_found *found)
 {
-    found->way = PN_CT_WAYS;
+    PN_KEEP(env);
+    if (!place || !found)
+        return 0;
     const struct pn_node *node = pn_env_node(env);
     struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
     if (!node || !bucket)
-        return;
+        return 0;
     for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
         if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
             continue;
         PN_BARRIER();
         if (!pn_ct_same(&bucket->ways[way].key, &place->key))
             continue;
+        found->way = way;
         found->value = bucket->ways[way].value;
         PN_BARRIER();
         if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
-            return;
-        if (pn_ct_live(node, &found->value, place->key.endpoint_protocol & 0xffu, now))
-            found->way = way;
-        return;
+            return 0;
+        return pn_ct_live(node, &found->value, place->key.endpoint_protocol & 0xffu, now) ? 1 : 0;
     }
+    return 0;
 }
 
 /* Whether a packet of `direction` at this place belongs to the connection found, and from which
@@ -126,7 +128,7 @@ PN_INLINE int pn_ct_belongs(struct pn_ct_found *found, const struct pn_ct_place 
     pn_u32 opener_egress = (found->value.state & PN_CT_OPENER_EGRESS) ? 1 : 0;
     pn_u32 opener_is_a = (found->value.state & PN_CT_OPENER_IS_A) ? 1 : 0;
     found->from_opener = opener_egress == (direction == PN_EGRESS ? 1u : 0u);
-    return found->way < PN_CT_WAYS && found->from_opener == (opener_is_a == place->source_is_a ? 1u : 0u);
+    return found->from_opener == (opener_is_a == place->source_is_a ? 1u : 0u);
 }
 
 /* The state bits that a packet adds to an entry. */
@@ -142,12 +144,15 @@ PN_INLINE pn_u32 pn_ct_bits(pn_u32 tcp_flags, pn_u32 from_opener)
 
 /* Writes a found entry back: epoch, seen and step as in `value`, whose state bits are added. A
  * connection that was cut is alive again, unless PN_CT_CUT is among the bits. */
-PN_PART void pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn_u32 way,
-                         const struct pn_ct_value *value)
+PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn_u32 way,
+                           const struct pn_ct_value *value)
 {
+    PN_KEEP(env);
+    if (!place || !value)
+        return 0;
     struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
     if (!bucket || way >= PN_CT_WAYS)
-        return;
+        return 0;
     struct pn_ct4_way *entry = &bucket->ways[way];
     pn_env_lock(bucket);
     if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&entry->key, &place->key)) {
@@ -157,6 +162,7 @@ PN_PART void pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn
         entry->value.state = (entry->value.state & ~(pn_u32)PN_CT_CUT) | value->state;
     }
     pn_env_unlock(bucket);
+    return 1;
 }
 
 /* Whether an entry already says what the next packet would write. Most packets change nothing. */
@@ -175,12 +181,15 @@ PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct4_way
 }
 
 /* Opens a connection, in place of what its key held before (port reuse), else in the most spare way. */
-PN_PART void pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, const struct pn_ct_value *value)
+PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, const struct pn_ct_value *value)
 {
+    PN_KEEP(env);
+    if (!place || !value)
+        return 0;
     const struct pn_node *node = pn_env_node(env);
     struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
     if (!node || !bucket)
-        return;
+        return 0;
     pn_u32 best = 0;
     pn_u32 best_spare = 0;
     pn_env_lock(bucket);
@@ -203,6 +212,7 @@ PN_PART void pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, con
     PN_BARRIER();
     PN_WRITE_ONCE(bucket->fingerprints[best], place->fingerprint);
     pn_env_unlock(bucket);
+    return 1;
 }
 
 #endif

@@ -4,8 +4,8 @@
  * kernel (clang -target bpf) and natively (C or C++20); what differs between the two is named here
  * and filled by the includer, who before including pipeline.h
  *
- *   1. completes `struct pn_env` (natively the tables of one node; in the kernel nothing is needed,
- *      since maps are global), and
+ *   1. completes `struct pn_env` (natively the tables of one node; in the kernel it is empty and its
+ *      pointer null, since maps are global), and
  *   2. defines each function below as `static inline`, with exactly these parameters:
  *
  *   Tables (engine/abi/tables.h); a pointer into the table, or null outside of it
@@ -53,15 +53,26 @@ struct pn_frame {
     pn_u32 length;
     pn_u32 ifindex;
     pn_u32 direction; /* enum pn_direction */
+    void *handle;     /* of the includer, for pn_env_more */
 };
 
-/* PN_INLINE becomes part of its caller; PN_PART stays a function of its own in the kernel, which
- * keeps the verifier's work and the stack of each frame small. */
+/*
+ * How a function is built. PN_INLINE becomes part of its caller. In the kernel PN_PART stays a function
+ * of its own, which bounds the stack, and PN_UNIT is one that the verifier checks once and for all
+ * instead of on every path that leads to it: its parameters are numbers and pointers to plain data
+ * without pointers, it starts by asking whether they are null, and it returns a number.
+ */
 #define PN_INLINE static inline __attribute__((always_inline))
 #ifdef __bpf__
 #define PN_PART static __attribute__((noinline))
+#define PN_UNIT __attribute__((noinline))
+/* First in every PN_UNIT: else the compiler sees that nobody reads `env` and passes rubbish, which
+ * the verifier refuses to take for a pointer. */
+#define PN_KEEP(env) __asm__ volatile("" : : "r"(env))
 #else
 #define PN_PART static inline
+#define PN_UNIT static inline
+#define PN_KEEP(env) ((void)0)
 #endif
 
 /* One load or one store that the compiler neither repeats, splits nor drops. */

@@ -75,8 +75,7 @@ PN_PART pn_u32 pn_opener_step(struct pn_env *env, const struct pn_case *c, const
 PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
                                  struct pn_ct_found *found)
 {
-    pn_ct_find(env, place, c->now, found);
-    if (!pn_ct_belongs(found, place, c->direction))
+    if (!pn_ct_find(env, place, c->now, found) || !pn_ct_belongs(found, place, c->direction))
         return 0;
     if (c->packet.tuple.protocol != PN_IP_ICMP)
         return 1;
@@ -130,8 +129,8 @@ PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
     if (!(c->packet.flags & PN_PACKET_QUOTES) || quote->source != c->packet.tuple.destination)
         return 0;
     pn_ct_locate(c->node, c->pod->endpoint, quote, &place);
-    pn_ct_find(env, &place, c->now, &found);
-    if (pn_ct_belongs(&found, &place, direction) && !(found.value.state & PN_CT_CUT)) {
+    if (pn_ct_find(env, &place, c->now, &found) && pn_ct_belongs(&found, &place, direction) &&
+        !(found.value.state & PN_CT_CUT)) {
         if ((c->pod->flags & PN_POD_KEEP) || found.value.epoch == c->epoch)
             return 1;
         return pn_step_allows(pn_opener_step(env, c, quote, direction, found.from_opener));
@@ -251,7 +250,7 @@ PN_INLINE int pn_is_self(const struct pn_case *c)
 PN_INLINE pn_u32 pn_ipv6_step(struct pn_env *env, const struct pn_case *c)
 {
     struct pn_question nobody = {.peer = 0, .port = 0, .protocol = PN_IP_ICMP};
-    pn_u32 step = pn_class_step(env, pn_dir(c, c->direction), 0, &nobody);
+    pn_u32 step = pn_stranger_step(env, pn_dir(c, c->direction), &nobody);
     pn_u32 reason = pn_step_reason(step);
     return pn_step_deny(reason == PN_REASON_STRICT ? PN_REASON_STRICT : PN_REASON_ISOLATED, 0);
 }

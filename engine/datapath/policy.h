@@ -29,7 +29,7 @@ PN_INLINE int pn_has_ports(pn_u32 protocol)
 }
 
 /* The class of the block that holds the address: one run of segments per /16. */
-PN_PART pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
+PN_INLINE pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
 {
     pn_u32 host_order = pn_swap32(address);
     const pn_u64 *index = pn_env_idx4(env, host_order >> 16);
@@ -57,8 +57,9 @@ PN_PART pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
     return segment ? pn_low(PN_READ_ONCE(*segment)) : PN_CLASS_HOLE;
 }
 
-PN_PART pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flags)
+PN_UNIT pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flags)
 {
+    PN_KEEP(env);
     const struct pn_node *node = pn_env_node(env);
     if (!node)
         return PN_CLASS_HOLE;
@@ -80,7 +81,7 @@ PN_PART pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flag
 }
 
 /* The final step of a port behind a directory. */
-PN_PART pn_u32 pn_port_step(struct pn_env *env, pn_u32 directory, pn_u32 port)
+PN_INLINE pn_u32 pn_port_step(struct pn_env *env, pn_u32 directory, pn_u32 port)
 {
     const struct pn_port_steps *steps = pn_env_portdir(env, directory);
     if (!steps)
@@ -115,8 +116,8 @@ PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body, co
 }
 
 /* Always final. */
-PN_PART pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir, pn_u32 peer_class,
-                             const struct pn_question *question)
+PN_INLINE pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir, pn_u32 peer_class,
+                               const struct pn_question *question)
 {
     if (peer_class == PN_CLASS_HOLE)
         return 0;
@@ -135,9 +136,19 @@ PN_PART pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir, p
 }
 
 /* The policy of a judged direction. */
-PN_INLINE pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir, const struct pn_question *question)
+PN_UNIT pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir, const struct pn_question *question)
 {
+    PN_KEEP(env);
+    if (!dir || !question)
+        return 0;
     return pn_class_step(env, dir, pn_peer_class(env, question->peer, dir->flags), question);
+}
+
+/* What it says to a peer that no rule names. */
+PN_UNIT pn_u32 pn_stranger_step(struct pn_env *env, const struct pn_pod_dir *dir, const struct pn_question *question)
+{
+    PN_KEEP(env);
+    return dir && question ? pn_class_step(env, dir, 0, question) : 0;
 }
 
 #endif
