@@ -1,1 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/conntrack/conntrack_view.h"
+
+#include "engine/datapath/lifetime.h"
+
+namespace postern {
+namespace {
+
+std::uint16_t host_order(std::uint16_t network) { return pn_swap16(network); }
+
+IpAddress address_of(std::uint32_t network) { return IpAddress::v4(pn_swap32(network)); }
+
+std::string protocol_name(std::uint8_t protocol) {
+  switch (protocol) {
+    case PN_IP_TCP: return "TCP";
+    case PN_IP_UDP: return "UDP";
+    case PN_IP_SCTP: return "SCTP";
+    case PN_IP_ICMP: return "ICMP";
+    default: return "protocol " + std::to_string(protocol);
+  }
+}
+
+std::uint8_t protocol_of(const pn_ct4_key& key) { return static_cast<std::uint8_t>(key.endpoint_protocol & 0xffu); }
+
+}  // namespace
+
+EndpointId endpoint_of(const pn_ct4_key& key) { return EndpointId{key.endpoint_protocol >> 8}; }
+
+ConnectionView view_of(const pn_ct4_key& key, const pn_ct_value& value) {
+  const bool opener_is_a = (value.state & PN_CT_OPENER_IS_A) != 0;
+  ConnectionView view;
+  view.endpoint = endpoint_of(key);
+  view.protocol = protocol_of(key);
+  view.opener = address_of(opener_is_a ? key.address_a : key.address_b);
+  view.opener_port = host_order(opener_is_a ? key.port_a : key.port_b);
+  view.replier = address_of(opener_is_a ? key.address_b : key.address_a);
+  view.replier_port = host_order(opener_is_a ? key.port_b : key.port_a);
+  view.opened_by_pod = (value.state & PN_CT_OPENER_EGRESS) != 0;
+  view.state = value.state;
+  view.step = value.step;
+  return view;
+}
+
+std::string to_string(const ConnectionView& connection) {
+  std::string text = protocol_name(connection.protocol) + ' ' + connection.opener.to_string() + ':' +
+                     std::to_string(connection.opener_port) + " -> " + connection.replier.to_string() + ':' +
+                     std::to_string(connection.replier_port);
+  if ((connection.state & PN_CT_REPLIED) != 0) text += " replied";
+  if ((connection.state & (PN_CT_FIN_OPENER | PN_CT_FIN_REPLIER)) != 0) text += " fin";
+  if ((connection.state & PN_CT_RST) != 0) text += " rst";
+  if ((connection.state & PN_CT_CUT) != 0) text += " cut";
+  return text + " endpoint " + std::to_string(connection.endpoint.value);
+}
+
+std::uint32_t timeout_of(const pn_ct4_key& key, const pn_ct_value& value) {
+  return pn_ct_timeout(protocol_of(key), value.state);
+}
+
+bool is_live(const pn_node& node, const pn_ct4_key& key, const pn_ct_value& value, std::uint32_t now) {
+  return pn_ct_live(&node, &value, protocol_of(key), now) != 0;
+}
+
+std::uint32_t ticks_of(Duration by, std::int64_t tick_ns) {
+  if (by.ns <= 0 || tick_ns <= 0) return 0;
+  const std::int64_t ticks = (by.ns + tick_ns / 2) / tick_ns;
+  return ticks == 0 ? 1 : static_cast<std::uint32_t>(ticks);
+}
+
+void age_bucket(pn_ct4_bucket& bucket, std::uint32_t ticks) {
+  for (auto& way : bucket.ways) {
+    if (way.value.state != 0) way.value.seen -= ticks;
+  }
+}
+
+std::size_t forget_in_bucket(pn_ct4_bucket& bucket, EndpointId endpoint) {
+  std::size_t forgotten = 0;
+  for (std::size_t way = 0; way < PN_CT_WAYS; ++way) {
+    pn_ct4_way& entry = bucket.ways[way];
+    if (entry.value.state == 0 || (endpoint.value != 0 && endpoint_of(entry.key) != endpoint)) continue;
+    bucket.fingerprints[way] = 0;
+    entry = {};
+    ++forgotten;
+  }
+  return forgotten;
+}
+
+}  // namespace postern

@@ -98,14 +98,12 @@ PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *
 
 PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place, pn_u32 step)
 {
-    struct pn_ct_value value = {
-        .epoch = c->epoch,
-        .seen = c->now,
-        .state = PN_CT_LIVE | pn_ct_bits(c->packet.tcp_flags, 1) |
-                 (c->direction == PN_EGRESS ? PN_CT_OPENER_EGRESS : 0u) |
-                 (place->source_is_a ? PN_CT_OPENER_IS_A : 0u),
-        .step = step,
-    };
+    pn_u32 state = PN_CT_LIVE | pn_ct_bits(c->packet.tcp_flags, 1);
+    if (c->direction == PN_EGRESS)
+        state |= PN_CT_OPENER_EGRESS;
+    if (place->source_is_a)
+        state |= PN_CT_OPENER_IS_A;
+    struct pn_ct_value value = {.epoch = c->epoch, .seen = c->now, .state = state, .step = step};
     pn_ct_open(env, place, &value);
     c->opened = 1;
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The backend of the simulator: the datapath headers that the kernel runs, compiled into this process
+// over tables in memory. A packet is judged in some hundred nanoseconds; a backend is made in
+// microseconds, because memory that nothing was written to is never touched.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/enforce/backend.h"
+
+namespace postern {
+
+class NativeBackend final : public Backend, public PacketInjector {
+ public:
+  explicit NativeBackend(const TableSizes& sizes);
+  ~NativeBackend() override;
+
+  [[nodiscard]] std::string_view name() const override { return "native"; }
+  [[nodiscard]] TickClock clock() const override { return {}; }
+  [[nodiscard]] const TableSizes& sizes() const override { return tables_.sizes(); }
+  Result<void> apply(const TableDelta& delta) override;
+  Result<PolicyTables> dump() const override { return tables_; }
+  Result<void> attach(std::uint32_t ifindex) override;
+  Result<void> detach(std::uint32_t ifindex) override;
+  Result<std::vector<ConntrackEntry>> conntrack() const override;
+  Result<void> forget_connections(EndpointId endpoint) override;
+  Result<void> age_connections(Duration by) override;
+  Result<std::vector<pn_counter>> counters() const override { return counters_; }
+  Result<std::size_t> drain_events(EventSink& sink) override;
+  [[nodiscard]] int event_fd() const override { return -1; }
+  [[nodiscard]] PacketInjector* injector() override { return this; }
+
+  Classified classify(std::uint32_t ifindex, std::uint8_t direction, std::span<const std::byte> frame,
+                      Instant now) override;
+
+ private:
+  struct Unmap {
+    std::size_t bytes;
+    void operator()(pn_ct4_bucket* buckets) const;
+  };
+
+  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const { return {buckets_.get(), bucket_count_}; }
+  void mirror(const TableWrite& write);
+
+  PolicyTables tables_;
+  // What the hash tables hold, for look-ups by number.
+  std::unordered_map<std::uint32_t, std::uint64_t> slots_far_;
+  std::unordered_map<std::uint32_t, std::uint32_t> hosts4_far_;
+  std::size_t bucket_count_ = 0;
+  std::unique_ptr<pn_ct4_bucket[], Unmap> buckets_;
+  std::vector<pn_counter> counters_;
+  std::vector<pn_event> events_;
+  std::set<std::uint32_t> attached_;  // ifindexes
+};
+
+// A BackendFactory. Errors: invalid_input, a table size that a mask cannot select from.
+Result<std::unique_ptr<Backend>> make_native_backend(const TableSizes& sizes);
+
+}  // namespace postern

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fills the holes of engine/datapath/env.h with tables in memory. Included by exactly one source.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/datapath/env.h"
+
+namespace postern::native {
+
+// A table as the datapath reads it: null beyond its end, as a kernel array answers.
+template <typename T>
+struct View {
+  T* data = nullptr;
+  std::size_t size = 0;
+  T* at(std::uint32_t index) const { return index < size ? data + index : nullptr; }
+};
+
+template <typename Map>
+auto* find_or_null(const Map& map, typename Map::key_type key) {
+  const auto found = map.find(key);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+// More than this is lost, as it is in a ring that nobody reads.
+inline constexpr std::size_t kMaxPendingEvents = std::size_t{1} << 20;
+
+}  // namespace postern::native
+
+struct pn_env {
+  postern::native::View<const pn_node> node;
+  postern::native::View<const pn_u64> slots;
+  postern::native::View<const pn_pod> pods;
+  postern::native::View<const pn_hosts4_bucket> hosts4;
+  postern::native::View<const pn_u64> idx4;
+  postern::native::View<const pn_u64> seg4;
+  postern::native::View<const pn_row_chunk> rows;
+  postern::native::View<const pn_body> bodies;
+  postern::native::View<const pn_port_steps> portdirs;
+  postern::native::View<const pn_port_steps> portpages;
+  postern::native::View<pn_ct4_bucket> ct4;
+  const std::unordered_map<std::uint32_t, std::uint64_t>* slots_far = nullptr;
+  const std::unordered_map<std::uint32_t, std::uint32_t>* hosts4_far = nullptr;
+  std::vector<pn_counter>* counters = nullptr;
+  std::vector<pn_event>* events = nullptr;
+  std::uint64_t now_ns = 0;
+};
+
+static inline const pn_node* pn_env_node(pn_env* env) { return env->node.at(0); }
+static inline const pn_u64* pn_env_slot(pn_env* env, pn_u32 index) { return env->slots.at(index); }
+static inline const pn_u64* pn_env_slot_far(pn_env* env, pn_u32 ifindex) {
+  return postern::native::find_or_null(*env->slots_far, ifindex);
+}
+static inline const pn_pod* pn_env_pod(pn_env* env, pn_u32 record) { return env->pods.at(record); }
+static inline const pn_hosts4_bucket* pn_env_hosts4(pn_env* env, pn_u32 bucket) { return env->hosts4.at(bucket); }
+static inline const pn_u32* pn_env_hosts4_far(pn_env* env, pn_u32 address) {
+  return postern::native::find_or_null(*env->hosts4_far, address);
+}
+static inline const pn_u64* pn_env_idx4(pn_env* env, pn_u32 index) { return env->idx4.at(index); }
+static inline const pn_u64* pn_env_seg4(pn_env* env, pn_u32 index) { return env->seg4.at(index); }
+static inline const pn_row_chunk* pn_env_row(pn_env* env, pn_u32 chunk) { return env->rows.at(chunk); }
+static inline const pn_body* pn_env_body(pn_env* env, pn_u32 index) { return env->bodies.at(index); }
+static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) { return env->portdirs.at(index); }
+static inline const pn_port_steps* pn_env_portpage(pn_env* env, pn_u32 index) { return env->portpages.at(index); }
+static inline pn_ct4_bucket* pn_env_ct4(pn_env* env, pn_u32 bucket) { return env->ct4.at(bucket); }
+
+// One thread: nobody else reads or writes a bucket.
+static inline void pn_env_lock(pn_ct4_bucket*) {}
+static inline void pn_env_unlock(pn_ct4_bucket*) {}
+
+static inline int pn_env_more(pn_env*, pn_frame*) { return 0; }
+static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {
+  return static_cast<pn_u32>(env->now_ns >> (node->tick_shift & 63u));
+}
+static inline pn_u64 pn_env_time_ns(pn_env* env) { return env->now_ns; }
+
+static inline void pn_env_count(pn_env* env, pn_u32 index, pn_u32 bytes) {
+  if (index >= env->counters->size()) return;
+  (*env->counters)[index].packets += 1;
+  (*env->counters)[index].bytes += bytes;
+}
+static inline void pn_env_emit(pn_env* env, const pn_event* event) {
+  if (env->events->size() < postern::native::kMaxPendingEvents) env->events->push_back(*event);
+}
