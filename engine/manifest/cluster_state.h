@@ -75,8 +75,8 @@ class ClusterState {
     std::map<NamespacedName, IpAddress> pod_addresses;  // assigned, kept for good
     std::map<std::string, IpAddress> node_addresses;
     std::set<IpAddress> taken;  // reserved and assigned
-    std::uint32_t next_pod = 0;
-    std::uint32_t next_node = 0;
+    std::uint32_t next_pod = 1;   // the first of the range is no host
+    std::uint32_t next_node = 2;  // the first is commonly a bridge
   };
 
   static Result<void> check_delete(const Held& held, const ObjectRef& ref);

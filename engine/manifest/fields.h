@@ -18,6 +18,9 @@
 
 namespace postern::manifest {
 
+// More errors of one file help nobody, and hostile text could make millions.
+inline constexpr std::size_t kMaxErrors = 1000;
+
 // Where errors go.
 struct Report {
   const std::string& file;
@@ -25,7 +28,7 @@ struct Report {
 
   [[nodiscard]] Location at(const Value& value) const { return {file, value.line, value.column}; }
   void error(const Value& place, std::string message, ErrorCode code = ErrorCode::invalid_input) const {
-    errors.push_back({code, std::move(message), at(place)});
+    if (errors.size() < kMaxErrors) errors.push_back({code, std::move(message), at(place)});
   }
   // "NAME: found 7, expected EXPECTED"
   void unexpected(const Value& found, std::string_view name, std::string_view expected) const;

@@ -207,10 +207,10 @@ Result<void> ValueBuilder::begin(Kind kind, std::uint32_t line, std::uint32_t co
   value.line = line;
   value.column = column;
   if (kind == Kind::mapping && expects_key()) {
-    return fail(ErrorCode::invalid_input, "found a mapping as a key, expected a scalar", at(value));
+    return fail(ErrorCode::invalid_input, "found a mapping that is a key or is not closed, expected a scalar as key", at(value));
   }
   if (kind == Kind::sequence && expects_key()) {
-    return fail(ErrorCode::invalid_input, "found a list as a key, expected a scalar", at(value));
+    return fail(ErrorCode::invalid_input, "found a list that is a key or is not closed, expected a scalar as key", at(value));
   }
   if (open_.size() >= limits_.depth) {
     return fail(ErrorCode::invalid_input,
@@ -223,6 +223,11 @@ Result<void> ValueBuilder::begin(Kind kind, std::uint32_t line, std::uint32_t co
 
 bool ValueBuilder::expects_key() const {
   return !open_.empty() && open_.back().kind == Kind::mapping && open_.back().items.size() % 2 == 0;
+}
+
+const Value* ValueBuilder::pending_key() const {
+  if (open_.empty() || open_.back().kind != Kind::mapping || expects_key()) return nullptr;
+  return &open_.back().items.back();
 }
 
 Result<void> ValueBuilder::scalar(Value value) {

@@ -38,6 +38,8 @@ class ValueBuilder {
   Result<const Value*> end();
 
   [[nodiscard]] bool expects_key() const;
+  // The key whose value comes next, null if none does.
+  [[nodiscard]] const Value* pending_key() const;
   [[nodiscard]] std::size_t depth() const { return open_.size(); }
   // Values of the document so far; the difference of two moments is the weight of an alias.
   [[nodiscard]] std::size_t values() const { return values_; }

@@ -24,27 +24,114 @@ struct Stop {
 
 std::uint32_t from_zero(int position) { return static_cast<std::uint32_t>(position < 0 ? 0 : position + 1); }
 
-// A stream over the caller's text, without a copy of it.
+// A stream over the caller's text, without a copy of it. The last line gets the newline it may lack:
+// without it yaml-cpp gives an empty last value the place of its key.
 class TextBuffer : public std::streambuf {
  public:
   explicit TextBuffer(std::string_view text) {
     char* begin = const_cast<char*>(text.data());
     setg(begin, begin, begin + text.size());
+    newline_given_ = text.empty() || text.back() == '\n';
   }
+
+ protected:
+  int_type underflow() override {
+    if (newline_given_) return traits_type::eof();
+    newline_given_ = true;
+    setg(&newline_, &newline_, &newline_ + 1);
+    return traits_type::to_int_type(newline_);
+  }
+
+ private:
+  char newline_ = '\n';
+  bool newline_given_ = false;
 };
+
+// The lines of a text, asked for in rising order.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : text_(text) {}
+
+  // yaml-cpp goes on after the end of a document as if another had begun: `- a` and then `b: c`, or
+  // `{a: b} c`. A document needs --- before it, except the first, and one that follows "...".
+  bool may_start_document(int line, int column) {
+    while (line_ < line && start_ < text_.size()) {
+      const auto end = text_.find('\n', start_);
+      const auto next = end == std::string_view::npos ? text_.size() : end + 1;
+      note(text_.substr(start_, next - start_));
+      start_ = next;
+      ++line_;
+    }
+    const bool marked = text_.substr(start_, 3) == "---" && column == 0;
+    const bool may = marked || (!content_ && column_is_first(column));
+    content_ = true;
+    return may;
+  }
+
+ private:
+  // Whether a line leaves a document open.
+  void note(std::string_view line) {
+    if (line_ == 0 && line.substr(0, 3) == "\xef\xbb\xbf") line.remove_prefix(3);
+    if (line.substr(0, 3) == "...") {
+      content_ = false;
+      return;
+    }
+    const auto first = line.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && line[first] != '#') content_ = true;
+  }
+
+  [[nodiscard]] bool column_is_first(int column) const {
+    std::string_view before = text_.substr(start_, static_cast<std::size_t>(column));
+    if (before.substr(0, 3) == "\xef\xbb\xbf") before.remove_prefix(3);
+    return before.find_first_not_of(" \t") == std::string_view::npos;
+  }
+
+  std::string_view text_;
+  std::size_t start_ = 0;  // of line_
+  int line_ = 0;
+  bool content_ = false;  // text that no "..." has closed stands before
+};
+
+Result<void> check_flow_marks(std::string_view text, const std::string& file, const ParseLimits& limits) {
+  std::size_t marks = 0;
+  std::size_t line = 1;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      if (text.substr(i + 1, 3) == "---") marks = 0;
+    } else if ((c == ',' || c == '[' || c == '{') && ++marks > limits.flow_marks) {
+      return fail(ErrorCode::invalid_input,
+                  "the document has more than " + std::to_string(limits.flow_marks) + " brackets, braces and commas",
+                  {file, line, 0});
+    }
+  }
+  return {};
+}
 
 class TreeHandler : public YAML::EventHandler {
  public:
-  TreeHandler(const std::string& file, const ParseLimits& limits) : file_(file), limits_(limits), builder_(file, limits, true) {}
+  TreeHandler(std::string_view text, const std::string& file, const ParseLimits& limits)
+      : lines_(text), file_(file), limits_(limits), builder_(file, limits, true) {}
 
-  void OnDocumentStart(const YAML::Mark& /*mark*/) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (!lines_.may_start_document(mark.line, mark.column)) {
+      stop("found more text after the end of a document, expected --- before another", mark);
+    }
     anchors_.clear();
     open_anchors_.clear();
     anchored_values_ = 0;
+    block_mappings_.clear();
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    // yaml-cpp takes a last line without ": " for a key; its null value then stands where the key does.
+    const Value* key = builder_.pending_key();
+    if (key != nullptr && block_mappings_.back() && key->line == from_zero(mark.line) &&
+        key->column == from_zero(mark.column)) {
+      stop("found " + describe(*key) + " without a colon, expected a key and a value", mark);
+    }
     Value value = place(mark);
     remember(anchor, value);
     check(builder_.scalar(std::move(value)));
@@ -52,15 +139,10 @@ class TreeHandler : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) {
-      throw Stop{{ErrorCode::invalid_input, "found an alias inside the value it stands for",
-                  {file_, from_zero(mark.line), from_zero(mark.column)}}};
-    }
+    if (found == anchors_.end()) stop("found an alias inside the value it stands for, expected it after", mark);
     const Anchored& anchored = found->second;
     if (builder_.depth() + anchored.depth > limits_.depth) {
-      throw Stop{{ErrorCode::invalid_input,
-                  "nested deeper than " + std::to_string(limits_.depth) + " lists and mappings",
-                  {file_, from_zero(mark.line), from_zero(mark.column)}}};
+      stop("nested deeper than " + std::to_string(limits_.depth) + " lists and mappings", mark);
     }
     check(builder_.copy(anchored.value, anchored.weight, from_zero(mark.line), from_zero(mark.column)));
   }
@@ -79,13 +161,15 @@ class TreeHandler : public YAML::EventHandler {
                        YAML::EmitterStyle::value /*style*/) override {
     check_tag(mark, tag, "tag:yaml.org,2002:seq");
     begin(Kind::sequence, mark, anchor);
+    block_mappings_.push_back(false);
   }
   void OnSequenceEnd() override { end(); }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value /*style*/) override {
+                  YAML::EmitterStyle::value style) override {
     check_tag(mark, tag, "tag:yaml.org,2002:map");
     begin(Kind::mapping, mark, anchor);
+    block_mappings_.push_back(style != YAML::EmitterStyle::Flow);
   }
   void OnMapEnd() override { end(); }
 
@@ -101,6 +185,11 @@ class TreeHandler : public YAML::EventHandler {
     YAML::anchor_t anchor = YAML::NullAnchor;
     std::size_t values_before = 0;
   };
+
+  [[noreturn]] void stop(std::string message, const YAML::Mark& mark) const {
+    throw Stop{{ErrorCode::invalid_input, std::move(message),
+                {file_, from_zero(mark.line), from_zero(mark.column)}}};
+  }
 
   static void check(const Result<void>& result) {
     if (!result) throw Stop{result.error()};
@@ -122,15 +211,14 @@ class TreeHandler : public YAML::EventHandler {
     if (tag == "tag:yaml.org,2002:bool" && plain == Kind::boolean) return plain;
     if (tag == "tag:yaml.org,2002:int" && plain == Kind::integer) return plain;
     if (tag == "tag:yaml.org,2002:float" && (plain == Kind::real || plain == Kind::integer)) return Kind::real;
-    throw Stop{{ErrorCode::invalid_input, "found the tag " + tag + " on " + describe(value) +
-                                              ", expected no tag or one of the core schema that fits",
+    throw Stop{{ErrorCode::invalid_input,
+                "found the tag " + tag + ", expected none, or one of the core schema that fits",
                 {file_, value.line, value.column}}};
   }
 
   void check_tag(const YAML::Mark& mark, const std::string& tag, std::string_view allowed) const {
     if (tag.empty() || tag == "?" || tag == "!" || tag == allowed) return;
-    throw Stop{{ErrorCode::invalid_input, "found the tag " + tag + ", expected none",
-                {file_, from_zero(mark.line), from_zero(mark.column)}}};
+    stop("found the tag " + tag + ", expected none", mark);
   }
 
   void begin(Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -143,18 +231,22 @@ class TreeHandler : public YAML::EventHandler {
   void end() {
     const OpenAnchor open = open_anchors_.back();
     open_anchors_.pop_back();
+    block_mappings_.pop_back();
     const auto value = builder_.end();
     if (!value) throw Stop{value.error()};
     if (open.anchor == YAML::NullAnchor) return;
-    const std::size_t weight = builder_.values() - open.values_before;
-    // The copy that is kept for aliases takes memory too, also if no alias ever comes.
-    anchored_values_ += weight;
-    if (anchored_values_ > limits_.values) {
-      throw Stop{{ErrorCode::invalid_input,
-                  "the anchors of the document hold more than " + std::to_string(limits_.values) + " values",
-                  {file_, (*value)->line, (*value)->column}}};
-    }
-    anchors_[open.anchor] = {**value, weight, depth_of(**value)};
+    anchors_[open.anchor] = {**value, builder_.values() - open.values_before, depth_of(**value)};
+    spend_anchored(anchors_[open.anchor]);
+  }
+
+  // The copy that is kept for aliases takes memory too, also if no alias ever comes.
+  void spend_anchored(const Anchored& anchored) {
+    const std::size_t most = limits_.values / 4;
+    anchored_values_ += anchored.weight;
+    if (anchored_values_ <= most) return;
+    throw Stop{{ErrorCode::invalid_input,
+                "the anchors of the document stand for more than " + std::to_string(most) + " values",
+                {file_, anchored.value.line, anchored.value.column}}};
   }
 
   static std::size_t depth_of(const Value& value) {
@@ -165,12 +257,16 @@ class TreeHandler : public YAML::EventHandler {
   }
 
   void remember(YAML::anchor_t anchor, const Value& value) {
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = {value, 1, 0};
+    if (anchor == YAML::NullAnchor) return;
+    anchors_[anchor] = {value, 1, 0};
+    spend_anchored(anchors_[anchor]);
   }
 
+  Lines lines_;
   std::string file_;
   ParseLimits limits_;
   ValueBuilder builder_;
+  std::vector<bool> block_mappings_;  // of what is open: a mapping in block style
   std::map<YAML::anchor_t, Anchored> anchors_;
   std::vector<OpenAnchor> open_anchors_;
   std::size_t anchored_values_ = 0;
@@ -180,11 +276,12 @@ class TreeHandler : public YAML::EventHandler {
 
 Result<void> parse_yaml(std::string_view text, const std::string& file, const EachDocument& each,
                         const ParseLimits& limits) {
+  if (const auto checked = check_flow_marks(text, file, limits); !checked) return checked;
   try {
     TextBuffer buffer(text);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    TreeHandler handler(file, limits);
+    TreeHandler handler(text, file, limits);
     while (parser.HandleNextDocument(handler)) {
       const Value document = handler.take();
       if (!document.is_null()) each(document);
