@@ -38,10 +38,13 @@ void add_replay(CLI::App& app, ReplayOptions& options, int& status) {
   command->add_option("CAPTURE", options.captures, "pcap or pcapng files")->required();
   command->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
       ->required()->allow_extra_args(false);
-  command->add_option("--json", options.json, "Write the results to this file as JSON");
+  command->add_option("--vantage", options.vantage, "Where the captures were taken: pod-veth")->capture_default_str();
+  command->add_option("--json", options.json, "Write the result to this file as JSON; - is standard output");
+  command->add_option("--flows", options.flows, "Rows of the table of flows")->capture_default_str();
+  command->add_flag("--fail-on-denied", options.fail_on_denied, "End with status 1 if a packet was denied");
   command->add_flag("--strict", options.strict, "Default deny where no policy decides");
   command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
-  command->add_flag("-v,--verbose", options.verbose, "Every packet, not only every flow");
+  command->add_flag("-v,--verbose", options.verbose, "Every flow, not only the most telling");
   command->callback([&] { status = run_replay(options); });
 }
 
@@ -56,6 +59,7 @@ void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
       ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))->capture_default_str();
   command->add_flag("--strict", options.strict, "Default deny where no policy decides");
   command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("--json", options.json, "JSON on standard output instead of words");
   command->callback([&] { status = run_explain(options); });
 }
 

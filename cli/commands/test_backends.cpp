@@ -7,17 +7,11 @@
 #include <climits>
 #include <cstdlib>
 
-#include "sim/virtual/virtual_cluster.h"
-#ifdef POSTERN_HAS_NATIVE
-#include "backends/native/native_backend.h"
-#endif
-#ifdef POSTERN_HAS_TC
-#include "backends/tc/tc_backend.h"
-#endif
-#ifdef POSTERN_HAS_SIM_NETNS
+#include "backends/registry.h"
+#include "backends/tc/features.h"
 #include "sim/netns/netns_cluster.h"
 #include "sim/netns/sandbox.h"
-#endif
+#include "sim/virtual/virtual_cluster.h"
 
 namespace postern::cli {
 
@@ -35,23 +29,20 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
-Result<std::unique_ptr<sim::Cluster>> make_sim() {
-#ifdef POSTERN_HAS_NATIVE
-  return std::make_unique<sim::VirtualCluster>("sim", make_native_backend);
-#else
-  return fail(ErrorCode::unsupported, "this build has no native backend");
-#endif
+BackendFactory factory_of(std::string_view name) {
+  BackendOptions options;
+  // A developer's door: another BPF object in place of the embedded one, to see the suite catch it.
+  if (const char* object = std::getenv("POSTERN_BPF_OBJECT")) options.bpf_object = object;
+  for (const BackendEntry& entry : all_backends(options)) {
+    if (entry.name == name) return entry.factory;
+  }
+  return {};
 }
 
 Result<std::unique_ptr<sim::Cluster>> make_tc() {
-#if defined(POSTERN_HAS_TC) && defined(POSTERN_HAS_SIM_NETNS)
-  // A developer's door: another BPF object in place of the embedded one, to see the suite catch it.
-  TcOptions options;
-  if (const char* object = std::getenv("POSTERN_BPF_OBJECT")) options.object_path = object;
-  return sim::make_netns_cluster([options](const TableSizes& sizes) { return make_tc_backend(sizes, options); });
-#else
-  return fail(ErrorCode::unsupported, "this build has no kernel backend");
-#endif
+  const tc::Feature bpf = tc::probe_bpf();
+  if (!bpf.available) return fail(ErrorCode::permission, "the kernel backend cannot start: BPF programs: " + bpf.detail);
+  return sim::make_netns_cluster(factory_of("tc"));
 }
 
 }  // namespace
@@ -71,33 +62,20 @@ std::string sudo_command(const std::vector<std::string>& argv) {
   return text;
 }
 
-BackendFactory replay_backend() {
-#ifdef POSTERN_HAS_NATIVE
-  return make_native_backend;
-#else
-  return {};
-#endif
-}
+BackendFactory replay_backend() { return factory_of("native"); }
 
 Result<void> prepare_backends(const std::string& backend, const std::vector<std::string>& argv) {
   if (backend == "sim") return {};
-#ifdef POSTERN_HAS_SIM_NETNS
   auto inside = sim::enter_sandbox();
   if (inside || inside.error().code != ErrorCode::permission) return inside;
   return fail(ErrorCode::permission, "the kernel backend cannot start: " + inside.error().message +
                                          "\nthis would work: " + sudo_command(argv));
-#else
-  (void)argv;
-  return {};
-#endif
 }
 
 Result<std::vector<std::unique_ptr<sim::Cluster>>> make_clusters(const std::string& backend) {
   std::vector<std::unique_ptr<sim::Cluster>> clusters;
   if (backend != "tc") {
-    auto cluster = make_sim();
-    if (!cluster) return fail_as(cluster);
-    clusters.push_back(std::move(*cluster));
+    clusters.push_back(std::make_unique<sim::VirtualCluster>("sim", factory_of("native")));
   }
   if (backend != "sim") {
     auto cluster = make_tc();

@@ -44,7 +44,7 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
     isolating = named.isolating;
     if (named.rule) {
       policy = named.rule->policy.key.ns.empty() ? named.rule->policy.key.name : named.rule->policy.key.to_string();
-      rule = std::to_string(named.rule->index);
+      rule = std::to_string(named.rule->index + 1);  // from 1, as every report says it
     }
   } else {
     // Neither end has an interface that judges: nothing isolates it.

@@ -39,6 +39,7 @@ VirtualCluster::~VirtualCluster() = default;
 
 Result<void> VirtualCluster::begin(const ClusterSettings& settings) {
   settings_ = settings;
+  settings_.enforcer.events = EventMode::off;  // verdicts come straight from the injector
   interfaces_.clear();
   nodes_.clear();
   ports_.clear();
@@ -83,7 +84,6 @@ void VirtualCluster::update_interfaces(const ClusterSnapshot& cluster) {
 
 Result<void> VirtualCluster::place(const Placement& placement) {
   const ClusterSnapshot& cluster = placement.cluster;
-  settings_.enforcer.events = EventMode::off;  // verdicts come straight from the injector
   update_interfaces(cluster);
   std::map<std::string, std::vector<LocalEndpoint>> local;
   for (const auto& [key, interface] : interfaces_) {
