@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/replay/report.h"
+
+#include <gtest/gtest.h>
+
+namespace postern::sim {
+namespace {
+
+ReplayResult sample() {
+  ReplayResult result;
+  result.captures = {{"shop.pcap", 7, std::nullopt}};
+  result.totals = {7, 700, 5, 3, 2, 1, 1, 0, 0};
+  Flow flow;
+  flow.protocol = 6;
+  flow.from = {IpAddress::v4(0x0a000001), 40000, NamespacedName{"shop", "web"}};
+  flow.to = {IpAddress::v4(0x0a000003), 5432, NamespacedName{"shop", "db"}};
+  flow.packets = 3;
+  flow.bytes = 300;
+  flow.allowed = 3;
+  result.flows.push_back(flow);
+  flow.from = {IpAddress::v4(0xcb007107), 999, std::nullopt};
+  flow.packets = 2;
+  flow.bytes = 120;
+  flow.allowed = 0;
+  flow.denied = 2;
+  flow.first_denial = Denial{0,
+                             4,
+                             {"shop", "db"},
+                             Direction::ingress,
+                             PN_REASON_ISOLATED,
+                             {{PolicyKind::network_policy, {"shop", "db"}}},
+                             std::nullopt,
+                             ""};
+  result.flows.push_back(flow);
+  result.policies = {{{PolicyKind::network_policy, {"shop", "db"}}, {{Direction::ingress, 1, 3}}, 2},
+                     {{PolicyKind::network_policy, {"shop", "idle"}}, {}, 0}};
+  return result;
+}
+
+TEST(ReplayText, TablesOfTotalsFlowsAndPolicies) {
+  EXPECT_EQ(replay_text(sample(), 20),
+            "shop.pcap: 7 packets\n"
+            "  packets judged allowed denied midstream not IP no pod truncated\n"
+            "        7      5       3      2         1      1      0         0\n"
+            "\n"
+            "Flows: 2\n"
+            "  from            to           protocol packets bytes allowed denied midstream\n"
+            "  203.0.113.7:999 shop/db:5432 TCP            2   120       0      2         0\n"
+            "    denied first at packet 4: ingress of shop/db, isolated by shop/db\n"
+            "  shop/web:40000  shop/db:5432 TCP            3   300       3      0         0\n"
+            "\n"
+            "Policies: 2\n"
+            "  policy    rule                            packets\n"
+            "  shop/db   ingress rule 1                        3\n"
+            "  shop/db   isolates, no rule allows: denied       2\n"
+            "  shop/idle (decided nothing)                     0\n");
+}
+
+TEST(ReplayText, FewerFlowsThanThereAreSayHowMany) {
+  const auto text = replay_text(sample(), 1);
+  EXPECT_NE(text.find("Flows: 2, the 1 most telling"), std::string::npos);
+  EXPECT_NE(text.find("203.0.113.7:999"), std::string::npos) << "denied ones first";
+  EXPECT_EQ(text.find("shop/web:40000"), std::string::npos);
+}
+
+TEST(ReplayText, ACaptureOfAnotherClusterSaysSo) {
+  ReplayResult result;
+  result.captures = {{"other.pcap", 3, std::nullopt}};
+  result.totals.packets = result.totals.no_pod = 3;
+  EXPECT_NE(replay_text(result, 20).find("No address in the capture belongs to a pod"), std::string::npos);
+}
+
+TEST(ReplayJson, HoldsTotalsFlowsAndPolicies) {
+  const auto json = replay_json(sample());
+  for (const char* part :
+       {"\"kind\": \"ReplayResult\"", "\"allowed\": 3", "\"reason\": \"isolated\"", "\"pod\": \"shop/web\"",
+        "\"isolation_denials\": 2", "\"address\": \"203.0.113.7\""}) {
+    EXPECT_NE(json.find(part), std::string::npos) << part;
+  }
+}
+
+}  // namespace
+}  // namespace postern::sim
