@@ -14,6 +14,7 @@
 #include "engine/abi/conntrack.h"
 #include "engine/abi/tables.h"
 #include "engine/base/result.h"
+#include "engine/compile/zeroed_bytes.h"
 
 namespace postern {
 
@@ -73,9 +74,13 @@ struct TableWrite {
 
 // Writes in the order in which they must become visible. If `reuses_freed`, the backend waits until
 // no packet still reads what an earlier delta freed before it makes the first write.
+// `pauses` are positions in `writes`, ascending: before each of them the backend waits in the same
+// way, because a packet under way may hold a word that the writes before it replaced. A backend
+// whose packets never overlap a delta has nothing to wait for.
 struct TableDelta {
   std::vector<TableWrite> writes;
   bool reuses_freed = false;
+  std::vector<std::size_t> pauses{};
   [[nodiscard]] bool empty() const { return writes.empty(); }
 };
 
@@ -100,8 +105,10 @@ class PolicyTables {
   friend bool operator==(const PolicyTables&, const PolicyTables&);
 
  private:
+  Result<void> apply_to_hash(const TableWrite& write);
+
   TableSizes sizes_;
-  std::array<std::vector<std::byte>, kTableCount> arrays_;
+  std::array<ZeroedBytes, kTableCount> arrays_;  // empty for hashes
   std::array<Hash, kTableCount> hashes_;
 };
 

@@ -26,6 +26,7 @@ struct LocalEndpoint {
 // the 24 bits are used up.
 class RuleRegistry {
  public:
+  // 0 when all 24 bits are used up.
   RuleId id_of(const RuleOrigin& origin);
   [[nodiscard]] const RuleOrigin* find(RuleId id) const;  // null: unknown or 0
 

@@ -81,7 +81,8 @@ struct ResolvedRule {
   Tier tier = Tier::network_policy;
   Action action = Action::accept;
   std::uint32_t priority = 0;  // cluster-wide kinds: ascending, first match decides; else 0
-  RuleId id;
+  std::uint32_t policy = 0;    // cluster-wide kinds: tells policies of equal priority apart (R29); else 0
+  RuleId id;                   // cluster-wide kinds: rules of one policy in written order
   bool any_peer = false;             // else some term of `peers`
   std::vector<TermIndex> peers;      // sorted, unique
   bool any_port = false;             // every protocol, also those without ports; else some of `ports`

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which signature every IPv4 address has: hosts that differ from the interval they lie in, and the
+// intervals that blocks cut the address space into. IPv6 gets the same pair of lists beside these.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "engine/compile/signatures.h"
+#include "engine/policy/resolved_policy.h"
+
+namespace postern {
+
+// Addresses in host order, so that sorting follows the address space.
+struct HostSignature {
+  std::uint32_t address = 0;
+  SignatureId signature = kEmptySignature;
+};
+
+// From `first` up to the next interval's first address.
+struct IntervalSignature {
+  std::uint32_t first = 0;
+  SignatureId signature = kEmptySignature;
+};
+
+struct AddressSignatures {
+  std::vector<HostSignature> hosts;  // sorted; only those that differ from their interval
+  // Sorted, covers every address, starts at 0, neighbours differ.
+  std::vector<IntervalSignature> intervals{{0, kEmptySignature}};
+  bool has_blocks = false;
+};
+
+// A term of the policy that some rule names, with its number.
+struct NumberedTerm {
+  TermId id = 0;
+  const Term* term = nullptr;
+};
+
+// `terms` by ascending id.
+AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms, const std::vector<IpAddress>& own_node,
+                                 SignaturePool& signatures);
+
+}  // namespace postern

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/compile/content.h"
+
+#include <algorithm>
+
+namespace postern {
+
+namespace {
+
+void append_rule(const ResolvedRule& rule, std::vector<std::uint32_t>& key) {
+  key.push_back(static_cast<std::uint32_t>(rule.tier) | static_cast<std::uint32_t>(rule.action) << 8 |
+                static_cast<std::uint32_t>(rule.any_peer) << 16 | static_cast<std::uint32_t>(rule.any_port) << 17);
+  key.push_back(rule.priority);
+  key.push_back(rule.policy);
+  key.push_back(rule.id.value);
+  key.push_back(static_cast<std::uint32_t>(rule.peers.size()));
+  key.insert(key.end(), rule.peers.begin(), rule.peers.end());
+  key.push_back(static_cast<std::uint32_t>(rule.ports.size()));
+  for (const auto& port : rule.ports) {
+    key.push_back(static_cast<std::uint32_t>(port.protocol));
+    key.push_back(static_cast<std::uint32_t>(port.range.lo) << 16 | port.range.hi);
+  }
+}
+
+ResolvedRule with_term_ids(const ResolvedRule& rule, const std::vector<TermId>& terms) {
+  ResolvedRule out = rule;
+  for (auto& peer : out.peers) peer = terms[peer];
+  std::sort(out.peers.begin(), out.peers.end());
+  std::sort(out.ports.begin(), out.ports.end());
+  return out;
+}
+
+void index_rules(Content& content) {
+  for (std::uint32_t place = 0; place < content.rules.size(); ++place) {
+    const ResolvedRule& rule = content.rules[place];
+    if (rule.any_peer) {
+      content.any_peer_rules.push_back(place);
+      continue;
+    }
+    for (const TermId term : rule.peers) content.rules_by_term.emplace_back(term, place);
+  }
+  std::sort(content.rules_by_term.begin(), content.rules_by_term.end());
+  if (!content.rules_by_term.empty()) content.has_term.resize(content.rules_by_term.back().first + std::size_t{1});
+  for (const auto& [term, place] : content.rules_by_term) content.has_term[term] = true;
+}
+
+}  // namespace
+
+bool Content::names_any(std::span<const TermId> signature) const {
+  return std::any_of(signature.begin(), signature.end(),
+                     [&](TermId term) { return term < has_term.size() && has_term[term]; });
+}
+
+std::vector<std::uint32_t> Content::rules_for(std::span<const TermId> signature) const {
+  std::vector<std::uint32_t> places = any_peer_rules;
+  // Both are sorted; whichever is shorter is walked, and the other searched.
+  if (signature.size() <= rules_by_term.size()) {
+    auto from = rules_by_term.begin();
+    for (const TermId term : signature) {
+      from = std::lower_bound(from, rules_by_term.end(), std::pair(term, std::uint32_t{0}));
+      for (; from != rules_by_term.end() && from->first == term; ++from) places.push_back(from->second);
+    }
+  } else {
+    for (const auto& [term, place] : rules_by_term) {
+      if (std::binary_search(signature.begin(), signature.end(), term)) places.push_back(place);
+    }
+  }
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  return places;
+}
+
+std::shared_ptr<const Content> ContentPool::intern(const DirectionPolicy& policy, Direction direction,
+                                                   const std::vector<TermId>& terms) {
+  if (!policy.judged()) return nullptr;
+  Content content;
+  content.direction = direction;
+  content.isolated = policy.isolated;
+  content.strict = policy.strict;
+  Key key{static_cast<std::uint32_t>(direction) | static_cast<std::uint32_t>(policy.isolated) << 1 |
+          static_cast<std::uint32_t>(policy.strict) << 2};
+  for (const auto& rule : policy.rules) {
+    content.rules.push_back(with_term_ids(rule, terms));
+    append_rule(content.rules.back(), key);
+  }
+  const auto [found, inserted] = contents_.try_emplace(std::move(key));
+  if (inserted) {
+    content.id = next_++;
+    index_rules(content);
+    found->second = std::make_shared<const Content>(std::move(content));
+  }
+  return found->second;
+}
+
+void ContentPool::keep_only(const std::set<ContentId>& used) {
+  std::erase_if(contents_, [&](const auto& entry) { return !used.contains(entry.second->id); });
+}
+
+}  // namespace postern

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// All tiers of a content, for one class of peers, as one function of protocol and port (R42).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/compile/content.h"
+
+namespace postern {
+
+// From port `lo` up to the next entry's the answer is `step`. A list starts at 0 and covers 0-65535;
+// neighbours differ.
+struct PortStep {
+  std::uint16_t lo = 0;
+  std::uint32_t step = 0;
+  friend bool operator==(const PortStep&, const PortStep&) = default;
+};
+
+inline constexpr std::array<Protocol, 3> kPortProtocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
+
+struct Folded {
+  std::uint32_t other = 0;  // protocols without ports
+  std::array<std::vector<PortStep>, kPortProtocols.size()> ports;
+};
+
+// `rules`: places in content.rules, as Content::rules_for gives them for the class.
+Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool own_node);
+
+}  // namespace postern

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The meaning of resolved rules, read one packet at a time and in the order of R42. Slow and plain on
+// purpose: it shares no code with the compiler, whose tests hold the tables to it.
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "engine/compile/table_compiler.h"
+
+namespace postern {
+
+namespace {
+
+struct Question {
+  const ResolvedPolicy& policy;
+  const DirectionPolicy& rules;
+  const IpAddress& peer;
+  std::uint8_t protocol;
+  std::uint16_t port;
+};
+
+bool contains(const Term& term, const IpAddress& peer) {
+  if (term.kind == TermKind::block) return term.block.contains(peer);
+  return std::find(term.addresses.begin(), term.addresses.end(), peer) != term.addresses.end();
+}
+
+bool matches(const ResolvedRule& rule, const Question& question) {
+  const bool peer = rule.any_peer || std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
+                      return contains(question.policy.terms[term], question.peer);
+                    });
+  const bool port = rule.any_port || std::any_of(rule.ports.begin(), rule.ports.end(), [&](const PortMatch& match) {
+                      return static_cast<std::uint8_t>(match.protocol) == question.protocol &&
+                             match.range.contains(question.port);
+                    });
+  return peer && port;
+}
+
+// A tier of cluster-wide policies: the lowest priority number that matches decides. Policies of equal
+// priority are each read to their first match, and Deny goes before Accept before Pass (R29).
+const ResolvedRule* cluster_tier(const Question& question, Tier tier) {
+  std::optional<std::uint32_t> priority;
+  for (const auto& rule : question.rules.rules) {
+    if (rule.tier != tier || !matches(rule, question)) continue;
+    if (!priority || rule.priority < *priority) priority = rule.priority;
+  }
+  const ResolvedRule* best = nullptr;
+  for (const auto& rule : question.rules.rules) {
+    if (rule.tier != tier || rule.priority != priority || !matches(rule, question)) continue;
+    const bool first_of_its_policy =
+        std::none_of(question.rules.rules.begin(), question.rules.rules.end(), [&](const ResolvedRule& other) {
+          return other.tier == tier && other.priority == rule.priority && other.policy == rule.policy &&
+                 other.id < rule.id && matches(other, question);
+        });
+    if (!first_of_its_policy) continue;
+    const auto rank = [](const ResolvedRule& r) { return std::tuple(r.action, r.policy, r.id); };
+    if (best == nullptr || rank(rule) < rank(*best)) best = &rule;
+  }
+  return best;
+}
+
+std::uint32_t network_policies(const Question& question) {
+  RuleId first;
+  for (const auto& rule : question.rules.rules) {
+    if (rule.tier != Tier::network_policy || !matches(rule, question)) continue;
+    if (first.value == 0 || rule.id < first) first = rule.id;
+  }
+  return first.value == 0 ? pn_step_deny(PN_REASON_ISOLATED, 0) : pn_step_allow(PN_REASON_RULE, first.value);
+}
+
+}  // namespace
+
+std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
+                    const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
+  const DirectionPolicy& rules = endpoint.at(direction);
+  const Question question{policy, rules, peer, protocol, port};
+  const bool own_node = std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
+  if (own_node && direction == Direction::ingress) return pn_step_allow(PN_REASON_OWN_NODE, 0);
+
+  const ResolvedRule* admin = cluster_tier(question, Tier::admin);
+  if (admin != nullptr && admin->action == Action::deny) return pn_step_deny(PN_REASON_DENIED_ADMIN, admin->id.value);
+  if (admin != nullptr && admin->action == Action::accept) {
+    return pn_step_allow(PN_REASON_RULE_ADMIN, admin->id.value);
+  }
+  if (rules.isolated && !own_node) return network_policies(question);
+
+  const ResolvedRule* baseline = cluster_tier(question, Tier::baseline);
+  if (baseline != nullptr && baseline->action == Action::deny) {
+    return pn_step_deny(PN_REASON_DENIED_BASELINE, baseline->id.value);
+  }
+  if (baseline != nullptr && baseline->action == Action::accept) {
+    return pn_step_allow(PN_REASON_RULE_BASELINE, baseline->id.value);
+  }
+  if (own_node) return pn_step_allow(PN_REASON_OWN_NODE, 0);
+  if (rules.strict) return pn_step_deny(PN_REASON_STRICT, 0);
+  return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+}
+
+}  // namespace postern

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts and intervals: the moves before the switch and the merges after it.
+#include "engine/compile/update.h"
+
+namespace postern {
+
+// Hosts that are stored go before the intervals, so that one that comes into the table still has its
+// interval's old class until it has its own.
+void Update::move_hosts() {
+  const std::uint64_t secret = input_.settings.hash_secret;
+  const auto& groups = plan_->groups();
+  after_.hosts.clear();
+  for (const auto& host : plan_->hosts()) {
+    const ClassGroup& group = groups[host.group];
+    StoredHost stored = host.stored;
+    if (!host.stored_before) {
+      stored.place = after_.hosts_table.insert(stored.address, group.early, secret, out_);
+    } else if (!host.stored_after && !blocks_turn_on_ && group.early == groups[host.around].early) {
+      // Its interval will answer alike. (Records that do not look into intervals yet would not.)
+      early_erased_.push_back(stored);
+      continue;
+    } else if (stored.class_id != group.early) {
+      HostTable::change(stored, group.early, out_);
+    }
+    stored.class_id = group.settled;
+    if (!host.stored_after) {
+      late_erased_.push_back(stored);
+      continue;
+    }
+    if (group.early != group.settled) late_hosts_.push_back(stored);
+    after_.hosts.push_back(stored);
+  }
+}
+
+void Update::move_intervals() {
+  std::vector<ClassInterval> early;
+  after_.intervals.clear();
+  for (const auto& interval : plan_->intervals()) {
+    const ClassGroup& group = plan_->groups()[interval.group];
+    early.push_back({interval.first, group.early});
+    after_.intervals.push_back({interval.first, group.settled});
+  }
+  normalise(early);
+  normalise(after_.intervals);
+  late_words_ = write_intervals({before_.intervals, early, plan_->merged_later()}, input_.tables, after_.segments, out_);
+}
+
+void Update::erase_hosts_early() {
+  for (const auto& host : early_erased_) after_.hosts_table.erase(host, input_.settings.hash_secret, out_);
+}
+
+// Every row that is read now answers alike for a class and the one it is merged into.
+void Update::merge_late() {
+  if (late_words_.empty() && late_hosts_.empty() && late_erased_.empty()) return;
+  // A packet that read its record before the switch must not meet the settled classes.
+  out_.pause();
+  for (const auto& word : late_words_) out_.store(word.table, word.index, word.word);
+  for (const auto& host : late_hosts_) HostTable::change(host, host.class_id, out_);
+  for (const auto& host : late_erased_) after_.hosts_table.erase(host, input_.settings.hash_secret, out_);
+}
+
+}  // namespace postern

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading what the policy asks for, and the words that hold for the whole node.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/compile/update.h"
+
+namespace postern {
+
+namespace {
+
+constexpr std::uint32_t kEndpointMax = 0xffffff;  // conntrack keys have 24 bits for it
+
+Result<void> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
+  for (const auto& direction : endpoint.directions) {
+    for (const auto& rule : direction.rules) {
+      if (rule.id.value > PN_RULE_ID_MAX) {
+        return fail(ErrorCode::table_full, "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
+                                               ": steps have room for " + std::to_string(PN_RULE_ID_MAX) + " rules");
+      }
+      for (const TermIndex term : rule.peers) {
+        if (term < terms) continue;
+        return fail(ErrorCode::internal, "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
+                                             " names term " + std::to_string(term) + ", but there are " +
+                                             std::to_string(terms));
+      }
+    }
+  }
+  return {};
+}
+
+std::vector<bool> named_terms(const ResolvedPolicy& policy) {
+  std::vector<bool> named(policy.terms.size());
+  for (const auto& endpoint : policy.endpoints) {
+    for (const auto& direction : endpoint.directions) {
+      for (const auto& rule : direction.rules) {
+        if (rule.any_peer) continue;
+        for (const TermIndex term : rule.peers) named[term] = true;
+      }
+    }
+  }
+  return named;
+}
+
+std::uint32_t ticks(Duration duration, const TickClock& clock) {
+  const std::int64_t count = (duration.ns + clock.tick_ns - 1) / clock.tick_ns;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, 0x7fffffff));
+}
+
+}  // namespace
+
+Result<void> Update::read_policy() {
+  const ResolvedPolicy& policy = input_.policy;
+  for (const auto& endpoint : policy.endpoints) {
+    if (auto checked = check_rules(endpoint, policy.terms.size()); !checked) return checked;
+  }
+  // A term that no rule names splits no class.
+  const auto named = named_terms(policy);
+  std::vector<TermId> term_ids(policy.terms.size());
+  std::vector<NumberedTerm> terms;
+  for (std::size_t i = 0; i < policy.terms.size(); ++i) {
+    if (!named[i]) continue;
+    term_ids[i] = pools_.terms.id_of(policy.terms[i].key);
+    terms.push_back({term_ids[i], &policy.terms[i]});
+    used_terms_.insert(term_ids[i]);
+  }
+  std::sort(terms.begin(), terms.end(), [](const NumberedTerm& a, const NumberedTerm& b) { return a.id < b.id; });
+  addresses_ = sign_addresses(terms, policy.own_node, pools_.signatures);
+  after_.blocks4 = before_.blocks4 || addresses_.has_blocks;
+  blocks_turn_on_ = after_.blocks4 && !before_.blocks4;
+  return read_endpoints(term_ids);
+}
+
+Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {
+  for (const auto& endpoint : input_.policy.endpoints) {
+    if (endpoint.endpoint.value == 0 || endpoint.endpoint.value > kEndpointMax || endpoint.ifindex == 0) {
+      return fail(ErrorCode::internal, "endpoint " + std::to_string(endpoint.endpoint.value) + " of " +
+                                           endpoint.pod.to_string() + " on interface " +
+                                           std::to_string(endpoint.ifindex) +
+                                           ": both must be above 0, the endpoint at most " +
+                                           std::to_string(kEndpointMax));
+    }
+    const auto [found, inserted] = wanted_.try_emplace(endpoint.ifindex);
+    if (!inserted) {
+      return fail(ErrorCode::internal, "interface " + std::to_string(endpoint.ifindex) + " belongs to " +
+                                           found->second.endpoint->pod.to_string() + " and to " +
+                                           endpoint.pod.to_string());
+    }
+    found->second.endpoint = &endpoint;
+  }
+  // Contents get their numbers in the order of interfaces, whatever the order of the endpoints.
+  for (auto& [ifindex, wanted] : wanted_) {
+    for (const Direction direction : kDirections) {
+      wanted.contents[index_of(direction)] =
+          pools_.contents.intern(wanted.endpoint->at(direction), direction, term_ids);
+    }
+  }
+  return {};
+}
+
+// Everything but the epoch, each field that changed as one word.
+Result<void> Update::write_node() {
+  const CompileSettings& settings = input_.settings;
+  pn_node before{};
+  if (before_.node) before = *before_.node;
+  if (before_.node && before.hash_secret != settings.hash_secret) {
+    return fail(ErrorCode::unsupported, "the hash secret cannot change while tables are in use");
+  }
+  pn_node node = before;
+  node.hash_secret = settings.hash_secret;
+  node.flags = settings.strict ? std::uint32_t{PN_NODE_STRICT} : 0u;
+  node.hosts4_mask = after_.hosts_table.mask();
+  const std::uint32_t buckets = input_.tables.sizes().conntrack_buckets;
+  node.ct4_mask = buckets == 0 ? 0 : buckets - 1;
+  node.tick_shift = settings.clock.shift;
+  const ConntrackTimeouts& timeouts = settings.timeouts;
+  const auto set = [&](pn_timeout which, Duration duration) { node.timeouts[which] = ticks(duration, settings.clock); };
+  set(PN_TIMEOUT_TCP_SYN, timeouts.tcp_syn);
+  set(PN_TIMEOUT_TCP_ESTABLISHED, timeouts.tcp_established);
+  set(PN_TIMEOUT_TCP_FIN, timeouts.tcp_fin);
+  set(PN_TIMEOUT_TCP_CLOSED, timeouts.tcp_closed);
+  set(PN_TIMEOUT_TCP_RST, timeouts.tcp_rst);
+  set(PN_TIMEOUT_UDP, timeouts.udp);
+  set(PN_TIMEOUT_UDP_REPLIED, timeouts.udp_replied);
+  set(PN_TIMEOUT_SCTP, timeouts.sctp);
+  set(PN_TIMEOUT_ICMP, timeouts.icmp);
+
+  if (node.hash_secret != before.hash_secret) {
+    gone_.store(TableId::node, 0, node.hash_secret, offsetof(pn_node, hash_secret));
+  }
+  const auto word = [&](std::size_t offset) {
+    std::uint32_t old_value = 0;
+    std::uint32_t value = 0;
+    std::memcpy(&old_value, reinterpret_cast<const std::byte*>(&before) + offset, sizeof(value));
+    std::memcpy(&value, reinterpret_cast<const std::byte*>(&node) + offset, sizeof(value));
+    if (value != old_value) gone_.store(TableId::node, 0, value, offset);
+  };
+  for (const std::size_t offset : {offsetof(pn_node, flags), offsetof(pn_node, hosts4_mask),
+                                   offsetof(pn_node, ct4_mask), offsetof(pn_node, tick_shift)}) {
+    word(offset);
+  }
+  for (std::size_t i = 0; i < PN_TIMEOUT_COUNT; ++i) word(offsetof(pn_node, timeouts) + i * sizeof(pn_u32));
+  after_.node = node;
+  // The first policy counts as narrower than having none, so epochs start at 1.
+  if (!before_.node) narrowed_ = true;
+  return {};
+}
+
+// Older entries of the connection table are judged again from here on.
+void Update::write_epoch() {
+  if (!narrowed_) return;
+  ++after_.node->epoch;
+  out_.store(TableId::node, 0, after_.node->epoch, offsetof(pn_node, epoch));
+}
+
+}  // namespace postern
