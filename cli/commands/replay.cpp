@@ -5,9 +5,7 @@
 #include <fstream>
 #include <limits>
 
-#ifdef POSTERN_HAS_NATIVE
 #include "backends/native/native_backend.h"
-#endif
 #include "sim/replay/manifest_cluster.h"
 #include "sim/replay/replay.h"
 #include "sim/replay/report.h"
@@ -70,13 +68,7 @@ int run_replay(const ReplayOptions& options) {
   sim::ReplaySettings settings;
   settings.vantage = *vantage;
   settings.enforcer.strict = options.strict;
-#ifdef POSTERN_HAS_NATIVE
-  const BackendFactory factory = make_native_backend;
-#else
-  const BackendFactory factory;
-#endif
-  if (!factory) return refuse("this build has no native backend to judge packets with");
-  const auto result = sim::replay_captures(options.captures, loaded->cluster, settings, factory);
+  const auto result = sim::replay_captures(options.captures, loaded->cluster, settings, make_native_backend);
   if (!result) return refuse(result.error().to_string());
   return report(options, *result);
 }

@@ -166,6 +166,7 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
           const auto step =
               engine_says(cluster, from, Direction::egress, to.addresses.front(), protocol, port, strict);
           ASSERT_EQ(explanation->egress.allowed, pn_step_allows(step) != 0) << where;
+          ASSERT_EQ(reason_name(explanation->egress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
           denied += pn_step_allows(step) ? 0u : 1u;
         }
@@ -173,6 +174,7 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
           const auto step =
               engine_says(cluster, to, Direction::ingress, from.addresses.front(), protocol, port, strict);
           ASSERT_EQ(explanation->ingress.allowed, pn_step_allows(step) != 0) << where;
+          ASSERT_EQ(reason_name(explanation->ingress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
           denied += pn_step_allows(step) ? 0u : 1u;
         }

@@ -221,7 +221,7 @@ TEST(Replay, CountsWhatNobodyCanJudge) {
   Tape tape;
   tape.add((Ethernet{.ether_type = kEtherTypeArp} / Raw{Bytes(28, 0)}).bytes())
       .add(tcp({kOutside, 1}, {IpAddress::v4(0xc6336401), 2}, kSyn))
-      .add(Bytes(tcp(kClient, kServer, kSyn).begin(), tcp(kClient, kServer, kSyn).begin()), 60);
+      .add(Bytes{}, 60);
   Bytes cut = tcp(kClient, kServer, kSyn);
   cut.resize(40);
   tape.add(cut, 54);

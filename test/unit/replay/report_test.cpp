@@ -50,10 +50,10 @@ TEST(ReplayText, TablesOfTotalsFlowsAndPolicies) {
             "  shop/web:40000  shop/db:5432 TCP            3   300       3      0         0\n"
             "\n"
             "Policies: 2\n"
-            "  policy    rule                            packets\n"
-            "  shop/db   ingress rule 1                        3\n"
+            "  policy    rule                             packets\n"
+            "  shop/db   ingress rule 1                         3\n"
             "  shop/db   isolates, no rule allows: denied       2\n"
-            "  shop/idle (decided nothing)                     0\n");
+            "  shop/idle (decided nothing)                      0\n");
 }
 
 TEST(ReplayText, FewerFlowsThanThereAreSayHowMany) {
