@@ -132,6 +132,27 @@ Result<std::size_t> NetnsCluster::stop_capture() {
   return count;
 }
 
+Result<const Netns*> NetnsCluster::netns_of(const Party& party) {
+  auto place = state_->topology.find(party);
+  if (!place) return fail_as(place);
+  return &place->station->netns;
+}
+
+Result<std::uint64_t> NetnsCluster::dropped_packets() {
+  std::uint64_t total = 0;
+  for (auto* node : state_->topology.active_nodes()) {
+    if (!node->enforcer) continue;
+    const auto counters = node->enforcer->backend().counters();
+    if (!counters) return fail_as(counters);
+    for (const pn_direction direction : {PN_INGRESS, PN_EGRESS}) {
+      for (std::uint32_t reason = PN_REASON_ISOLATED; reason < PN_REASON_COUNT; ++reason) {
+        total += counters->at(pn_counter_index(direction, reason)).packets;
+      }
+    }
+  }
+  return total;
+}
+
 NetnsCluster::PoolSize NetnsCluster::pool_size() const {
   PoolSize size;
   size.nodes = state_->topology.nodes().size();

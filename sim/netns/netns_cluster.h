@@ -23,6 +23,8 @@
 
 namespace postern::sim {
 
+class Netns;  // sim/netns/netns.h
+
 class NetnsCluster : public Cluster {
  public:
   // An empty factory makes a cluster that enforces nothing; enforcer() is then always null.
@@ -43,6 +45,11 @@ class NetnsCluster : public Cluster {
   Result<void> start_capture(const std::string& path);
   // Writes what is still pending and closes the file; returns how many packets it holds.
   Result<std::size_t> stop_capture();
+
+  // The namespace a party stands in, for traffic of a caller's own; it stays the cluster's.
+  Result<const Netns*> netns_of(const Party& party);
+  // Packets dropped on the nodes in use, since their backends were made.
+  Result<std::uint64_t> dropped_packets();
 
   // Numbers of what the pool holds, used or idle.
   struct PoolSize {

@@ -469,7 +469,10 @@ Result<void> ProbeBatch::look_for_contradictions() {
     if (arrivals.awaited == 0) continue;
     if (auto done = read_sctp(socket, *arrivals.station); !done) return done;
   }
-  return {};
+  if (!sctp_servers_.empty()) {
+    if (auto done = read_sctp(client_.station->sctp.get(), *client_.station); !done) return done;
+  }
+  return client_.station->icmp.valid() ? read_echo_replies() : Result<void>();
 }
 
 void ProbeBatch::wait(int timeout_ms) {
