@@ -58,12 +58,11 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
   if (expect.reason) compare(mismatches, "reason", *expect.reason, result.reason);
   if (expect.policy) {
     // A default denial has no rule; every policy that isolates is its policy.
-    const bool isolates = [&] {
-      for (const PolicyRef& ref : isolating) {
-        if (ref.key.to_string() == *expect.policy) return true;
-      }
-      return false;
-    }();
+    bool isolates = false;
+    for (const PolicyRef& ref : isolating) {
+      isolates = isolates || ref.key.to_string() == *expect.policy;
+      policy += (policy.empty() ? "" : ", ") + ref.key.to_string();
+    }
     if (!isolates) compare(mismatches, "policy", *expect.policy, policy);
   }
   if (expect.rule) compare(mismatches, "rule", std::to_string(*expect.rule), rule);
