@@ -7,25 +7,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
 #include "backends/tc/libbpf_log.h"
+#include "engine/conntrack/conntrack_view.h"
 
 namespace postern::tc {
 namespace {
 
 constexpr std::uint32_t kBatch = 2048;  // buckets of one read: 576 KB
-
-void collect(const pn_ct4_bucket& bucket, std::vector<ConntrackEntry>& to) {
-  for (std::size_t way = 0; way < PN_CT_WAYS; ++way) {
-    const pn_ct4_way& entry = bucket.ways[way];
-    if (bucket.fingerprints[way] != 0 && entry.value.state != 0) to.push_back({entry.key, entry.value});
-  }
-}
 
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -55,7 +48,9 @@ Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
                                             values.data(), &count, &options);
     if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct4", errno);
     more = result == 0;
-    for (std::uint32_t i = 0; i < count; ++i) collect(values[i], entries);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      for_each_entry(values[i], [&](const pn_ct4_key& key, const pn_ct_value& value) { entries.push_back({key, value}); });
+    }
   }
   return entries;
 }

@@ -6,12 +6,11 @@
 #include <postern_tc.skel.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <limits>
 
 #include "backends/tc/kernel_clock.h"
 #include "backends/tc/libbpf_log.h"
+#include "engine/conntrack/conntrack_view.h"
 
 namespace postern {
 namespace {
@@ -156,10 +155,7 @@ Result<std::vector<ConntrackEntry>> TcBackend::conntrack() const { return connec
 Result<void> TcBackend::forget_connections(EndpointId endpoint) { return connections_.forget(endpoint); }
 
 Result<void> TcBackend::age_connections(Duration by) {
-  const std::int64_t tick_ns = clock().tick_ns;
-  const std::int64_t ticks = by.ns <= 0 ? 0 : (by.ns - 1) / tick_ns + 1;
-  const std::int64_t most = std::numeric_limits<std::uint32_t>::max() / 2;
-  return connections_.age(static_cast<std::uint32_t>(std::min(ticks, most)));
+  return connections_.age(ticks_of(by, clock().tick_ns));
 }
 
 Result<std::vector<pn_counter>> TcBackend::counters() const {

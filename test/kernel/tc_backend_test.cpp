@@ -15,6 +15,7 @@
 
 #include "backends/tc/kernel_clock.h"
 #include "engine/base/prng.h"
+#include "engine/conntrack/conntrack_view.h"
 #include "test/kernel/network.h"
 
 namespace postern {
@@ -395,7 +396,7 @@ TEST(TcBackendConnections, AreReadForgottenByEndpointAgedAndCleared) {
   ASSERT_TRUE(backend->age_connections(seconds(100)));
   all = backend->conntrack();
   ASSERT_TRUE(all);
-  const auto ticks = static_cast<std::uint32_t>((100'000'000'000 - 1) / backend->clock().tick_ns + 1);
+  const std::uint32_t ticks = ticks_of(seconds(100), backend->clock().tick_ns);
   ASSERT_EQ(all->size(), 2 * kBuckets);
   for (const ConntrackEntry& entry : *all) EXPECT_EQ(entry.value.seen, 1000 - ticks);
 
