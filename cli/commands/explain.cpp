@@ -9,6 +9,7 @@
 
 #include "engine/explain/explain.h"
 #include "engine/explain/nearest_names.h"
+#include "sim/replay/explanation_json.h"
 #include "sim/replay/manifest_cluster.h"
 
 namespace postern::cli {
@@ -102,7 +103,7 @@ int run_explain(const ExplainOptions& options) {
   if (!query) return refuse(query.error().to_string());
   const auto explanation = explain(loaded->cluster, *query);
   if (!explanation) return refuse(explanation.error().to_string());
-  std::fputs((options.json ? to_json(*explanation) : to_text(*explanation)).c_str(), stdout);
+  std::fputs((options.json ? sim::explanation_json(*explanation) : to_text(*explanation)).c_str(), stdout);
   return explanation->allowed ? 0 : 1;
 }
 

@@ -102,8 +102,6 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
 
 // Several lines, plain words, ending with a newline.
 std::string to_text(const Explanation& explanation);
-// {apiVersion, kind: Explanation, traffic, verdict, ends: [egress, ingress], hints}, ending with a newline.
-std::string to_json(const Explanation& explanation);
 // One line for a wrong cell: "denied at ingress of y/b, isolated by y/deny; nearest: y/web rule 1: …".
 std::string why_line(const Explanation& explanation);
 // "denied at ingress of y/b, …" of one end alone.

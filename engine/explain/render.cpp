@@ -49,6 +49,8 @@ std::string denied_text(const EndExplanation& end) {
   std::string text = "denied.\n  isolated by " + policies(end.isolating) + "; no rule allows this\n";
   for (std::size_t i = 0; i < end.near_misses.size() && i < kShownMisses; ++i) {
     const auto& miss = end.near_misses[i];
+    // A rule that lacks much more than the nearest one is no help to anybody.
+    if (miss.cost > end.near_misses.front().cost + 1) break;
     text +=
         (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
   }

@@ -84,13 +84,5 @@ TEST(ExplainText, OneLineForAWrongCell) {
             "denied at ingress of x/job, isolated by x/deny; no rule of its namespace comes near");
 }
 
-TEST(ExplainText, JsonHoldsTheSameFacts) {
-  const auto json = to_json(ask(cluster_of(kCluster), {"x/job", "x/db", 5432}));
-  EXPECT_NE(json.find("\"verdict\": \"deny\""), std::string::npos);
-  EXPECT_NE(json.find("\"kind\": \"pod-label\""), std::string::npos);
-  EXPECT_NE(json.find("\"reason\": \"isolated\""), std::string::npos);
-  EXPECT_EQ(json.back(), '\n');
-}
-
 }  // namespace
 }  // namespace postern

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/replay/explanation_json.h"
+
 namespace postern::sim {
 namespace {
 
@@ -77,6 +79,71 @@ TEST(ReplayJson, HoldsTotalsFlowsAndPolicies) {
         "\"isolation_denials\": 2", "\"address\": \"203.0.113.7\""}) {
     EXPECT_NE(json.find(part), std::string::npos) << part;
   }
+}
+
+TEST(ExplanationJson, HoldsBothEndsTheNearMissesAndTheHints) {
+  Explanation explanation;
+  explanation.traffic = "x/a -> x/b, TCP 80";
+  explanation.egress.who = "203.0.113.7";
+  explanation.ingress.who = "x/b";
+  explanation.ingress.direction = Direction::ingress;
+  explanation.ingress.judged = true;
+  explanation.ingress.allowed = false;
+  explanation.ingress.reason = PN_REASON_ISOLATED;
+  explanation.ingress.isolating = {{"x", "deny"}};
+  explanation.ingress.near_misses = {{{{"x", "web"}, 2}, {{MissingKind::in_except, "lies in except"}}, 1, 0}};
+  explanation.hints = {"look"};
+  EXPECT_EQ(explanation_json(explanation), R"({
+  "apiVersion": "postern.dev/v1alpha1",
+  "kind": "Explanation",
+  "traffic": "x/a -> x/b, TCP 80",
+  "verdict": "deny",
+  "ends": [
+    {
+      "direction": "egress",
+      "at": "203.0.113.7",
+      "judged": false,
+      "isolated_by": [],
+      "allowed_by": [],
+      "near_misses": []
+    },
+    {
+      "direction": "ingress",
+      "at": "x/b",
+      "judged": true,
+      "verdict": "deny",
+      "reason": "isolated",
+      "isolated_by": [
+        "x/deny"
+      ],
+      "allowed_by": [],
+      "near_misses": [
+        {
+          "policy": "x/web",
+          "rule": 2,
+          "missing": [
+            {
+              "kind": "in-except",
+              "text": "lies in except"
+            }
+          ]
+        }
+      ]
+    }
+  ],
+  "hints": [
+    "look"
+  ]
+}
+)");
+}
+
+TEST(ExplanationJson, AnEndThatTakesNoPartStandsInsteadOfTheEnds) {
+  Explanation explanation;
+  explanation.no_endpoint = "x/done is finished";
+  const auto json = explanation_json(explanation);
+  EXPECT_NE(json.find("\"no_endpoint\": \"x/done is finished\""), std::string::npos);
+  EXPECT_EQ(json.find("\"ends\""), std::string::npos);
 }
 
 }  // namespace

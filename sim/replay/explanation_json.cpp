@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// An explanation for programs.
+#include "sim/replay/explanation_json.h"
+
 #include <nlohmann/json.hpp>
 
-#include "engine/explain/explain.h"
-
-namespace postern {
+namespace postern::sim {
 
 namespace {
 
@@ -59,7 +58,7 @@ Json end_json(const EndExplanation& end) {
 
 }  // namespace
 
-std::string to_json(const Explanation& explanation) {
+std::string explanation_json(const Explanation& explanation) {
   Json json{
       {"apiVersion", "postern.dev/v1alpha1"}, {"kind", "Explanation"}, {"traffic", explanation.traffic}};
   json["verdict"] = explanation.allowed ? "allow" : "deny";
@@ -72,4 +71,4 @@ std::string to_json(const Explanation& explanation) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace postern
+}  // namespace postern::sim
