@@ -26,6 +26,8 @@ PN_PART int pn_judge_skb(struct __sk_buff *skb, pn_u32 direction, pn_u64 slot)
     };
     pn_frame_of(skb, &frame);
     pn_u32 step = slot ? pn_judge(0, &frame, slot) : pn_without_slot(0, &frame);
+    if (step == PN_STEP_NOT_JUDGED)
+        return TC_ACT_UNSPEC;
     return pn_step_allows(step) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 

@@ -166,7 +166,7 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, c
         pn_u32 spare = pn_ct_spare(node, &bucket->ways[way], value->seen);
         if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&bucket->ways[way].key, &place->key))
             spare = 0xffffffffu;
-        if (spare >= best_spare + (way != 0)) {
+        if (way == 0 || spare > best_spare) {
             best = way;
             best_spare = spare;
         }

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/native/native_backend.h"
+#include "test/contract/backend_contract.h"
+
+namespace postern::test {
+
+const BackendCase kBackends[] = {{"Native", make_native_backend}};
+
+INSTANTIATE_TEST_SUITE_P(Native, BackendContract, testing::ValuesIn(kBackends), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Native, PacketContract, testing::ValuesIn(kBackends), name_of_case);
+
+}  // namespace postern::test
