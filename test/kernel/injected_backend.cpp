@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <string>
 
 #include "backends/tc/tc_backend.h"
@@ -37,9 +38,13 @@ class InjectedBackend final : public Backend, public PacketInjector {
   Result<PolicyTables> dump() const override { return inner_->dump(); }
   Result<void> attach(std::uint32_t ifindex) override {
     if (!ensure_interface(ifindex)) return fail(ErrorCode::io, "no interface for the test");
+    attached_.insert(ifindex);
     return inner_->attach(ifindex);
   }
-  Result<void> detach(std::uint32_t ifindex) override { return inner_->detach(ifindex); }
+  Result<void> detach(std::uint32_t ifindex) override {
+    attached_.erase(ifindex);
+    return inner_->detach(ifindex);
+  }
   Result<std::vector<ConntrackEntry>> conntrack() const override { return inner_->conntrack(); }
   Result<void> forget_connections(EndpointId endpoint) override { return inner_->forget_connections(endpoint); }
   Result<void> age_connections(Duration by) override { return inner_->age_connections(by); }
@@ -50,6 +55,7 @@ class InjectedBackend final : public Backend, public PacketInjector {
 
   Classified classify(std::uint32_t ifindex, std::uint8_t direction, std::span<const std::byte> frame,
                       Instant now) override {
+    if (attached_.count(ifindex) == 0) return {.allow = true, .step = 0};  // there is no program to run
     if (!ensure_interface(ifindex)) abort_with("cannot make the interface", ENODEV);
     injection_->clock = static_cast<pn_u64>(now.ns);
     injection_->step = 0;
@@ -94,6 +100,7 @@ class InjectedBackend final : public Backend, public PacketInjector {
 
   std::unique_ptr<TcBackend> inner_;
   volatile pn_injection* injection_;
+  std::set<std::uint32_t> attached_;  // by ifindex
 };
 
 }  // namespace

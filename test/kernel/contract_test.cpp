@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of backends, kept by the kernel, with single packets injected into its programs.
+#include "test/contract/backend_contract.h"
+#include "test/kernel/injected_backend.h"
+
+namespace postern::test {
+
+const BackendCase kBackends[] = {{"Injected", make_injected_tc_backend}};
+
+INSTANTIATE_TEST_SUITE_P(Tc, BackendContract, testing::ValuesIn(kBackends), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Tc, PacketContract, testing::ValuesIn(kBackends), name_of_case);
+
+}  // namespace postern::test
