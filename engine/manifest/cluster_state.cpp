@@ -111,9 +111,10 @@ Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) 
   }
   if (found) return {};
   const std::string name = ref.ns.empty() ? ref.name : key.to_string();
-  return fail(ErrorCode::not_found,
-              "delete: found no " + ref.kind + " " + name + ", expected one that exists" + did_you_mean(name, known),
-              ref.location);
+  return fail(
+      ErrorCode::not_found,
+      "delete: found no " + ref.kind + " " + name + ", expected one that exists" + did_you_mean(name, known),
+      ref.location);
 }
 
 void ClusterState::remove(Held& held, const ObjectRef& ref) {
@@ -186,13 +187,14 @@ Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(c
         const std::string& owner = other->second.object.pod.workload;
         return fail(ErrorCode::invalid_input,
                     made.pod.workload + " makes a pod " + key.to_string() + ", expected a name that " +
-                        (owner.empty() ? "no Pod object" : owner) + " does not have",
+                        (owner.empty() ? "no Pod object has" : owner + " does not give"),
                     location);
       }
       pods.emplace(key, HeldPod{std::move(made), location});
       if (pods.size() > kMaxPods) {
         return fail(ErrorCode::invalid_input,
-                    "found more than " + std::to_string(kMaxPods) + " pods, expected at most that many", location);
+                    "found more than " + std::to_string(kMaxPods) + " pods, expected at most that many",
+                    location);
       }
     }
   }
@@ -207,8 +209,9 @@ Result<void> ClusterState::give_addresses(Held& held, std::map<NamespacedName, H
     if (known == held.pod_addresses.end()) {
       const auto address = next_free(kPodRange, held.next_pod, held.taken);
       if (!address) {
-        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kPodRange) + " for pod " +
-                                                  title(object.pod) + ", expected fewer pods or a status.podIP",
+        return fail(ErrorCode::invalid_input,
+                    "no address is left in " + std::string(kPodRange) + " for pod " + title(object.pod) +
+                        ", expected fewer pods or a status.podIP",
                     entry.second.location);
       }
       known = held.pod_addresses.emplace(entry.first, *address).first;
@@ -232,8 +235,9 @@ Result<void> ClusterState::make_nodes(Held& held, std::map<NamespacedName, HeldP
     if (known == held.node_addresses.end()) {
       const auto address = next_free(kNodeRange, held.next_node, held.taken);
       if (!address) {
-        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kNodeRange) + " for node " +
-                                                  entry.first + ", expected fewer nodes or an InternalIP");
+        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kNodeRange) +
+                                                  " for node " + entry.first +
+                                                  ", expected fewer nodes or an InternalIP");
       }
       known = held.node_addresses.emplace(entry.first, *address).first;
       held.taken.insert(*address);
@@ -246,7 +250,8 @@ Result<void> ClusterState::make_nodes(Held& held, std::map<NamespacedName, HeldP
 namespace {
 
 // A hostNetwork pod is its node's traffic: it has the node's address or, without a node, none.
-Result<void> place_on_host(PodObject& object, const Location& location, const std::map<std::string, Node>& nodes) {
+Result<void> place_on_host(PodObject& object, const Location& location,
+                           const std::map<std::string, Node>& nodes) {
   Pod& pod = object.pod;
   const bool has_address = object.assign_address || !pod.addresses.empty();
   pod.addresses.clear();
@@ -254,7 +259,8 @@ Result<void> place_on_host(PodObject& object, const Location& location, const st
   if (pod.node_name.empty()) {
     if (!pod.workload.empty()) return {};
     return fail(ErrorCode::invalid_input,
-                "found hostNetwork pod " + pod.key.to_string() + " without a node, expected spec.nodeName", location);
+                "found hostNetwork pod " + pod.key.to_string() + " without a node, expected spec.nodeName",
+                location);
   }
   const Node& node = nodes.at(pod.node_name);
   for (const auto family : {IpFamily::v4, IpFamily::v6}) {
@@ -265,7 +271,8 @@ Result<void> place_on_host(PodObject& object, const Location& location, const st
 
 }  // namespace
 
-Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes, std::span<const Object> applies) {
+Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
+                                            std::span<const Object> applies) {
   // Existence is judged before the batch, so that the order of deletes means nothing.
   for (const auto& ref : deletes) {
     if (auto checked = check_delete(held_, ref); !checked) return fail_as(checked);
@@ -285,7 +292,9 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes, 
   for (auto& entry : *pods) {
     auto& object = entry.second.object;
     if (object.pod.host_network) {
-      if (auto placed = place_on_host(object, entry.second.location, snapshot.nodes); !placed) return fail_as(placed);
+      if (auto placed = place_on_host(object, entry.second.location, snapshot.nodes); !placed) {
+        return fail_as(placed);
+      }
     } else if (object.pod.live()) {
       for (const auto& address : object.pod.addresses) {
         const auto [owner, first] = owners.emplace(address, &object.pod);

@@ -74,7 +74,7 @@ class ClusterState {
     std::map<NamespacedName, NetworkPolicy> network_policies;
     std::map<NamespacedName, IpAddress> pod_addresses;  // assigned, kept for good
     std::map<std::string, IpAddress> node_addresses;
-    std::set<IpAddress> taken;  // reserved and assigned
+    std::set<IpAddress> taken;    // reserved and assigned
     std::uint32_t next_pod = 1;   // the first of the range is no host
     std::uint32_t next_node = 2;  // the first is commonly a bridge
   };

@@ -70,7 +70,8 @@ std::vector<const Value*> mappings_at(const Report& report, const Value* parent,
   return elements;
 }
 
-std::map<std::string, std::string> strings_at(const Report& report, const Value* parent, std::string_view name) {
+std::map<std::string, std::string> strings_at(const Report& report, const Value* parent,
+                                              std::string_view name) {
   std::map<std::string, std::string> strings;
   const Value* mapping = mapping_at(report, parent, name);
   if (mapping == nullptr) return strings;
@@ -169,12 +170,14 @@ bool qualified(std::string_view text) {
 }  // namespace
 
 const char* wrong_subdomain(std::string_view name) {
-  return dns_subdomain(name) ? nullptr : "a name of lower-case letters, digits, '-' and '.', at most 253 long";
+  return dns_subdomain(name) ? nullptr
+                             : "a name of lower-case letters, digits, '-' and '.', at most 253 long";
 }
 
 const char* wrong_label_name(std::string_view name) {
-  return dns_label(name) && name.size() <= 63 ? nullptr
-                                              : "a name of lower-case letters, digits and '-', at most 63 long";
+  return dns_label(name) && name.size() <= 63
+             ? nullptr
+             : "a name of lower-case letters, digits and '-', at most 63 long";
 }
 
 const char* wrong_port_name(std::string_view name) {
@@ -193,12 +196,15 @@ const char* wrong_label_key(std::string_view key) {
   const bool right = slash == std::string_view::npos
                          ? qualified(key)
                          : dns_subdomain(key.substr(0, slash)) && qualified(key.substr(slash + 1));
-  return right ? nullptr : "a label key of letters, digits, '-', '_' and '.', at most 63 long, after an optional domain/";
+  return right
+             ? nullptr
+             : "a label key of letters, digits, '-', '_' and '.', at most 63 long, after an optional domain/";
 }
 
 const char* wrong_label_value(std::string_view value) {
-  return value.empty() || qualified(value) ? nullptr
-                                           : "a label value of letters, digits, '-', '_' and '.', at most 63 long";
+  return value.empty() || qualified(value)
+             ? nullptr
+             : "a label value of letters, digits, '-', '_' and '.', at most 63 long";
 }
 
 }  // namespace postern::manifest

@@ -45,7 +45,8 @@ std::vector<const Value*> list_at(const Report& report, const Value* parent, std
 // is an empty mapping, as it is for the API server.
 std::vector<const Value*> mappings_at(const Report& report, const Value* parent, std::string_view name);
 // A mapping of strings; a null value is an empty string.
-std::map<std::string, std::string> strings_at(const Report& report, const Value* parent, std::string_view name);
+std::map<std::string, std::string> strings_at(const Report& report, const Value* parent,
+                                              std::string_view name);
 
 // The number of an integer scalar, in the notations of YAML 1.2; none if it is too large.
 std::optional<std::int64_t> integer_of(const Value& value);

@@ -15,15 +15,16 @@ void read_end_port(const Report& report, const Value& entry, PolicyPort& port) {
   if (!end) return;
   const Value* start = entry.find("port");
   if (start == nullptr) {
-    report.error(*written, "endPort: found " + std::to_string(*end) + " without a port, expected a numeric port beside it");
+    report.error(*written, "endPort: found " + std::to_string(*end) +
+                               " without a port, expected a numeric port beside it");
   } else if (start->kind == Kind::string) {
-    report.error(*written, "endPort: found " + std::to_string(*end) + " with the named port \"" + start->text +
-                               "\", expected a numeric port");
+    report.error(*written, "endPort: found " + std::to_string(*end) + " with the named port \"" +
+                               start->text + "\", expected a numeric port");
   } else if (port.port) {
     auto& range = std::get<PortRange>(*port.port);
     if (*end < range.lo) {
-      report.error(*written, "endPort " + std::to_string(*end) + " is below port " + std::to_string(range.lo) +
-                                 ", expected an endPort that is not");
+      report.error(*written, "endPort " + std::to_string(*end) + " is below port " +
+                                 std::to_string(range.lo) + ", expected an endPort that is not");
     } else {
       range.hi = *end;
     }

@@ -21,7 +21,9 @@ void read_ports(const Report& report, const Value& container, std::vector<Contai
     const auto protocol = protocol_at(report, entry);
     if (const auto name = string_at(report, entry, "name"); name && !name->empty()) {
       port.name = *name;
-      if (const char* expected = wrong_port_name(*name)) report.unexpected(*entry->find("name"), "name", expected);
+      if (const char* expected = wrong_port_name(*name)) {
+        report.unexpected(*entry->find("name"), "name", expected);
+      }
     }
     if (!read || !protocol) continue;
     port.port = *read;
@@ -93,9 +95,13 @@ Pod read_pod_spec(const Report& report, const Value* spec, Metadata metadata) {
   pod.host_network = boolean_at(report, spec, "hostNetwork").value_or(false);
   if (const auto node = string_at(report, spec, "nodeName"); node && !node->empty()) {
     pod.node_name = *node;
-    if (const char* expected = wrong_subdomain(*node)) report.unexpected(*spec->find("nodeName"), "nodeName", expected);
+    if (const char* expected = wrong_subdomain(*node)) {
+      report.unexpected(*spec->find("nodeName"), "nodeName", expected);
+    }
   }
-  for (const Value* container : mappings_at(report, spec, "containers")) read_ports(report, *container, pod.ports);
+  for (const Value* container : mappings_at(report, spec, "containers")) {
+    read_ports(report, *container, pod.ports);
+  }
   // An init container that restarts Always runs beside the others, and its ports count (R9).
   for (const Value* container : mappings_at(report, spec, "initContainers")) {
     if (string_at(report, container, "restartPolicy") == "Always") read_ports(report, *container, pod.ports);
@@ -121,7 +127,9 @@ namespace {
 std::uint32_t read_count(const Report& report, const Value* spec, std::string_view name) {
   const auto number = integer_at(report, spec, name);
   if (!number) return 1;
-  if (*number >= 0 && *number <= static_cast<std::int64_t>(kMaxReplicas)) return static_cast<std::uint32_t>(*number);
+  if (*number >= 0 && *number <= static_cast<std::int64_t>(kMaxReplicas)) {
+    return static_cast<std::uint32_t>(*number);
+  }
   report.unexpected(*spec->find(name), name, "a number from 0 to " + std::to_string(kMaxReplicas));
   return 1;
 }

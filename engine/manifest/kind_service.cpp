@@ -48,7 +48,9 @@ AnyObject read_service(const Report& report, const Value& object, Metadata metad
   if (type == "ExternalName") return service;
   Labels selector = strings_at(report, spec, "selector");
   if (!selector.empty()) service.selector = std::move(selector);
-  if (const Value* one = spec == nullptr ? nullptr : spec->find("clusterIP")) read_cluster_ip(report, *one, service);
+  if (const Value* one = spec == nullptr ? nullptr : spec->find("clusterIP")) {
+    read_cluster_ip(report, *one, service);
+  }
   for (const Value* each : list_at(report, spec, "clusterIPs")) read_cluster_ip(report, *each, service);
   for (const Value* entry : mappings_at(report, spec, "ports")) {
     if (auto port = read_service_port(report, *entry)) service.ports.push_back(std::move(*port));
@@ -66,7 +68,9 @@ AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadat
     EndpointSlice::Endpoint endpoint;
     for (const Value* written : list_at(report, entry, "addresses")) {
       if (names) continue;
-      if (const auto address = address_of(report, *written, "addresses")) endpoint.addresses.push_back(*address);
+      if (const auto address = address_of(report, *written, "addresses")) {
+        endpoint.addresses.push_back(*address);
+      }
     }
     // "A nil value should be interpreted as ready."
     endpoint.ready = boolean_at(report, mapping_at(report, entry, "conditions"), "ready").value_or(true);

@@ -48,11 +48,8 @@ Labels read_labels(const Report& report, const Value* metadata) {
 
 namespace {
 
-void check_name(const Report& report, const Value& place, const std::string& name, const char* what,
-                const char* expected) {
-  if (expected != nullptr) {
-    report.error(place, std::string(what) + ": found \"" + name + "\", expected " + expected);
-  }
+void check_name(const Report& report, const Value& name, const char* what, const char* expected) {
+  if (expected != nullptr) report.unexpected(name, what, expected);
 }
 
 }  // namespace
@@ -70,7 +67,7 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
     metadata.key.name = *name;
     const Value* kind = object.find("kind");
     const bool label_name = kind != nullptr && (kind->text == "Namespace" || kind->text == "Service");
-    check_name(report, *written->find("name"), *name, "metadata.name",
+    check_name(report, *written->find("name"), "metadata.name",
                label_name ? wrong_label_name(*name) : wrong_subdomain(*name));
   } else if (written->find("name") == nullptr) {
     report.error(*written, "metadata.name: found nothing, expected a name");
@@ -79,7 +76,7 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
   metadata.key.ns = "default";
   if (const auto ns = string_at(report, written, "namespace"); ns && !ns->empty()) {
     metadata.key.ns = *ns;
-    check_name(report, *written->find("namespace"), *ns, "metadata.namespace", wrong_label_name(*ns));
+    check_name(report, *written->find("namespace"), "metadata.namespace", wrong_label_name(*ns));
   }
   return metadata;
 }
@@ -118,19 +115,25 @@ std::optional<LabelRequirement> read_requirement(const Report& report, const Val
   LabelRequirement requirement;
   const auto key = string_at(report, &expression, "key");
   if (!key) {
-    if (expression.find("key") == nullptr) report.error(expression, "key: found nothing, expected a label key");
+    if (expression.find("key") == nullptr) {
+      report.error(expression, "key: found nothing, expected a label key");
+    }
     return std::nullopt;
   }
   requirement.key = *key;
-  if (const char* expected = wrong_label_key(*key)) report.unexpected(*expression.find("key"), "key", expected);
+  if (const char* expected = wrong_label_key(*key)) {
+    report.unexpected(*expression.find("key"), "key", expected);
+  }
 
   const Value* written = expression.find("operator");
-  const auto row = std::find_if(std::begin(kOperators), std::end(kOperators), [&](const OperatorRow& operator_row) {
-    return written != nullptr && written->kind == Kind::string && operator_row.name == written->text;
-  });
+  const auto row =
+      std::find_if(std::begin(kOperators), std::end(kOperators), [&](const OperatorRow& operator_row) {
+        return written != nullptr && written->kind == Kind::string && operator_row.name == written->text;
+      });
   if (row == std::end(kOperators)) {
-    report.unexpected(written == nullptr ? Value{Kind::null, expression.line, expression.column, "", {}} : *written,
-                      "operator", "In, NotIn, Exists or DoesNotExist");
+    report.unexpected(
+        written == nullptr ? Value{Kind::null, expression.line, expression.column, "", {}} : *written,
+        "operator", "In, NotIn, Exists or DoesNotExist");
     return std::nullopt;
   }
   requirement.op = row->op;
@@ -140,8 +143,8 @@ std::optional<LabelRequirement> read_requirement(const Report& report, const Val
     report.error(values == nullptr ? expression : *values,
                  "values: found none, expected at least one for the operator " + std::string(row->name));
   } else if (!row->takes_values && values != nullptr && !values->items.empty()) {
-    report.error(*values, "values: found " + std::to_string(values->size()) + ", expected none for the operator " +
-                              std::string(row->name));
+    report.error(*values, "values: found " + std::to_string(values->size()) +
+                              ", expected none for the operator " + std::string(row->name));
   }
   return requirement;
 }
@@ -190,7 +193,7 @@ AnyObject read_node(const Report& report, const Value& object, Metadata metadata
       continue;
     }
     const bool must_be_address = type == "InternalIP" || type == "ExternalIP";
-    const auto address = must_be_address               ? address_of(report, *written, "address")
+    const auto address = must_be_address                 ? address_of(report, *written, "address")
                          : written->kind == Kind::string ? IpAddress::parse(written->text)
                                                          : std::nullopt;
     if (address) node.addresses.push_back({type, *address});

@@ -38,8 +38,9 @@ bool decides_packets(std::string_view kind) {
 // Policy kinds that are to come.
 bool planned(std::string_view group, std::string_view kind) {
   return (group == "policy.networking.k8s.io" && kind == "ClusterNetworkPolicy") ||
-         (group == "networking.k8s.aws" && (kind == "PolicyEndpoint" || kind == "ClusterPolicyEndpoint" ||
-                                            kind == "ApplicationNetworkPolicy" || kind == "ClusterNetworkPolicy"));
+         (group == "networking.k8s.aws" &&
+          (kind == "PolicyEndpoint" || kind == "ClusterPolicyEndpoint" ||
+           kind == "ApplicationNetworkPolicy" || kind == "ClusterNetworkPolicy"));
 }
 
 std::string name_of(const Value& object) {
@@ -52,20 +53,23 @@ std::string name_of(const Value& object) {
 
 }  // namespace
 
-void ObjectReader::leave_out_policy(const Value& object, const std::string& api_version, const std::string& kind) {
+void ObjectReader::leave_out_policy(const Value& object, const std::string& api_version,
+                                    const std::string& kind) {
   const Report report{file_, errors_};
   if (options_.ignore_unsupported) {
     manifest_.unsupported.push_back({report.at(object), kind, api_version, name_of(object)});
     return;
   }
-  report.error(object,
-               kind + " " + name_of(object) + " (" + api_version + ") is not supported" +
-                   (planned(group_of(api_version), kind) ? " yet" : "") +
-                   ", expected networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts",
-               ErrorCode::unsupported);
+  report.error(
+      object,
+      kind + " " + name_of(object) + " (" + api_version + ") is not supported" +
+          (planned(group_of(api_version), kind) ? " yet" : "") +
+          ", expected networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts",
+      ErrorCode::unsupported);
 }
 
-void ObjectReader::read_list(const Value& list, const std::string& api_version, const std::string& item_kind) {
+void ObjectReader::read_list(const Value& list, const std::string& api_version,
+                             const std::string& item_kind) {
   const Report report{file_, errors_};
   for (const Value* item : list_at(report, &list, "items")) {
     if (item->is_null()) continue;
@@ -120,13 +124,18 @@ void ObjectReader::read(const Value& object) {
   }
   const auto kind = string_at(report, &object, "kind");
   const auto api_version = string_at(report, &object, "apiVersion");
-  if (!kind && object.find("kind") == nullptr) report.error(object, "kind: found nothing, expected a kind like Pod");
+  if (!kind && object.find("kind") == nullptr) {
+    report.error(object, "kind: found nothing, expected a kind like Pod");
+  }
   if (!api_version && object.find("apiVersion") == nullptr) {
     report.error(object, "apiVersion: found nothing, expected one like v1");
   }
   if (!kind || !api_version) return;
-  if (ends_with(*kind, "List") && object.find("items") != nullptr) {
-    return read_list(object, *api_version, kind->substr(0, kind->size() - 4));
+  if (ends_with(*kind, "List")) {
+    const std::string item_kind = kind->substr(0, kind->size() - 4);
+    // An empty list has no items to be known by.
+    const bool known = item_kind.empty() || find_kind(item_kind) != nullptr || decides_packets(item_kind);
+    if (known || object.find("items") != nullptr) return read_list(object, *api_version, item_kind);
   }
   read_typed(object, *api_version, *kind);
 }

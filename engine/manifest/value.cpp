@@ -44,7 +44,8 @@ std::string describe(const Value& value) {
 }
 
 Syntax syntax_of(std::string_view file_name) {
-  return file_name.size() > 5 && file_name.substr(file_name.size() - 5) == ".json" ? Syntax::json : Syntax::yaml;
+  return file_name.size() > 5 && file_name.substr(file_name.size() - 5) == ".json" ? Syntax::json
+                                                                                   : Syntax::yaml;
 }
 
 namespace {
@@ -172,7 +173,8 @@ const Value* duplicate_key(const Value& mapping) {
   std::vector<const Value*> keys;
   keys.reserve(mapping.size());
   for (std::size_t i = 0; i < mapping.size(); ++i) keys.push_back(&mapping.key(i));
-  std::stable_sort(keys.begin(), keys.end(), [](const Value* a, const Value* b) { return a->text < b->text; });
+  std::stable_sort(keys.begin(), keys.end(),
+                   [](const Value* a, const Value* b) { return a->text < b->text; });
   const Value* found = nullptr;
   for (std::size_t i = 1; i < keys.size(); ++i) {
     if (keys[i]->text != keys[i - 1]->text) continue;
@@ -207,10 +209,12 @@ Result<void> ValueBuilder::begin(Kind kind, std::uint32_t line, std::uint32_t co
   value.line = line;
   value.column = column;
   if (kind == Kind::mapping && expects_key()) {
-    return fail(ErrorCode::invalid_input, "found a mapping that is a key or is not closed, expected a scalar as key", at(value));
+    return fail(ErrorCode::invalid_input,
+                "found a mapping that is a key or is not closed, expected a scalar as key", at(value));
   }
   if (kind == Kind::sequence && expects_key()) {
-    return fail(ErrorCode::invalid_input, "found a list that is a key or is not closed, expected a scalar as key", at(value));
+    return fail(ErrorCode::invalid_input,
+                "found a list that is a key or is not closed, expected a scalar as key", at(value));
   }
   if (open_.size() >= limits_.depth) {
     return fail(ErrorCode::invalid_input,
@@ -239,13 +243,15 @@ Result<void> ValueBuilder::scalar(Value value) {
   return {};
 }
 
-Result<void> ValueBuilder::copy(const Value& original, std::size_t weight, std::uint32_t line, std::uint32_t column) {
+Result<void> ValueBuilder::copy(const Value& original, std::size_t weight, std::uint32_t line,
+                                std::uint32_t column) {
   Value place;
   place.line = line;
   place.column = column;
   if (const auto counted = count(weight, place); !counted) return counted;
   if (expects_key() && (!original.is_scalar() || original.is_null())) {
-    return fail(ErrorCode::invalid_input, "found " + describe(original) + " as a key, expected a scalar", at(place));
+    return fail(ErrorCode::invalid_input, "found " + describe(original) + " as a key, expected a scalar",
+                at(place));
   }
   add(original);
   return {};
@@ -280,7 +286,8 @@ Result<void> ValueBuilder::merge_includes(Value& mapping) {
   mapping.items = std::move(own);
   for (auto& source : sources) {
     if (source.kind != Kind::mapping) {
-      return fail(ErrorCode::invalid_input, "<<: found " + describe(source) + ", expected a mapping", at(source));
+      return fail(ErrorCode::invalid_input, "<<: found " + describe(source) + ", expected a mapping",
+                  at(source));
     }
     for (std::size_t i = 0; i < source.size(); ++i) {
       if (!keys.insert(source.key(i).text).second) continue;
@@ -296,8 +303,8 @@ Result<const Value*> ValueBuilder::end() {
   open_.pop_back();
   if (value.kind == Kind::mapping) {
     if (const Value* twice = duplicate_key(value)) {
-      return fail(ErrorCode::invalid_input, "found the key \"" + twice->text + "\" twice in one mapping, expected once",
-                  at(*twice));
+      return fail(ErrorCode::invalid_input,
+                  "found the key \"" + twice->text + "\" twice in one mapping, expected once", at(*twice));
     }
     if (merges_ && has_key(value, "<<")) {
       if (auto merged = merge_includes(value); !merged) return fail_as(merged);

@@ -49,9 +49,9 @@ enum class Syntax : std::uint8_t { yaml, json };
 Syntax syntax_of(std::string_view file_name);
 
 struct ParseLimits {
-  std::size_t bytes = 16u << 20;    // of one file
-  std::size_t depth = 64;           // of nested lists and mappings
-  std::size_t values = 2'000'000;   // in one document, aliases counted as what they stand for
+  std::size_t bytes = 16u << 20;   // of one file
+  std::size_t depth = 64;          // of nested lists and mappings
+  std::size_t values = 2'000'000;  // in one document, aliases counted as what they stand for
   // Brackets, braces and commas in one YAML document: yaml-cpp reads a whole flow collection ahead
   // before it hands on the first event, so this is what bounds its memory.
   std::size_t flow_marks = 1'000'000;

@@ -41,7 +41,11 @@ class CountingIterator {
 class TreeSax : public nlohmann::json_sax<nlohmann::json> {
  public:
   TreeSax(std::string_view text, const std::string& file, const ParseLimits& limits)
-      : text_(text), read_(text.data()), counted_(text.data()), line_start_(text.data()), file_(file),
+      : text_(text),
+        read_(text.data()),
+        counted_(text.data()),
+        line_start_(text.data()),
+        file_(file),
         builder_(file, limits, false) {}
 
   const char** read_position() { return &read_; }
@@ -50,9 +54,15 @@ class TreeSax : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return scalar(Kind::null, ""); }
   bool boolean(bool value) override { return scalar(Kind::boolean, value ? "true" : "false"); }
-  bool number_integer(number_integer_t value) override { return scalar(Kind::integer, std::to_string(value)); }
-  bool number_unsigned(number_unsigned_t value) override { return scalar(Kind::integer, std::to_string(value)); }
-  bool number_float(number_float_t /*value*/, const string_t& text) override { return scalar(Kind::real, text); }
+  bool number_integer(number_integer_t value) override {
+    return scalar(Kind::integer, std::to_string(value));
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    return scalar(Kind::integer, std::to_string(value));
+  }
+  bool number_float(number_float_t /*value*/, const string_t& text) override {
+    return scalar(Kind::real, text);
+  }
   bool string(string_t& value) override { return scalar(Kind::string, value); }
   bool binary(binary_t& /*value*/) override { return false; }
   bool key(string_t& value) override { return scalar(Kind::string, value); }
@@ -69,7 +79,8 @@ class TreeSax : public nlohmann::json_sax<nlohmann::json> {
     if (colon != std::string::npos) what = what.substr(colon + 2);
     const std::size_t offset = position == 0 ? 0 : std::min(position - 1, text_.size());
     count_lines(std::max(text_.data() + offset, counted_));
-    result_ = fail(ErrorCode::invalid_input, "not JSON: " + what, {file_, line_, column(text_.data() + offset)});
+    result_ =
+        fail(ErrorCode::invalid_input, "not JSON: " + what, {file_, line_, column(text_.data() + offset)});
     return false;
   }
 
@@ -98,7 +109,9 @@ class TreeSax : public nlohmann::json_sax<nlohmann::json> {
     const char* at = token_end_ == nullptr ? text_.data() : token_end_;
     const char* end = text_.data() + text_.size();
     if (token_end_ == nullptr && text_.substr(0, 3) == "\xef\xbb\xbf") at += 3;
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == ',' || *at == ':')) ++at;
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == ',' || *at == ':')) {
+      ++at;
+    }
     count_lines(at);
     Value value;
     value.line = static_cast<std::uint32_t>(line_);

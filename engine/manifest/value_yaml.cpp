@@ -24,27 +24,13 @@ struct Stop {
 
 std::uint32_t from_zero(int position) { return static_cast<std::uint32_t>(position < 0 ? 0 : position + 1); }
 
-// A stream over the caller's text, without a copy of it. The last line gets the newline it may lack:
-// without it yaml-cpp gives an empty last value the place of its key.
+// A stream over the caller's text, without a copy of it.
 class TextBuffer : public std::streambuf {
  public:
   explicit TextBuffer(std::string_view text) {
     char* begin = const_cast<char*>(text.data());
     setg(begin, begin, begin + text.size());
-    newline_given_ = text.empty() || text.back() == '\n';
   }
-
- protected:
-  int_type underflow() override {
-    if (newline_given_) return traits_type::eof();
-    newline_given_ = true;
-    setg(&newline_, &newline_, &newline_ + 1);
-    return traits_type::to_int_type(newline_);
-  }
-
- private:
-  char newline_ = '\n';
-  bool newline_given_ = false;
 };
 
 // The lines of a text, asked for in rising order.
@@ -101,9 +87,10 @@ Result<void> check_flow_marks(std::string_view text, const std::string& file, co
       ++line;
       if (text.substr(i + 1, 3) == "---") marks = 0;
     } else if ((c == ',' || c == '[' || c == '{') && ++marks > limits.flow_marks) {
-      return fail(ErrorCode::invalid_input,
-                  "the document has more than " + std::to_string(limits.flow_marks) + " brackets, braces and commas",
-                  {file, line, 0});
+      return fail(
+          ErrorCode::invalid_input,
+          "the document has more than " + std::to_string(limits.flow_marks) + " brackets, braces and commas",
+          {file, line, 0});
     }
   }
   return {};
@@ -139,7 +126,9 @@ class TreeHandler : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) stop("found an alias inside the value it stands for, expected it after", mark);
+    if (found == anchors_.end()) {
+      stop("found an alias inside the value it stands for, expected it after", mark);
+    }
     const Anchored& anchored = found->second;
     if (builder_.depth() + anchored.depth > limits_.depth) {
       stop("nested deeper than " + std::to_string(limits_.depth) + " lists and mappings", mark);
@@ -187,7 +176,8 @@ class TreeHandler : public YAML::EventHandler {
   };
 
   [[noreturn]] void stop(std::string message, const YAML::Mark& mark) const {
-    throw Stop{{ErrorCode::invalid_input, std::move(message),
+    throw Stop{{ErrorCode::invalid_input,
+                std::move(message),
                 {file_, from_zero(mark.line), from_zero(mark.column)}}};
   }
 
@@ -210,7 +200,9 @@ class TreeHandler : public YAML::EventHandler {
     if (tag == "tag:yaml.org,2002:null" && plain == Kind::null) return plain;
     if (tag == "tag:yaml.org,2002:bool" && plain == Kind::boolean) return plain;
     if (tag == "tag:yaml.org,2002:int" && plain == Kind::integer) return plain;
-    if (tag == "tag:yaml.org,2002:float" && (plain == Kind::real || plain == Kind::integer)) return Kind::real;
+    if (tag == "tag:yaml.org,2002:float" && (plain == Kind::real || plain == Kind::integer)) {
+      return Kind::real;
+    }
     throw Stop{{ErrorCode::invalid_input,
                 "found the tag " + tag + ", expected none, or one of the core schema that fits",
                 {file_, value.line, value.column}}};
@@ -277,6 +269,8 @@ class TreeHandler : public YAML::EventHandler {
 Result<void> parse_yaml(std::string_view text, const std::string& file, const EachDocument& each,
                         const ParseLimits& limits) {
   if (const auto checked = check_flow_marks(text, file, limits); !checked) return checked;
+  // Without a newline at the very end yaml-cpp gives an empty last value the place of its key.
+  if (!text.empty() && text.back() != '\n') return parse_yaml(std::string(text) + '\n', file, each, limits);
   try {
     TextBuffer buffer(text);
     std::istream stream(&buffer);

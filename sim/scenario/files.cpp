@@ -37,13 +37,14 @@ Result<std::vector<std::string>> files_below(const std::string& folder,
   return files;
 }
 
-Result<std::vector<std::string>> files_of(const std::string& path, std::initializer_list<std::string_view> endings) {
+Result<std::vector<std::string>> files_of(const std::string& path,
+                                          std::initializer_list<std::string_view> endings) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) {
-    return fail(ErrorCode::io, "found no such file or folder" + (error && error.value() != ENOENT
-                                                                    ? " (" + reason(error) + ")"
-                                                                    : std::string()),
+    return fail(ErrorCode::io,
+                "found no such file or folder" +
+                    (error && error.value() != ENOENT ? " (" + reason(error) + ")" : std::string()),
                 {path, 0, 0});
   }
   if (fs::is_directory(status)) return files_below(path, endings);
@@ -54,7 +55,9 @@ Result<std::vector<std::string>> files_of(const std::string& path, std::initiali
 
 Result<std::string> load_text_file(const std::string& path, std::size_t limit) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return fail(ErrorCode::io, "found a folder, expected a file", {path, 0, 0});
+  if (fs::is_directory(path, error)) {
+    return fail(ErrorCode::io, "found a folder, expected a file", {path, 0, 0});
+  }
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
@@ -85,7 +88,9 @@ ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptio
   return result;
 }
 
-Result<std::vector<std::string>> list_scenario_files(const std::string& path) { return files_of(path, {".yaml"}); }
+Result<std::vector<std::string>> list_scenario_files(const std::string& path) {
+  return files_of(path, {".yaml"});
+}
 
 tl::expected<manifest::Manifest, manifest::Errors> load_manifests(const std::string& path,
                                                                   const manifest::ReadOptions& options) {

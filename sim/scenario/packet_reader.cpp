@@ -12,11 +12,13 @@ namespace {
 
 // The public names of reasons, a closed list.
 constexpr std::array<std::string_view, 18> kReasons{
-    "not-isolated", "rule",   "established",     "related",    "self",           "own-node", "always",    "grace",
-    "isolated",     "denied", "strict",          "backends-differ", "no-backend", "spoofed-source", "fragment",
-    "malformed",    "protocol", "ethertype"};
+    "not-isolated", "rule",           "established", "related",   "self",     "own-node",
+    "always",       "grace",          "isolated",    "denied",    "strict",   "backends-differ",
+    "no-backend",   "spoofed-source", "fragment",    "malformed", "protocol", "ethertype"};
 
-std::uint16_t u16(std::optional<std::int64_t> number) { return static_cast<std::uint16_t>(number.value_or(0)); }
+std::uint16_t u16(std::optional<std::int64_t> number) {
+  return static_cast<std::uint16_t>(number.value_or(0));
+}
 
 // A required number that fills 8 or 16 bits.
 std::uint16_t field(const Report& report, const Value& part, std::string_view name, std::string_view key,
@@ -30,8 +32,8 @@ TcpPart read_tcp(const Report& report, const Value& part) {
   TcpPart tcp{field(report, part, "tcp", "sport"), field(report, part, "tcp", "dport"), {}};
   const Value* flags = required(report, part, "tcp", "flags");
   if (flags == nullptr) return tcp;
-  const bool letters = flags->kind == manifest::Kind::string &&
-                       flags->text.find_first_not_of("FSRPAU") == std::string::npos;
+  const bool letters =
+      flags->kind == manifest::Kind::string && flags->text.find_first_not_of("FSRPAU") == std::string::npos;
   if (!letters) report.unexpected(*flags, "flags", "letters of FSRPAU");
   tcp.flags = flags->text;
   return tcp;
@@ -58,7 +60,9 @@ IcmpPart read_icmp(const Report& report, const Value& part) {
   icmp.type = static_cast<std::uint8_t>(field(report, part, "icmp", "type", 255));
   icmp.code = static_cast<std::uint8_t>(number_at(report, &part, "code", 0, 255).value_or(0));
   icmp.id = u16(number_at(report, &part, "id", 0, 65535));
-  if (const Value* quotes = part.find("quotes")) unsupported(report, *quotes, "an ICMP packet that quotes another");
+  if (const Value* quotes = part.find("quotes")) {
+    unsupported(report, *quotes, "an ICMP packet that quotes another");
+  }
   return icmp;
 }
 
@@ -107,9 +111,10 @@ std::optional<PacketPart> read_part(const Report& report, const Value& packet) {
     if (packet.find(part) != nullptr) found.push_back(part);
   }
   if (found.size() != 1) {
-    report.error(packet, found.empty() ? "a packet has no content, expected one of tcp, udp, sctp, icmp, ip or frame"
-                                       : "a packet has " + std::string(found[0]) + " and " + std::string(found[1]) +
-                                             ", expected one of them");
+    report.error(packet, found.empty()
+                             ? "a packet has no content, expected one of tcp, udp, sctp, icmp, ip or frame"
+                             : "a packet has " + std::string(found[0]) + " and " + std::string(found[1]) +
+                                   ", expected one of them");
     return std::nullopt;
   }
   const std::string_view name = found[0];
@@ -144,7 +149,9 @@ void read_expectation(const Report& report, const Value& packet, PacketExpectati
     }
   }
   expect.policy = string_at(report, written, "policy");
-  if (const auto rule = number_at(report, written, "rule", 0, 0xffffff)) expect.rule = static_cast<std::uint32_t>(*rule);
+  if (const auto rule = number_at(report, written, "rule", 0, 0xffffff)) {
+    expect.rule = static_cast<std::uint32_t>(*rule);
+  }
   expect.at_from = word_at(report, written, "at", {"to", "from"}, 0) == std::size_t{1};
 }
 
@@ -190,7 +197,9 @@ void read_envelope(const Report& report, const Value& packet, PacketLine& line) 
   }
   if (packet.find("frame") == nullptr) return;
   for (const auto key : {"source", "vlan", "options"}) {
-    if (const Value* value = packet.find(key)) report.unexpected(*value, key, "none beside frame, which is whole");
+    if (const Value* value = packet.find(key)) {
+      report.unexpected(*value, key, "none beside frame, which is whole");
+    }
   }
 }
 

@@ -21,7 +21,8 @@ using manifest::Value;
 void only_keys(const Report& report, const Value& mapping, std::string_view part,
                std::initializer_list<std::string_view> keys);
 // The value of a key, reported when it is missing.
-const Value* required(const Report& report, const Value& mapping, std::string_view part, std::string_view key);
+const Value* required(const Report& report, const Value& mapping, std::string_view part,
+                      std::string_view key);
 
 // The index of the word in the list; reported when it is none of them. `fallback` when absent.
 std::optional<std::size_t> word_at(const Report& report, const Value* parent, std::string_view key,
@@ -34,7 +35,8 @@ std::optional<Duration> duration_at(const Report& report, const Value* parent, s
 void unsupported(const Report& report, const Value& place, std::string_view what);
 
 // `side` is "from" or "to"; Services stand only in `to`.
-std::optional<End> read_end(const Report& report, const Value& mapping, std::string_view side, ScenarioFamily family);
+std::optional<End> read_end(const Report& report, const Value& mapping, std::string_view side,
+                            ScenarioFamily family);
 
 std::optional<ProbeLine> read_probe(const Report& report, const Value& probe, ScenarioFamily family);
 std::optional<PacketLine> read_packet(const Report& report, const Value& packet, ScenarioFamily family);

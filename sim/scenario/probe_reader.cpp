@@ -29,12 +29,13 @@ void only_keys(const Report& report, const Value& mapping, std::string_view part
   for (std::size_t i = 0; i < mapping.size(); ++i) {
     const Value& key = mapping.key(i);
     if (std::find(keys.begin(), keys.end(), key.text) != keys.end()) continue;
-    report.error(key, "found the key " + describe(key) + " in " + std::string(part) + ", expected " + join(keys) +
-                          manifest::did_you_mean(key.text, {keys.begin(), keys.end()}));
+    report.error(key, "found the key " + describe(key) + " in " + std::string(part) + ", expected " +
+                          join(keys) + manifest::did_you_mean(key.text, {keys.begin(), keys.end()}));
   }
 }
 
-const Value* required(const Report& report, const Value& mapping, std::string_view part, std::string_view key) {
+const Value* required(const Report& report, const Value& mapping, std::string_view part,
+                      std::string_view key) {
   const Value* value = mapping.find(key);
   if (value == nullptr) {
     report.error(mapping, std::string(part) + " has no " + std::string(key) + ", expected one");
@@ -123,8 +124,9 @@ std::optional<End> read_address_end(const Report& report, const Value& value, co
                                     ScenarioFamily family) {
   const bool fits = family == ScenarioFamily::dual || address.is_v4() == (family == ScenarioFamily::v4);
   if (!fits) {
-    report.unexpected(value, "address", std::string("one of the scenario's family, ") +
-                                            (family == ScenarioFamily::v4 ? "IPv4" : "IPv6"));
+    report.unexpected(
+        value, "address",
+        std::string("one of the scenario's family, ") + (family == ScenarioFamily::v4 ? "IPv4" : "IPv6"));
     return std::nullopt;
   }
   if (!address.is_v4()) {
@@ -139,7 +141,8 @@ std::optional<End> read_service_end(const Report& report, const Value& value, st
   const auto slash = name.find('/');
   if (side != "to") {
     report.unexpected(value, side, "a Service only in to");
-  } else if (slash == std::string_view::npos || manifest::wrong_label_name(name.substr(0, slash)) != nullptr ||
+  } else if (slash == std::string_view::npos ||
+             manifest::wrong_label_name(name.substr(0, slash)) != nullptr ||
              manifest::wrong_label_name(name.substr(slash + 1)) != nullptr) {
     report.unexpected(value, side, "service:namespace/name");
   } else {
@@ -150,18 +153,22 @@ std::optional<End> read_service_end(const Report& report, const Value& value, st
 
 }  // namespace
 
-std::optional<End> read_end(const Report& report, const Value& mapping, std::string_view side, ScenarioFamily family) {
+std::optional<End> read_end(const Report& report, const Value& mapping, std::string_view side,
+                            ScenarioFamily family) {
   const Value* value = mapping.find(side);
   if (value == nullptr) return std::nullopt;
-  static constexpr std::string_view kExpected = "namespace/pod (with * as a wildcard), node:NAME, service:namespace/name "
-                                                "or an address";
+  static constexpr std::string_view kExpected =
+      "namespace/pod (with * as a wildcard), node:NAME, service:namespace/name "
+      "or an address";
   if (value->kind != manifest::Kind::string) {
     report.unexpected(*value, side, kExpected);
     return std::nullopt;
   }
   const std::string_view text = value->text;
   if (text.substr(0, 5) == "node:") {
-    if (manifest::wrong_subdomain(text.substr(5)) == nullptr) return End(NodeEnd{std::string(text.substr(5))});
+    if (manifest::wrong_subdomain(text.substr(5)) == nullptr) {
+      return End(NodeEnd{std::string(text.substr(5))});
+    }
     report.unexpected(*value, side, "node: with the name of a node");
     return std::nullopt;
   }

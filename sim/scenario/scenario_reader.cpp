@@ -216,7 +216,8 @@ void ScenarioBuilder::read_step(const Value& step) {
   only_keys(report_, step, "a step", {"name", "delete", "apply", "advance", "probes", "packets", "replay"});
   Step read;
   read.location = report_.at(step);
-  read.name = string_at(report_, &step, "name").value_or("step " + std::to_string(scenario_.steps.size() + 1));
+  read.name =
+      string_at(report_, &step, "name").value_or("step " + std::to_string(scenario_.steps.size() + 1));
   read_deletes(step, read);
   manifest::ObjectReader objects(file_, {options_.ignore_unsupported, false});
   for (const Value* object : list_at(report_, &step, "apply")) objects.read(*object);
@@ -243,7 +244,8 @@ void ScenarioBuilder::check_cluster_ips() {
     const auto* address = std::get_if<IpAddress>(&end);
     if (address == nullptr || cluster_ips.count(*address) == 0) return;
     errors_.push_back({ErrorCode::unsupported,
-                       "a Service as an end (ClusterIP " + address->to_string() + ") is not supported yet", location});
+                       "a Service as an end (ClusterIP " + address->to_string() + ") is not supported yet",
+                       location});
   };
   for (const Step& step : scenario_.steps) {
     for (const auto& probe : step.probes) {
@@ -264,7 +266,8 @@ std::string kind_of(const Value& document) {
 
 }  // namespace
 
-ScenarioFile read_scenario(std::string_view text, const std::string& file, const ScenarioReadOptions& options) {
+ScenarioFile read_scenario(std::string_view text, const std::string& file,
+                           const ScenarioReadOptions& options) {
   ScenarioFile result;
   result.file = file;
   ScenarioBuilder builder(file, options);
@@ -276,8 +279,8 @@ ScenarioFile read_scenario(std::string_view text, const std::string& file, const
       result.is_scenario = result.found_kind == "Scenario";
       if (result.is_scenario) builder.read(document);
     } else if (documents == 2 && result.is_scenario) {
-      builder.report().error(document, "found a second document (" + kind_of(document) +
-                                           "), expected one scenario in a file");
+      builder.report().error(
+          document, "found a second document (" + kind_of(document) + "), expected one scenario in a file");
     }
   });
   if (parsed && documents == 0) {

@@ -33,7 +33,8 @@ struct ScenarioFile {
   std::vector<Error> errors;  // all of the file; code unsupported: "not supported yet"
 };
 
-ScenarioFile read_scenario(std::string_view text, const std::string& file, const ScenarioReadOptions& options = {});
+ScenarioFile read_scenario(std::string_view text, const std::string& file,
+                           const ScenarioReadOptions& options = {});
 // The same from disk. An unreadable file has one error of code io.
 ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptions& options = {});
 

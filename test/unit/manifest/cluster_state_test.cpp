@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches of objects over time, and the snapshot that follows from them.
+#include "engine/manifest/cluster_state.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/manifest/reader.h"
+
+namespace postern::manifest {
+namespace {
+
+std::vector<Object> objects(const std::string& text) {
+  auto manifest = read_manifest(text, "f.yaml");
+  if (!manifest) {
+    ADD_FAILURE() << manifest.error().front().to_string();
+    return {};
+  }
+  return std::move(manifest->objects);
+}
+
+std::string pod(const std::string& name, const std::string& rest = "") {
+  return "---\n{apiVersion: v1, kind: Pod, metadata: {name: " + name + ", namespace: x}" +
+         (rest.empty() ? "" : ", " + rest) + "}\n";
+}
+
+std::string at(const std::string& address) { return "status: {podIP: " + address + "}"; }
+
+std::string workload(const std::string& kind, const std::string& name, const std::string& spec,
+                     const std::string& pod_spec = "{}") {
+  const std::string version = kind == "Job" ? "batch/v1" : "apps/v1";
+  return "---\n{apiVersion: " + version + ", kind: " + kind + ", metadata: {name: " + name +
+         ", namespace: x}, spec: {" + spec + ", template: {metadata: {labels: {app: " + name +
+         "}}, spec: " + pod_spec + "}}}\n";
+}
+
+std::string node(const std::string& name, const std::string& address = "") {
+  return "---\n{apiVersion: v1, kind: Node, metadata: {name: " + name + "}" +
+         (address.empty() ? "" : ", status: {addresses: [{type: InternalIP, address: " + address + "}]}") +
+         "}\n";
+}
+
+// A state that stops the test when a batch that should hold does not.
+struct State {
+  ClusterState state;
+  ClusterSnapshot now;
+
+  void apply(const std::string& text, const std::vector<ObjectRef>& deletes = {}) {
+    auto snapshot = state.apply(deletes, objects(text));
+    if (!snapshot) {
+      ADD_FAILURE() << snapshot.error().to_string();
+    } else {
+      now = std::move(*snapshot);
+    }
+  }
+  std::string error(const std::string& text, const std::vector<ObjectRef>& deletes = {}) {
+    const auto snapshot = state.apply(deletes, objects(text));
+    return snapshot ? "" : snapshot.error().to_string();
+  }
+  [[nodiscard]] std::string address(const std::string& name) const {
+    const auto found = now.pods.find({"x", name});
+    if (found == now.pods.end()) return "no such pod";
+    return found->second.addresses.empty() ? "none" : found->second.addresses.front().to_string();
+  }
+  [[nodiscard]] std::vector<std::string> pods() const {
+    std::vector<std::string> names;
+    for (const auto& entry : now.pods) names.push_back(entry.first.name);
+    return names;
+  }
+};
+
+using Names = std::vector<std::string>;
+
+TEST(ClusterState, assigned_addresses_are_kept_for_good) {
+  State state;
+  state.apply(pod("b") + pod("a"));
+  EXPECT_EQ(state.address("a"), "10.244.0.1");
+  EXPECT_EQ(state.address("b"), "10.244.0.2");
+  state.apply(pod("a0"), {{"Pod", "x", "a"}});
+  EXPECT_EQ(state.pods(), (Names{"a0", "b"}));
+  EXPECT_EQ(state.address("a0"), "10.244.0.3");
+  state.apply(pod("a"));
+  EXPECT_EQ(state.address("a"), "10.244.0.1");
+}
+
+TEST(ClusterState, the_order_inside_a_batch_changes_nothing) {
+  const Names texts{pod("a"), pod("b"), pod("c", at("10.244.0.2")), node("n1"),
+                    workload("Deployment", "w", "replicas: 2")};
+  std::vector<std::size_t> order{0, 1, 2, 3, 4};
+  State first;
+  first.state.reserve(objects(pod("c", at("10.244.0.2"))));
+  first.apply(texts[0] + texts[1] + texts[2] + texts[3] + texts[4]);
+  ASSERT_EQ(first.now.pods.size(), 5u);
+  while (std::next_permutation(order.begin(), order.end())) {
+    State other;
+    other.state.reserve(objects(pod("c", at("10.244.0.2"))));
+    std::string text;
+    for (const auto i : order) text += texts[i];
+    other.apply(text);
+    for (const auto& name : first.pods()) ASSERT_EQ(other.address(name), first.address(name)) << name;
+  }
+}
+
+TEST(ClusterState, a_reserved_address_is_never_assigned) {
+  State state;
+  state.state.reserve(objects(pod("later", at("10.244.0.1"))));
+  state.state.reserve(*IpAddress::parse("10.244.0.2"));
+  state.apply(pod("a"));
+  EXPECT_EQ(state.address("a"), "10.244.0.3");
+  state.apply(pod("later", at("10.244.0.1")));
+  EXPECT_EQ(state.address("later"), "10.244.0.1");
+}
+
+TEST(ClusterState, a_later_apply_of_the_same_object_wins) {
+  State state;
+  state.apply(pod("a", "status: {podIP: 10.0.0.1}") + pod("a", "status: {podIP: 10.0.0.2}"));
+  EXPECT_EQ(state.address("a"), "10.0.0.2");
+}
+
+TEST(ClusterState, an_object_that_is_deleted_and_applied_in_one_batch_is_there) {
+  State state;
+  state.apply(pod("a", at("10.0.0.1")));
+  state.apply(pod("a", at("10.0.0.2")), {{"Pod", "x", "a"}});
+  EXPECT_EQ(state.address("a"), "10.0.0.2");
+}
+
+TEST(ClusterState, pods_may_trade_addresses_in_one_batch) {
+  State state;
+  state.apply(pod("a", at("10.0.0.1")) + pod("b", at("10.0.0.2")));
+  state.apply(pod("a", at("10.0.0.2")) + pod("b", at("10.0.0.1")));
+  EXPECT_EQ(state.address("a"), "10.0.0.2");
+  EXPECT_EQ(state.address("b"), "10.0.0.1");
+}
+
+TEST(ClusterState, two_live_pods_with_one_address_are_an_error_that_names_both) {
+  State state;
+  EXPECT_EQ(
+      state.error(pod("a", at("10.0.0.1")) + pod("b", at("10.0.0.1"))),
+      "f.yaml:4:1: found the address 10.0.0.1 of pod x/a also on pod x/b, expected one live pod with it");
+  EXPECT_EQ(state.error(pod("a", at("10.0.0.1")) + pod("b", "status: {podIP: 10.0.0.1, phase: Failed}")), "");
+}
+
+TEST(ClusterState, a_finished_pod_and_one_without_an_address_yet_get_none) {
+  State state;
+  state.apply(pod("a", "status: {phase: Succeeded}") + pod("b", "status: {podIP: \"\"}"));
+  EXPECT_EQ(state.address("a"), "none");
+  EXPECT_EQ(state.address("b"), "none");
+}
+
+TEST(ClusterState, a_batch_with_an_error_changes_nothing) {
+  State state;
+  state.apply(pod("a"));
+  EXPECT_NE(state.error(pod("b") + pod("c", at("10.244.0.1"))), "");
+  state.apply("");
+  EXPECT_EQ(state.pods(), (Names{"a"}));
+  state.apply(pod("c"));
+  EXPECT_EQ(state.address("c"), "10.244.0.2");
+}
+
+TEST(ClusterState, deleting_a_namespace_deletes_what_it_holds) {
+  State state;
+  state.apply(
+      pod("a") + workload("Deployment", "w", "replicas: 2") +
+      "---\n{apiVersion: v1, kind: Namespace, metadata: {name: x}}\n"
+      "---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}}\n"
+      "---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: z}}\n"
+      "---\n{apiVersion: v1, kind: Service, metadata: {name: s, namespace: x}}\n");
+  state.apply("", {{"Namespace", "", "x"}, {"Pod", "x", "a"}});
+  EXPECT_TRUE(state.now.pods.empty());
+  EXPECT_TRUE(state.now.namespaces.empty());
+  EXPECT_TRUE(state.now.services.empty());
+  ASSERT_EQ(state.now.network_policies.size(), 1u);
+  EXPECT_EQ(state.now.network_policies.begin()->first.ns, "z");
+}
+
+TEST(ClusterState, a_namespace_that_is_only_used_can_be_deleted) {
+  State state;
+  state.apply(pod("a"));
+  EXPECT_EQ(state.error("", {{"Namespace", "", "y"}}),
+            "delete: found no Namespace y, expected one that exists");
+  state.apply("", {{"Namespace", "", "x"}});
+  EXPECT_TRUE(state.now.pods.empty());
+}
+
+TEST(ClusterState, a_delete_of_what_is_not_there_names_what_is_near) {
+  State state;
+  state.apply(
+      pod("web-server") + pod("db") +
+      "---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: web, namespace: x}}\n" +
+      workload("Deployment", "front", "replicas: 1"));
+  EXPECT_EQ(
+      state.error("", {{"Pod", "x", "web-sever", {"s.yaml", 9, 5}}}),
+      "s.yaml:9:5: delete: found no Pod x/web-sever, expected one that exists; did you mean x/web-server?");
+  EXPECT_EQ(state.error("", {{"NetworkPolicy", "x", "wep"}}),
+            "delete: found no NetworkPolicy x/wep, expected one that exists; did you mean x/web?");
+  EXPECT_EQ(state.error("", {{"Deployment", "x", "frnt"}}),
+            "delete: found no Deployment x/frnt, expected one that exists; did you mean x/front?");
+  EXPECT_EQ(state.error("", {{"Node", "", "n1"}}), "delete: found no Node n1, expected one that exists");
+  // The pod of a workload goes with the workload.
+  EXPECT_NE(state.error("", {{"Pod", "x", "front-0"}}), "");
+}
+
+TEST(ClusterState, a_workload_that_is_applied_again_replaces_its_pods_and_keeps_names) {
+  State state;
+  state.apply(workload("Deployment", "w", "replicas: 3"));
+  EXPECT_EQ(state.pods(), (Names{"w-0", "w-1", "w-2"}));
+  const std::string second = state.address("w-1");
+  state.apply(workload("Deployment", "w", "replicas: 2"));
+  EXPECT_EQ(state.pods(), (Names{"w-0", "w-1"}));
+  EXPECT_EQ(state.address("w-1"), second);
+  state.apply("", {{"Deployment", "x", "w"}});
+  EXPECT_TRUE(state.now.pods.empty());
+}
+
+TEST(ClusterState, a_pod_and_a_workload_cannot_share_a_name) {
+  State state;
+  EXPECT_EQ(state.error(pod("w-0") + workload("Deployment", "w", "replicas: 1")),
+            "f.yaml:4:1: Deployment/w makes a pod x/w-0, expected a name that no Pod object has");
+}
+
+TEST(ClusterState, a_daemon_set_follows_the_nodes) {
+  State state;
+  state.apply(workload("DaemonSet", "d", "selector: {}"));
+  ASSERT_EQ(state.now.pods.size(), 1u);
+  EXPECT_EQ(state.now.pods.begin()->second.node_name, kDefaultNodeName);
+  state.apply(node("n2") + node("n1"));
+  ASSERT_EQ(state.pods(), (Names{"d-0", "d-1"}));
+  EXPECT_EQ(state.now.pods.at({"x", "d-0"}).node_name, "n1");
+  EXPECT_EQ(state.now.pods.at({"x", "d-1"}).node_name, "n2");
+  // A node that only a pod names has one too.
+  state.apply(pod("a", "spec: {nodeName: n0}"));
+  EXPECT_EQ(state.now.pods.at({"x", "d-0"}).node_name, "n0");
+}
+
+TEST(ClusterState, every_node_has_an_address_that_it_keeps) {
+  State state;
+  state.apply(node("given", "172.18.0.2") + node("bare") + pod("a", "spec: {nodeName: made}") + pod("b"));
+  const auto address = [&](const char* name) {
+    return state.now.nodes.at(name).internal_ip(IpFamily::v4)->to_string();
+  };
+  EXPECT_EQ(state.now.nodes.size(), 4u);
+  EXPECT_EQ(address("given"), "172.18.0.2");
+  EXPECT_EQ(address(kDefaultNodeName), "172.18.0.3");
+  EXPECT_EQ(address("bare"), "172.18.0.4");
+  EXPECT_EQ(address("made"), "172.18.0.5");
+  EXPECT_EQ(state.now.pods.at({"x", "b"}).node_name, kDefaultNodeName);
+  state.apply("", {{"Node", "", "bare"}});
+  EXPECT_EQ(state.now.nodes.size(), 3u);
+  state.apply(node("bare") + node("a"));
+  EXPECT_EQ(address("bare"), "172.18.0.4");
+  EXPECT_EQ(address("a"), "172.18.0.6");
+}
+
+TEST(ClusterState, the_unnamed_node_is_there_only_when_a_pod_needs_it) {
+  State state;
+  state.apply(node("n1") + pod("a", "spec: {nodeName: n1}"));
+  EXPECT_EQ(state.now.nodes.count(kDefaultNodeName), 0u);
+}
+
+TEST(ClusterState, a_host_network_pod_has_the_address_of_its_node) {
+  State state;
+  state.apply(node("n1", "172.18.0.9") + pod("a", "spec: {nodeName: n1, hostNetwork: true}") +
+              pod("b", "spec: {nodeName: n1, hostNetwork: true}, status: {podIP: 172.18.0.9}") +
+              pod("c", "spec: {nodeName: n2, hostNetwork: true}") +
+              pod("d", "spec: {nodeName: n1, hostNetwork: true}, status: {podIP: \"\"}"));
+  EXPECT_EQ(state.address("a"), "172.18.0.9");
+  EXPECT_EQ(state.address("b"), "172.18.0.9");
+  EXPECT_EQ(state.address("c"), state.now.nodes.at("n2").internal_ip(IpFamily::v4)->to_string());
+  EXPECT_EQ(state.address("d"), "none");
+}
+
+TEST(ClusterState, a_host_network_pod_without_a_node_is_an_error_unless_it_takes_no_part) {
+  State state;
+  EXPECT_EQ(state.error(pod("a", "spec: {hostNetwork: true}")),
+            "f.yaml:2:1: found hostNetwork pod x/a without a node, expected spec.nodeName");
+  EXPECT_EQ(state.error(pod("a", "spec: {hostNetwork: true}, status: {phase: Failed}")), "");
+  state.apply(workload("DaemonSet", "d", "selector: {}", "{hostNetwork: true}"));
+  EXPECT_EQ(state.address("d-0"), "none");
+  EXPECT_EQ(state.now.nodes.count(kDefaultNodeName), 0u);
+}
+
+TEST(ClusterState, an_exhausted_range_is_an_error) {
+  State state;
+  std::string text;
+  for (int i = 0; i < 7; ++i) text += workload("Deployment", "w" + std::to_string(i), "replicas: 10000");
+  EXPECT_NE(state.error(text).find("no address is left in 10.244.0.0/16"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace postern::manifest
