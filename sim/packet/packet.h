@@ -126,8 +126,14 @@ concept IsLayer = std::is_same_v<T, Ethernet> || std::is_same_v<T, Vlan> || std:
 class Packet {
  public:
   Packet() = default;
-  explicit Packet(Layer layer) { layers_.push_back(std::move(layer)); }
-  void append(Layer layer) { layers_.push_back(std::move(layer)); }
+  template <IsLayer T>
+  explicit Packet(T layer) {
+    append(std::move(layer));
+  }
+  template <IsLayer T>
+  void append(T layer) {
+    layers_.emplace_back(std::move(layer));
+  }
   void append(const Packet& inner) { layers_.insert(layers_.end(), inner.layers_.begin(), inner.layers_.end()); }
 
   [[nodiscard]] const std::vector<Layer>& layers() const { return layers_; }
@@ -140,20 +146,20 @@ class Packet {
 
 template <IsLayer Outer, IsLayer Inner>
 Packet operator/(Outer outer, Inner inner) {
-  Packet packet{Layer{std::move(outer)}};
-  packet.append(Layer{std::move(inner)});
+  Packet packet(std::move(outer));
+  packet.append(std::move(inner));
   return packet;
 }
 
 template <IsLayer Inner>
 Packet operator/(Packet packet, Inner inner) {
-  packet.append(Layer{std::move(inner)});
+  packet.append(std::move(inner));
   return packet;
 }
 
 template <IsLayer Outer>
 Packet operator/(Outer outer, const Packet& inner) {
-  Packet packet{Layer{std::move(outer)}};
+  Packet packet(std::move(outer));
   packet.append(inner);
   return packet;
 }

@@ -15,7 +15,10 @@ struct Transport {
   std::uint8_t protocol = 0;
 };
 
-Transport with(Layer layer, Protocol protocol) { return {Packet(std::move(layer)), static_cast<std::uint8_t>(protocol)}; }
+template <IsLayer T>
+Transport with(T layer, Protocol protocol) {
+  return {Packet(std::move(layer)), static_cast<std::uint8_t>(protocol)};
+}
 
 Result<Transport> transport_of(const sim::PacketLine& line) {
   if (const auto* tcp = std::get_if<sim::TcpPart>(&line.part)) {
@@ -40,7 +43,7 @@ Result<Transport> transport_of(const sim::PacketLine& line) {
     return with(Icmp{.type = icmp->type, .code = icmp->code, .id = icmp->id}, Protocol::icmp);
   }
   if (const auto* ip = std::get_if<sim::IpPart>(&line.part)) {
-    return Transport{Packet(Layer{Raw{std::vector<std::uint8_t>(24, 0)}}), ip->protocol};
+    return Transport{Packet(Raw{std::vector<std::uint8_t>(24, 0)}), ip->protocol};
   }
   return fail(ErrorCode::internal, "a packet line of an unknown kind", line.location);
 }
@@ -57,7 +60,7 @@ Result<std::vector<std::uint8_t>> frame_of(const sim::PacketLine& line, const Li
   if (!transport) return fail_as(transport);
 
   Packet packet(Ethernet{.destination = addresses.destination_mac, .source = addresses.source_mac});
-  for (const std::uint16_t id : line.vlan) packet.append(Layer{Vlan{.id = id}});
+  for (const std::uint16_t id : line.vlan) packet.append(Vlan{.id = id});
   Ipv4 ip{.source = source, .destination = addresses.destination, .protocol = transport->protocol,
           .options = line.ip_options};
   if (line.fragment) {
@@ -65,15 +68,15 @@ Result<std::vector<std::uint8_t>> frame_of(const sim::PacketLine& line, const Li
     ip.fragment_offset = line.fragment->offset;
     ip.more_fragments = line.fragment->more;
   }
-  packet.append(Layer{std::move(ip)});
+  packet.append(std::move(ip));
   if (line.fragment && line.fragment->offset != 0) {
     // A later fragment starts in the middle of the payload: no transport header.
-    packet.append(Layer{Raw{std::vector<std::uint8_t>(16, 0xaa)}});
+    packet.append(Raw{std::vector<std::uint8_t>(16, 0xaa)});
   } else {
     packet.append(transport->layers);
     // All but the last fragment carry a multiple of eight bytes; 20-byte headers need four more.
     const bool is_tcp = std::holds_alternative<sim::TcpPart>(line.part);
-    if (line.fragment && line.fragment->more && is_tcp) packet.append(Layer{Raw{{0, 0, 0, 0}}});
+    if (line.fragment && line.fragment->more && is_tcp) packet.append(Raw{{0, 0, 0, 0}});
   }
   auto bytes = packet.bytes();
   // Tags count as part of the Ethernet header, so `length` always counts from the IP header.

@@ -36,7 +36,7 @@ Packet payload_of(const Conversation& talk, std::size_t index, bool from_client)
       const Segment& segment = kTcp[index];
       Packet result(packet::Tcp{.source_port = source, .destination_port = destination, .flags = segment.flags,
                                 .sequence = segment.sequence, .acknowledgement = segment.acknowledgement});
-      if (segment.has_byte) result.append(packet::Layer{one_byte()});
+      if (segment.has_byte) result.append(one_byte());
       return result;
     }
     case ProbeProtocol::udp:

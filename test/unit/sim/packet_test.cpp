@@ -91,7 +91,7 @@ TEST(Packet, EverySctpChunkIsAWholeNumberOfWordsAndSaysItsLength) {
   const SctpChunk chunks[] = {SctpChunk::data, SctpChunk::init, SctpChunk::init_ack, SctpChunk::abort,
                               SctpChunk::shutdown, SctpChunk::cookie_echo, SctpChunk::cookie_ack};
   for (const SctpChunk chunk : chunks) {
-    const auto bytes = Packet(Layer{Sctp{.chunk = chunk}}).bytes();
+    const auto bytes = Packet(Sctp{.chunk = chunk}).bytes();
     const std::size_t length = static_cast<std::size_t>(bytes[14] << 8 | bytes[15]);
     EXPECT_EQ(bytes.size() % 4, 0u);
     EXPECT_EQ(bytes[12], static_cast<std::uint8_t>(chunk));
