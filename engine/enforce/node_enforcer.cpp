@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/enforce/node_enforcer.h"
 
-#include <algorithm>
-#include <vector>
+#include <utility>
 
 namespace postern {
+
+namespace {
+
+CompileSettings compile_settings(const EnforcerSettings& settings, const TickClock& clock) {
+  CompileSettings compile;
+  compile.established_flows = settings.established_flows;
+  compile.timeouts = settings.timeouts;
+  compile.clock = clock;
+  compile.events = settings.events;
+  compile.spoof_check = settings.spoof_check;
+  compile.strict = settings.strict;
+  compile.hash_secret = settings.hash_secret;
+  return compile;
+}
+
+}  // namespace
 
 NodeEnforcer::NodeEnforcer(std::unique_ptr<Backend> backend, const EnforcerSettings& settings)
     : backend_(std::move(backend)), settings_(settings), compiler_(backend_->sizes()) {}
@@ -16,38 +31,56 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
   options.own_node.assign(own_node.begin(), own_node.end());
   auto resolved = resolve(cluster, endpoints, options, rules_);
   if (!resolved) return fail_as(resolved);
-
-  CompileSettings compile;
-  compile.established_flows = settings_.established_flows;
-  compile.timeouts = settings_.timeouts;
-  compile.clock = backend_->clock();
-  compile.events = settings_.events;
-  compile.spoof_check = settings_.spoof_check;
-  compile.strict = settings_.strict;
-  auto delta = compiler_.update(*resolved, compile);
-  if (!delta) return fail_as(delta);
-  if (auto applied = backend_->apply(*delta); !applied) return applied;
+  if (auto written = write(*resolved); !written) return written;
   policy_ = std::move(*resolved);
-  ++generation_.value;
-
   // Interfaces after tables: a slot stands before the program that reads it is attached.
+  return follow_interfaces(endpoints);
+}
+
+Result<void> NodeEnforcer::write(const ResolvedPolicy& policy) {
+  // First what an earlier failure left undone: the compiler's deltas start from complete tables.
+  if (behind_) {
+    if (auto repaired = repair(); !repaired) return repaired;
+  }
+  auto delta = compiler_.update(policy, compile_settings(settings_, backend_->clock()));
+  if (!delta) return fail_as(delta);
+  if (delta->empty()) return {};
+  behind_ = true;
+  if (auto applied = backend_->apply(*delta); !applied) return applied;
+  behind_ = false;
+  ++generation_.value;
+  return {};
+}
+
+// The backend holds some prefix of the last delta; what it lacks is what its bytes say.
+Result<void> NodeEnforcer::repair() {
+  auto held = backend_->dump();
+  if (!held) return fail_as(held);
+  const TableDelta missing = diff(*held, compiler_.tables());
+  if (!missing.empty()) {
+    if (auto applied = backend_->apply(missing); !applied) return applied;
+  }
+  behind_ = false;
+  ++generation_.value;
+  return {};
+}
+
+Result<void> NodeEnforcer::follow_interfaces(std::span<const LocalEndpoint> endpoints) {
   std::map<std::uint32_t, EndpointId> wanted;
   for (const auto& endpoint : endpoints) wanted.emplace(endpoint.ifindex, endpoint.endpoint);
-  std::vector<EndpointId> gone;
+  // One at a time, each forgotten here only when it is done, so that a failure is taken up again.
   for (auto it = attached_.begin(); it != attached_.end();) {
-    const auto kept = wanted.find(it->first);
-    if (kept != wanted.end() && kept->second == it->second) {
+    const auto found = wanted.find(it->first);
+    const bool kept = found != wanted.end() && found->second == it->second;
+    if (kept) {
       ++it;
       continue;
     }
-    gone.push_back(it->second);
-    if (kept == wanted.end()) {
+    if (found == wanted.end()) {
       if (auto detached = backend_->detach(it->first); !detached) return detached;
     }
+    if (auto forgotten = backend_->forget_connections(it->second); !forgotten) return forgotten;
     it = attached_.erase(it);
-  }
-  for (const auto endpoint : gone) {
-    if (auto forgotten = backend_->forget_connections(endpoint); !forgotten) return forgotten;
   }
   for (const auto& [ifindex, endpoint] : wanted) {
     if (attached_.contains(ifindex)) continue;

@@ -18,6 +18,7 @@ struct EnforcerSettings {
   ConntrackTimeouts timeouts;
   EventMode events = EventMode::denied;
   bool spoof_check = true;
+  std::uint64_t hash_secret = 0;  // fixed from the first reconcile on
 };
 
 class NodeEnforcer {
@@ -28,7 +29,8 @@ class NodeEnforcer {
 
   // Brings the tables to `cluster` for the given interfaces. New interfaces get their slot before
   // they are attached; those that are gone are detached, lose their slot and their connections.
-  // On an error the last complete policy stays in force (R26).
+  // When nothing has changed nothing is written. On an error the last complete policy stays in force
+  // (R26), and the next call takes up what is left to do, also where the backend failed half-way.
   Result<void> reconcile(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                          std::span<const IpAddress> own_node);
 
@@ -41,6 +43,10 @@ class NodeEnforcer {
   [[nodiscard]] Generation generation() const { return generation_; }
 
  private:
+  Result<void> write(const ResolvedPolicy& policy);
+  Result<void> repair();
+  Result<void> follow_interfaces(std::span<const LocalEndpoint> endpoints);
+
   std::unique_ptr<Backend> backend_;
   EnforcerSettings settings_;
   TableCompiler compiler_;
@@ -48,6 +54,7 @@ class NodeEnforcer {
   ResolvedPolicy policy_;
   Generation generation_;
   std::map<std::uint32_t, EndpointId> attached_;  // by ifindex
+  bool behind_ = false;  // the backend stopped half-way through a delta
 };
 
 }  // namespace postern
