@@ -101,6 +101,9 @@ const std::vector<PolicyRule>& rules_of(const NetworkPolicy& policy, Direction d
   return direction == Direction::ingress ? policy.ingress : policy.egress;
 }
 
+// Letters that a label may differ by and still be taken for the same word.
+constexpr std::uint32_t kSlipOfThePen = 2;
+
 // What keeps the policy from having a say at this end at all.
 Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction) {
   Gap gap;
@@ -108,6 +111,8 @@ Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction)
     gap = explain_detail::selector_gap({view.policy.pod_selector, subject.labels, MissingKind::subject_label,
                                         "the policy selects by podSelector and", subject.key.to_string()});
   }
+  // That a policy means other pods is mostly no mistake, unless the labels differ by a letter.
+  if (gap.distance > kSlipOfThePen) gap.cost += 1;
   if (!view.has_type) {
     gap.add(MissingKind::policy_type,
             std::string("the policy's policyTypes leave out ") +

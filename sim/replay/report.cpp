@@ -63,20 +63,25 @@ class Table {
 
 std::string denial_text(const Flow& flow, const ReplayResult& result) {
   const Denial& denial = *flow.first_denial;
-  std::string text = "denied first at packet " + std::to_string(denial.packet);
+  std::string text = "packet " + std::to_string(denial.packet);
   if (result.captures.size() > 1) text += " of " + result.captures[denial.capture].path;
-  if (!denial.why.empty()) return text + ": " + denial.why;
-  text += fmt::format(": {} of {}, {}", to_string(denial.direction), denial.pod.to_string(),
+  if (!denial.why.empty()) return text + " " + denial.why;
+  text += fmt::format(" denied at {} of {}, reason {}", to_string(denial.direction), denial.pod.to_string(),
                       reason_name(denial.reason));
-  for (std::size_t i = 0; i < denial.policies.size(); ++i)
-    text += (i == 0 ? " by " : ", ") + policy_text(denial.policies[i]);
+  for (std::size_t i = 0; i < denial.policies.size(); ++i) {
+    text += (i == 0 ? ", by " : ", ") + policy_text(denial.policies[i]);
+  }
   if (denial.rule) text += " rule " + std::to_string(*denial.rule);
   return text;
 }
 
-std::string opener_text(const FlowEnd& opener, const OpenerVerdict& verdict) {
-  return fmt::format("opening not captured; from {} policy would say {}: {}", opener.to_string(),
-                     verdict.allowed ? "allow" : "deny", verdict.why);
+// What policy says to a connection whose opener nobody saw.
+std::string openers_text(const Flow& flow) {
+  const auto said = [](const FlowEnd& opener, const OpenerVerdict& verdict) {
+    return (verdict.allowed ? "allows it if opened by " : "denies it if opened by ") + opener.to_string();
+  };
+  return "opening not in the capture; policy " + said(flow.from, *flow.if_from_opened) + ", " +
+         said(flow.to, *flow.if_to_opened);
 }
 
 void add_flow(Table& table, const Flow& flow, const ReplayResult& result) {
@@ -84,8 +89,7 @@ void add_flow(Table& table, const Flow& flow, const ReplayResult& result) {
              std::to_string(flow.packets), std::to_string(flow.bytes), std::to_string(flow.allowed),
              std::to_string(flow.denied), std::to_string(flow.midstream)});
   if (flow.first_denial) table.note(denial_text(flow, result));
-  if (flow.if_from_opened) table.note(opener_text(flow.from, *flow.if_from_opened));
-  if (flow.if_to_opened) table.note(opener_text(flow.to, *flow.if_to_opened));
+  if (flow.if_from_opened && flow.if_to_opened) table.note(openers_text(flow));
 }
 
 std::vector<const Flow*> most_telling(const ReplayResult& result, std::size_t count) {

@@ -48,7 +48,7 @@ TEST(ReplayText, TablesOfTotalsFlowsAndPolicies) {
             "Flows: 2\n"
             "  from            to           protocol packets bytes allowed denied midstream\n"
             "  203.0.113.7:999 shop/db:5432 TCP            2   120       0      2         0\n"
-            "    denied first at packet 4: ingress of shop/db, isolated by shop/db\n"
+            "    packet 4 denied at ingress of shop/db, reason isolated, by shop/db\n"
             "  shop/web:40000  shop/db:5432 TCP            3   300       3      0         0\n"
             "\n"
             "Policies: 2\n"
