@@ -109,7 +109,8 @@ class TreeSax : public nlohmann::json_sax<nlohmann::json> {
     const char* at = token_end_ == nullptr ? text_.data() : token_end_;
     const char* end = text_.data() + text_.size();
     if (token_end_ == nullptr && text_.substr(0, 3) == "\xef\xbb\xbf") at += 3;
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == ',' || *at == ':')) {
+    while (at < end &&
+           (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == ',' || *at == ':')) {
       ++at;
     }
     count_lines(at);
