@@ -139,6 +139,7 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
   };
   const pn_u64 slot = pn_find_slot(&env, ifindex);
   if (slot != 0 && !pn_slot_judges(slot)) return {.allow = true, .step = 0};
+  tracked_ = true;
   const pn_u32 step = slot != 0 ? pn_judge(&env, &packet, slot) : pn_without_slot(&env, &packet);
   return {.allow = pn_step_allows(step) != 0, .step = step == PN_STEP_NOT_JUDGED ? 0 : step};
 }

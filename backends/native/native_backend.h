@@ -42,7 +42,8 @@ class NativeBackend final : public Backend, public PacketInjector {
     void operator()(pn_ct4_bucket* buckets) const;
   };
 
-  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const { return {buckets_.get(), bucket_count_}; }
+  // Those that may be in use: reading a fresh table would touch all of it.
+  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const { return {buckets_.get(), tracked_ ? bucket_count_ : 0}; }
   void mirror(const TableWrite& write);
 
   PolicyTables tables_;
@@ -51,6 +52,7 @@ class NativeBackend final : public Backend, public PacketInjector {
   std::unordered_map<std::uint32_t, std::uint32_t> hosts4_far_;
   std::size_t bucket_count_ = 0;
   std::unique_ptr<pn_ct4_bucket[], Unmap> buckets_;
+  bool tracked_ = false;  // a packet was judged, so some bucket may be in use
   std::vector<pn_counter> counters_;
   std::vector<pn_event> events_;
   std::set<std::uint32_t> attached_;  // ifindexes
