@@ -28,11 +28,17 @@ std::uint16_t type_at(const std::vector<std::uint8_t>& frame, std::size_t at) {
   return at + 2 <= frame.size() ? static_cast<std::uint16_t>(frame[at] << 8 | frame[at + 1]) : std::uint16_t{0};
 }
 
-// The protocol under which the stack hands a frame on, tags taken off.
+bool is_tag(std::uint16_t type) { return type == ETH_P_8021Q || type == ETH_P_8021AD; }
+
+// The protocol under which the stack hands a frame on behind the program: it takes off the outermost
+// tag, and more only behind tags that name no VLAN.
 std::uint16_t handed_on_as(const std::vector<std::uint8_t>& frame) {
   std::size_t at = 12;
   std::uint16_t type = type_at(frame, at);
-  while (type == ETH_P_8021Q || type == ETH_P_8021AD) type = type_at(frame, at += 4);
+  for (bool more = true; more && is_tag(type);) {
+    more = (type_at(frame, at + 2) & 0x0fff) == 0;
+    type = type_at(frame, at += 4);
+  }
   if (type >= ETH_P_802_3_MIN) return type;
   return type_at(frame, at + 2) == 0xffff ? ETH_P_802_3 : ETH_P_802_2;
 }
@@ -40,7 +46,7 @@ std::uint16_t handed_on_as(const std::vector<std::uint8_t>& frame) {
 // The part of a frame after addresses and tags: tags travel beside the bytes that a socket shows.
 std::span<const std::uint8_t> untagged(const std::vector<std::uint8_t>& frame) {
   std::size_t at = 12;
-  while (type_at(frame, at) == ETH_P_8021Q || type_at(frame, at) == ETH_P_8021AD) at += 4;
+  while (is_tag(type_at(frame, at))) at += 4;
   return std::span(frame).subspan(std::min(at, frame.size()));
 }
 

@@ -8,10 +8,25 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <ctime>
+#include <thread>
 
 namespace postern::sim {
+namespace {
+
+// Of an IPv4 frame; else the unspecified address, which is nobody's.
+IpAddress source_of(const std::vector<std::byte>& frame) {
+  constexpr std::size_t kType = 12;
+  constexpr std::size_t kSource = 26;
+  if (frame.size() < kSource + 4 || frame[kType] != std::byte{8} || frame[kType + 1] != std::byte{0}) return {};
+  std::uint32_t address = 0;
+  for (std::size_t i = 0; i < 4; ++i) address = address << 8 | static_cast<std::uint32_t>(frame[kSource + i]);
+  return IpAddress::v4(address);
+}
+
+}  // namespace
 
 Result<PacketTap> PacketTap::start(const Topology& topology, const std::string& path) {
   auto writer = CaptureWriter::create(path);
@@ -21,17 +36,25 @@ Result<PacketTap> PacketTap::start(const Topology& topology, const std::string& 
     if (!node->in_use) continue;
     for (const auto& pod : node->pods) {
       if (!pod->in_use) continue;
-      if (auto done = tap.listen(node->station.netns, pod->host_ifindex); !done) return fail_as(done);
+      if (auto done = tap.listen(node->station.netns, pod->host_ifindex, {true, node->addresses, {}}); !done) {
+        return fail_as(done);
+      }
+    }
+    if (auto done = tap.listen(node->station.netns, node->uplink_ifindex, {false, node->addresses, {}}); !done) {
+      return fail_as(done);
     }
   }
   for (const auto& outside : topology.outsides()) {
     if (!outside->in_use) continue;
-    if (auto done = tap.listen(topology.fabric(), outside->fabric_ifindex); !done) return fail_as(done);
+    if (auto done = tap.listen(topology.fabric(), outside->fabric_ifindex, {true, {}, {}}); !done) return fail_as(done);
   }
+  // The kernel starts to stamp arriving packets only some time after it was asked to, and those
+  // without a stamp would get the time at which they are read.
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   return tap;
 }
 
-Result<void> PacketTap::listen(const Netns& netns, std::uint32_t ifindex) {
+Result<void> PacketTap::listen(const Netns& netns, std::uint32_t ifindex, Listener listener) {
   auto scope = NetnsScope::enter(netns);
   if (!scope) return fail_as(scope);
   UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -44,13 +67,14 @@ Result<void> PacketTap::listen(const Netns& netns, std::uint32_t ifindex) {
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return tl::unexpected(system_error("cannot open a packet socket to record"));
   }
-  sockets_.push_back(std::move(socket));
+  listener.socket = std::move(socket);
+  listeners_.push_back(std::move(listener));
   return {};
 }
 
 void PacketTap::collect() {
   std::array<std::byte, 65536> buffer{};
-  for (const auto& socket : sockets_) {
+  for (const auto& listener : listeners_) {
     for (;;) {
       alignas(cmsghdr) std::array<char, 128> control{};
       sockaddr_ll from{};
@@ -62,11 +86,12 @@ void PacketTap::collect() {
       message.msg_iovlen = 1;
       message.msg_control = control.data();
       message.msg_controllen = control.size();
-      const auto length = ::recvmsg(socket.get(), &message, 0);
+      const auto length = ::recvmsg(listener.socket.get(), &message, 0);
       if (length < 0) break;
-      if (from.sll_pkttype == PACKET_OUTGOING) continue;  // what the interface's owner receives
       Taken packet;
       packet.frame.assign(buffer.begin(), buffer.begin() + length);
+      const bool outgoing = from.sll_pkttype == PACKET_OUTGOING;
+      if (outgoing ? !listener.own.contains(source_of(packet.frame)) : !listener.arriving) continue;
       for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
         timespec stamp{};
@@ -80,7 +105,7 @@ void PacketTap::collect() {
 
 Result<std::size_t> PacketTap::stop() {
   collect();
-  sockets_.clear();
+  listeners_.clear();
   std::stable_sort(taken_.begin(), taken_.end(), [](const Taken& a, const Taken& b) { return a.at < b.at; });
   for (const auto& packet : taken_) {
     if (auto done = writer_.write(packet.at, packet.frame); !done) return fail_as(done);

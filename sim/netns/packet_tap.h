@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records what enters the cluster's wire into a capture file. Each packet stands in it once: where it
-// comes in at the host side of its sender, before any program judges it.
+// Records what enters the cluster's wire into a capture file. Each packet stands in it once: that of a
+// pod or outside host where it comes in at the other side of its sender's interface, before any
+// program judges it; that of a node where it leaves the node, and so only what was not dropped there.
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,10 +29,15 @@ class PacketTap {
     Instant at;
     std::vector<std::byte> frame;
   };
-  Result<void> listen(const Netns& netns, std::uint32_t ifindex);
+  struct Listener {
+    bool arriving = false;    // what comes in counts
+    std::set<IpAddress> own;  // what goes out counts when it comes from one of these
+    UniqueFd socket;
+  };
+  Result<void> listen(const Netns& netns, std::uint32_t ifindex, Listener listener);
 
   CaptureWriter writer_;
-  std::vector<UniqueFd> sockets_;
+  std::vector<Listener> listeners_;
   std::vector<Taken> taken_;
 };
 

@@ -6,6 +6,7 @@
 // replay of the file against the same manifests has to find.
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backends/tc/tc_backend.h"
@@ -33,19 +34,22 @@ struct Line {
   ProbeProtocol protocol;
   std::uint16_t port;
   bool allowed;
-  const char* request;
-  const char* answer;
+  std::string_view request;
+  std::string_view answer;
 };
 
-// A DNS question for the A record of api.shop.svc, and its answer without records.
-#define SHOP_DNS_NAME "\x03" "api" "\x04" "shop" "\x03" "svc"
-constexpr const char* kHttp = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-constexpr const char* kPage = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain\r\n\r\nHello, shop!";
-constexpr const char* kMetrics = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nup_seconds 42\n";
-constexpr const char* kQuestion = "question " SHOP_DNS_NAME;
-constexpr const char* kReply = "answer " SHOP_DNS_NAME;
-constexpr const char* kSql = "select id, name, price from products where stock > 0 order by name";
-constexpr const char* kRows = "1 | lamp | 24.90\n2 | table | 149.00\n3 | chair | 59.00\n";
+using namespace std::string_view_literals;
+
+// A DNS question for the address of api.shop.svc, and its answer.
+#define SHOP_DNS_NAME "\x03" "api" "\x04" "shop" "\x03" "svc" "\0" "\0\x01" "\0\x01"
+constexpr auto kQuestion = "\x12\x34" "\x01\0" "\0\x01" "\0\0" "\0\0" "\0\0" SHOP_DNS_NAME ""sv;
+constexpr auto kReply = "\x12\x34" "\x85\x80" "\0\x01" "\0\x01" "\0\0" "\0\0" SHOP_DNS_NAME
+                        "\xc0\x0c" "\0\x01" "\0\x01" "\0\0\0\x1e" "\0\x04" "\x0a\x60\0\x14"sv;
+constexpr std::string_view kHttp = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+constexpr std::string_view kPage = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain\r\n\r\nHello, shop!";
+constexpr std::string_view kMetrics = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nup_seconds 42\n";
+constexpr std::string_view kSql = "select id, name, price from products where stock > 0 order by name";
+constexpr std::string_view kRows = "1 | lamp | 24.90\n2 | table | 149.00\n3 | chair | 59.00\n";
 
 using enum ProbeProtocol;
 
@@ -58,7 +62,7 @@ constexpr Line kLines[] = {
     {"shop/api-0", "kube-system/coredns-1", udp, 53, true, kQuestion, kReply},
     {"shop/api-0", "shop/postgres-0", tcp, 5432, true, kSql, kRows},
     {"shop/api-0", "shop/redis-0", tcp, 6379, true, "GET session:4711\r\n", "$6\r\nbasket\r\n"},
-    {"shop/api-0", "203.0.113.10", tcp, 443, true, "\x16\x03\x01 client hello", "\x16\x03\x03 server hello"},
+    {"shop/api-0", "203.0.113.10", tcp, 443, true, "charge 173.90", "charged"},
     // The worker, the replica, the scraper, the nodes.
     {"shop/worker-0", "shop/redis-0", tcp, 6379, true, "BLPOP orders 1\r\n", "*2\r\norders\r\n4711\r\n"},
     {"shop/worker-0", "shop/postgres-0", tcp, 5432, true, "update orders set state = 'sent' where id = 4711", "UPDATE 1"},
@@ -73,7 +77,7 @@ constexpr Line kLines[] = {
     {"shop/backup-0", "shop/postgres-0", tcp, 5432, false, "pg_dump shop", ""},
     {"ingress/ingress-nginx-0", "shop/api-0", tcp, 8080, false, kHttp, kPage},
     {"198.51.100.7", "ingress/ingress-nginx-0", tcp, 10254, false, "GET /metrics HTTP/1.1\r\n\r\n", kMetrics},
-    {"shop/api-0", "203.0.113.200", tcp, 443, false, "\x16\x03\x01 client hello", ""},
+    {"shop/api-0", "203.0.113.200", tcp, 443, false, "charge 173.90", "charged"},
     {"shop/frontend-0", "8.8.8.8", udp, 53, false, kQuestion, kReply},
     {"shop/worker-0", "kube-system/coredns-0", udp, 5353, false, kQuestion, kReply},
     {"shop/frontend-1", "shop/api-1", icmp, 0, false, "is it alive?", ""},
