@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "engine/explain/explain.h"
 #include "sim/replay/flow_table.h"
+#include "sim/replay/flow_words.h"
 #include "sim/replay/packet_facts.h"
 
 namespace postern::sim {
@@ -52,7 +52,6 @@ struct Replay::State {
   std::vector<std::unique_ptr<NodeEnforcer>> nodes;
   std::vector<LocalPod> pods;
   std::unordered_map<IpAddress, std::size_t, AddressHash> by_address;
-  std::map<IpAddress, std::string> node_by_address;
   FlowTable flows;
   ReplayTotals totals;
   // Counted by small numbers, named at the end.
@@ -75,10 +74,6 @@ struct Replay::State {
   static std::vector<PolicyRef> isolating(const LocalPod& pod, Direction direction);
   static Denial denial_of(const EndSaid& said);
   std::vector<PolicyAccount> policies() const;
-
-  TrafficEnd traffic_end(const FlowEnd& end) const;
-  std::optional<Explanation> explained(const FlowEnd& from, const FlowEnd& to, std::uint8_t protocol) const;
-  Flow finished(const TrackedFlow& flow) const;
 };
 
 Result<Vantage> parse_vantage(std::string_view text) {
@@ -120,9 +115,6 @@ Result<void> Replay::State::set_up(const BackendFactory& factory) {
     plan.endpoints.push_back({local.endpoint, local.ifindex, key});
     plan.pods.push_back(pods.size());
     pods.push_back(std::move(local));
-  }
-  for (const auto& [name, node] : cluster.nodes) {
-    for (const auto& entry : node.addresses) node_by_address.emplace(entry.address, name);
   }
   for (const auto& [name, plan] : plans) {
     if (auto done = set_up_node(name, plan, factory); !done) return done;
@@ -306,57 +298,11 @@ std::vector<PolicyAccount> Replay::State::policies() const {
   return sorted;
 }
 
-TrafficEnd Replay::State::traffic_end(const FlowEnd& end) const {
-  TrafficEnd traffic;
-  traffic.address = end.address;
-  if (end.pod) {
-    traffic.kind = TrafficEnd::Kind::pod;
-    traffic.pod = *end.pod;
-  } else if (const auto node = node_by_address.find(end.address); node != node_by_address.end()) {
-    traffic.kind = TrafficEnd::Kind::node;
-    traffic.node = node->second;
-  }
-  return traffic;
-}
-
-std::optional<Explanation> Replay::State::explained(const FlowEnd& from, const FlowEnd& to,
-                                                    std::uint8_t protocol) const {
-  ExplainQuery query{traffic_end(from), traffic_end(to), protocol, to.port, settings.enforcer.strict};
-  auto explanation = explain(cluster, query);
-  if (!explanation) return std::nullopt;
-  return std::move(*explanation);
-}
-
-// The row with the words that only the end of the capture can add.
-Flow Replay::State::finished(const TrackedFlow& tracked) const {
-  Flow row = tracked.row;
-  const auto verdict = [&](const FlowEnd& opener, const FlowEnd& other) -> std::optional<OpenerVerdict> {
-    const auto explanation = explained(opener, other, row.protocol);
-    if (!explanation) return std::nullopt;
-    return OpenerVerdict{explanation->allowed, why_line(*explanation)};
-  };
-  if (row.midstream > 0) {
-    row.if_from_opened = verdict(row.from, row.to);
-    row.if_to_opened = verdict(row.to, row.from);
-  }
-  if (row.first_denial &&
-      (row.first_denial->reason == PN_REASON_ISOLATED || row.first_denial->reason == PN_REASON_STRICT)) {
-    const auto explanation = tracked.denied_forward ? explained(row.from, row.to, row.protocol)
-                                                    : explained(row.to, row.from, row.protocol);
-    if (explanation) {
-      const bool egress = row.first_denial->direction == Direction::egress;
-      const EndExplanation& end = egress ? explanation->egress : explanation->ingress;
-      // Of a later fragment or a broken packet the objects may say otherwise than the datapath.
-      if (!end.allowed) row.first_denial->why = why_line(end);
-    }
-  }
-  return row;
-}
-
 ReplayResult Replay::result() const {
   ReplayResult result;
   result.totals = state_->totals;
-  for (const auto& flow : state_->flows.flows()) result.flows.push_back(state_->finished(flow));
+  FlowWords words(state_->cluster, state_->settings.enforcer.strict);
+  for (const auto& flow : state_->flows.flows()) result.flows.push_back(words.finish(flow));
   result.policies = state_->policies();
   return result;
 }
