@@ -60,6 +60,7 @@ class TestRun {
  private:
   int load(const sim::Selection& selection);
   void read_file(const std::string& path, bool named);
+  void tell_skipped(const sim::Scenario& scenario) const;
   void refuse(const std::string& file, std::vector<std::string> messages);
   void run_scenario(const sim::Scenario& scenario);
   std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan, sim::Outcome& outcome);
@@ -89,6 +90,14 @@ void TestRun::refuse(const std::string& file, std::vector<std::string> messages)
   refusals_.push_back({file, std::move(messages)});
 }
 
+// Loud where policies may be among what was left out, else only for those who want to know.
+void TestRun::tell_skipped(const sim::Scenario& scenario) const {
+  if (scenario.skipped_kinds.empty() || !(options_.ignore_unsupported || options_.verbose)) return;
+  std::string list;
+  for (const auto& [kind, count] : scenario.skipped_kinds) list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
+  fmt::print(stderr, "postern: {}: left out: {}\n", scenario.file, list);
+}
+
 void TestRun::read_file(const std::string& path, bool named) {
   sim::ScenarioReadOptions reading;
   reading.ignore_unsupported = options_.ignore_unsupported;
@@ -101,6 +110,7 @@ void TestRun::read_file(const std::string& path, bool named) {
     // Folders hold manifests too; a file that was asked for by name must be a scenario.
     if (named) refuse(path, {path + ": found kind " + file.found_kind + ", expected Scenario"});
   } else if (file.scenario) {
+    tell_skipped(*file.scenario);
     scenarios_.push_back(std::make_unique<sim::Scenario>(std::move(*file.scenario)));
   }
 }

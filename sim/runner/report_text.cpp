@@ -2,6 +2,7 @@
 #include "sim/runner/report_text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -45,14 +46,17 @@ std::string title(const Group& group) {
   return text;
 }
 
-// Leaves only rows and columns that hold a wrong cell.
-void keep_wrong(Table& table) {
+// Leaves only rows and columns that hold a wrong cell, and of those the first `most`.
+void keep_wrong(Table& table, std::size_t most) {
   std::set<std::string> rows;
   std::set<std::string> columns;
   for (const auto& [pair, cell] : table.cells) {
     if (!cell->wrong()) continue;
     rows.insert(pair.first);
     columns.insert(pair.second);
+  }
+  for (auto* names : {&rows, &columns}) {
+    while (names->size() > most) names->erase(std::prev(names->end()));
   }
   table.rows = std::move(rows);
   table.columns = std::move(columns);
@@ -180,14 +184,15 @@ std::string headline(const StepResult& step) {
 std::string truth_tables(const StepResult& step, const TextOptions& options) {
   std::string text;
   for (auto& [group, table] : group(step)) {
-    Table shown = table;
     text += "    " + title(group);
     if (table.columns.size() > options.max_columns) {
-      keep_wrong(shown);
-      text += shown.rows.empty() ? ": " + std::to_string(table.cells.size()) + " cells, all as expected" : " (only where wrong)";
+      keep_wrong(table, options.max_columns);
+      text += table.rows.empty() ? ": " + std::to_string(table.cells.size()) + " cells, all as expected"
+                                 : " (only where wrong, at most " + std::to_string(options.max_columns) +
+                                       " rows and columns)";
     }
     text += '\n';
-    if (!shown.rows.empty()) text += render(shown, options);
+    if (!table.rows.empty()) text += render(table, options);
   }
   return text;
 }

@@ -52,6 +52,14 @@ std::string describe_drop(const Cluster& cluster, const ProbeOutcome& outcome) {
   return text;
 }
 
+// Whether the drop is the very denial that the policies explain: then it has nothing to add.
+bool is_explained(const ProbeOutcome& outcome, const Explanation& explanation) {
+  if (!outcome.drop || outcome.dropped_reply) return false;
+  const EndExplanation& end = explanation.egress.allowed ? explanation.ingress : explanation.egress;
+  const auto direction = outcome.drop->direction == PN_INGRESS ? Direction::ingress : Direction::egress;
+  return !end.allowed && end.direction == direction && end.reason == pn_step_reason(outcome.drop->step);
+}
+
 void add_lines(std::vector<std::string>& lines, const std::string& text) {
   std::size_t start = 0;
   while (start < text.size()) {
@@ -91,8 +99,6 @@ std::string to_string(const RuleOrigin& origin) {
 std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
                              const WrongCell& wrong) {
   std::vector<std::string> lines;
-  if (!wrong.outcome.allowed) lines.push_back(describe_drop(cluster, wrong.outcome));
-
   ExplainQuery query;
   query.from = traffic_end(wrong.cell.from);
   query.to = traffic_end(wrong.cell.to);
@@ -100,6 +106,9 @@ std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& obje
   query.port = wrong.key.port;
   query.strict = strict;
   const auto explanation = explain(objects, query);
+  if (!wrong.outcome.allowed && !(explanation && is_explained(wrong.outcome, *explanation))) {
+    lines.push_back(describe_drop(cluster, wrong.outcome));
+  }
   if (!explanation) {
     lines.push_back("no explanation: " + explanation.error().message);
     return lines;
