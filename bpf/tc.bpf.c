@@ -16,7 +16,7 @@
 
 char pn_license[] SEC("license") = "Dual BSD/GPL";
 
-PN_PART int pn_judge_skb(struct __sk_buff *skb, pn_u32 direction, pn_u64 slot)
+PN_INLINE int pn_judge_skb(struct __sk_buff *skb, pn_u32 direction, pn_u64 slot)
 {
     struct pn_frame frame = {
         .length = skb->len,

@@ -74,12 +74,12 @@ struct pn_tuple {
 
 struct pn_packet {
     struct pn_tuple tuple;
-    struct pn_tuple quote;
     pn_u32 kind;   /* enum pn_packet_kind */
     pn_u32 flags;  /* enum pn_packet_flags */
     pn_u32 family; /* 4, 6 or 0 */
     pn_u32 tcp_flags;
-    pn_u32 icmp; /* type << 8 | code */
+    pn_u32 icmp;   /* type << 8 | code */
+    struct pn_tuple quote; /* only with PN_PACKET_QUOTES */
 };
 
 PN_INLINE int pn_icmp_is_error(pn_u32 type)
@@ -247,10 +247,10 @@ PN_INLINE void pn_parse_ipv6(const pn_u8 *ip, const pn_u8 *end, struct pn_packet
         packet->kind = PN_KIND_ALWAYS;
 }
 
-/* `data` is the Ethernet header, `length` that of the whole frame. Fills all of `packet`. */
+/* `data` is the Ethernet header, `length` that of the whole frame. Fills `packet`. */
 PN_INLINE void pn_parse(const pn_u8 *data, const pn_u8 *end, pn_u32 length, struct pn_packet *packet)
 {
-    __builtin_memset(packet, 0, sizeof(*packet));
+    __builtin_memset(packet, 0, __builtin_offsetof(struct pn_packet, quote));
     if (!pn_holds(data, end, PN_ETH_LENGTH))
         return;
     pn_u32 type = pn_swap16(pn_load16(data + 12));

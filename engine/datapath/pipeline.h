@@ -71,6 +71,20 @@ PN_PART pn_u32 pn_opener_step(struct pn_env *env, const struct pn_case *c, const
     return pn_policy_step(env, pn_dir(c, opener_direction), &question);
 }
 
+/* A packet as the first of its connection: what most packets ask, so it is not a call. */
+PN_INLINE pn_u32 pn_own_step(struct pn_env *env, const struct pn_case *c)
+{
+    const struct pn_pod_dir *dir = pn_dir(c, c->direction);
+    if (!(dir->flags & PN_DIR_JUDGED))
+        return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+    struct pn_question question = {
+        .peer = c->direction == PN_EGRESS ? c->packet.tuple.destination : c->packet.tuple.source,
+        .port = pn_swap16(c->packet.tuple.destination_port),
+        .protocol = (pn_u16)c->packet.tuple.protocol,
+    };
+    return pn_policy_step(env, dir, &question);
+}
+
 /* Finds the live entry that this packet belongs to. */
 PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
                                  struct pn_ct_found *found)
@@ -144,12 +158,6 @@ PN_INLINE pn_u32 pn_denied_or_related(struct pn_env *env, const struct pn_case *
     if ((c->packet.flags & PN_PACKET_QUOTES) && pn_related(env, c))
         return pn_step_allow(PN_REASON_RELATED, 0);
     return step;
-}
-
-/* A packet as the first of its connection. */
-PN_INLINE pn_u32 pn_own_step(struct pn_env *env, const struct pn_case *c)
-{
-    return pn_opener_step(env, c, &c->packet.tuple, c->direction, 1);
 }
 
 PN_PART pn_u32 pn_connections_first(struct pn_env *env, struct pn_case *c)

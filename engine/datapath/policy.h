@@ -57,9 +57,8 @@ PN_INLINE pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
     return segment ? pn_low(PN_READ_ONCE(*segment)) : PN_CLASS_HOLE;
 }
 
-PN_UNIT pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flags)
+PN_INLINE pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flags)
 {
-    PN_KEEP(env);
     const struct pn_node *node = pn_env_node(env);
     if (!node)
         return PN_CLASS_HOLE;
