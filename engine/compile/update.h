@@ -108,7 +108,6 @@ class Update {
   std::set<ContentId> kept_rows_;      // those of old_rows_ that packets read after the switch too
   std::set<ContentId> left_rows_;      // those that some interface which stays switches away from
   std::unique_ptr<ClassPlan> plan_;
-  bool blocks_turn_on_ = false;
   bool new_rows_ = false;
   bool narrowed_ = false;
 

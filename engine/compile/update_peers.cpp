@@ -15,8 +15,9 @@ void Update::move_hosts() {
     StoredHost stored = host.stored;
     if (!host.stored_before) {
       stored.place = after_.hosts_table.insert(stored.address, group.early, secret, out_);
-    } else if (!host.stored_after && !blocks_turn_on_ && group.early == groups[host.around].early) {
-      // Its interval will answer alike. (Records that do not look into intervals yet would not.)
+    } else if (!host.stored_after && group.early == groups[host.around].early) {
+      // Its interval will answer alike. So does class 0, for records that do not look into intervals
+      // yet: their rows know no block, or are dying and answer alike for both.
       early_erased_.push_back(stored);
       continue;
     } else if (stored.class_id != group.early) {

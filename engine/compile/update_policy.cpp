@@ -67,7 +67,6 @@ Result<void> Update::read_policy() {
   std::sort(terms.begin(), terms.end(), [](const NumberedTerm& a, const NumberedTerm& b) { return a.id < b.id; });
   addresses_ = sign_addresses(terms, policy.own_node, pools_.signatures);
   after_.blocks4 = before_.blocks4 || addresses_.has_blocks;
-  blocks_turn_on_ = after_.blocks4 && !before_.blocks4;
   return read_endpoints(term_ids);
 }
 
