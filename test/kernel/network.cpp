@@ -72,7 +72,9 @@ Result<std::uint32_t> make_veth(const std::string& name, const std::string& peer
   mnl_attr_put_strz(header, IFLA_INFO_KIND, "veth");
   nlattr* data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
   nlattr* other = mnl_attr_nest_start(header, VETH_INFO_PEER);
-  mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg));
+  auto* peer_info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
+  // The other end is made first, and must not take the index that was asked for.
+  peer_info->ifi_index = index == 0 ? 0 : static_cast<int>(index) + 10'000'000;
   mnl_attr_put_strz(header, IFLA_IFNAME, peer.c_str());
   mnl_attr_nest_end(header, other);
   mnl_attr_nest_end(header, data);
