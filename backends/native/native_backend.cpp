@@ -41,7 +41,8 @@ void mirror_into(Map& map, const TableWrite& write) {
 
 // Untouched pages stay the kernel's page of zeros.
 pn_ct4_bucket* map_buckets(std::size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   return static_cast<pn_ct4_bucket*>(memory);
 }
@@ -53,7 +54,8 @@ void NativeBackend::Unmap::operator()(pn_ct4_bucket* buckets) const { munmap(buc
 NativeBackend::NativeBackend(const TableSizes& sizes)
     : tables_(sizes),
       bucket_count_(sizes.conntrack_buckets),
-      buckets_(map_buckets(bucket_count_ * sizeof(pn_ct4_bucket)), Unmap{bucket_count_ * sizeof(pn_ct4_bucket)}),
+      buckets_(map_buckets(bucket_count_ * sizeof(pn_ct4_bucket)),
+               Unmap{bucket_count_ * sizeof(pn_ct4_bucket)}),
       counters_(PN_COUNTERS) {}
 
 NativeBackend::~NativeBackend() = default;
@@ -72,7 +74,8 @@ void NativeBackend::mirror(const TableWrite& write) {
 }
 
 Result<void> NativeBackend::attach(std::uint32_t ifindex) {
-  if (ifindex == 0) return fail(ErrorCode::invalid_input, "attach to interface 0; expected an index from 1 up");
+  if (ifindex == 0)
+    return fail(ErrorCode::invalid_input, "attach to interface 0; expected an index from 1 up");
   attached_.insert(ifindex);
   return {};
 }
@@ -85,7 +88,9 @@ Result<void> NativeBackend::detach(std::uint32_t ifindex) {
 Result<std::vector<ConntrackEntry>> NativeBackend::conntrack() const {
   std::vector<ConntrackEntry> entries;
   for (const auto& bucket : buckets()) {
-    for_each_entry(bucket, [&](const pn_ct4_key& key, const pn_ct_value& value) { entries.push_back({key, value}); });
+    for_each_entry(bucket, [&](const pn_ct4_key& key, const pn_ct_value& value) {
+      entries.push_back({key, value});
+    });
   }
   return entries;
 }
@@ -107,8 +112,8 @@ Result<std::size_t> NativeBackend::drain_events(EventSink& sink) {
   return events.size();
 }
 
-Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction, std::span<const std::byte> frame,
-                                   Instant now) {
+Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction,
+                                   std::span<const std::byte> frame, Instant now) {
   if (!attached_.contains(ifindex)) return {.allow = true, .step = 0};
   pn_env env{
       .node = view<pn_node>(tables_, TableId::node),

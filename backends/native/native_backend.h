@@ -43,7 +43,9 @@ class NativeBackend final : public Backend, public PacketInjector {
   };
 
   // Those that may be in use: reading a fresh table would touch all of it.
-  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const { return {buckets_.get(), tracked_ ? bucket_count_ : 0}; }
+  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const {
+    return {buckets_.get(), tracked_ ? bucket_count_ : 0};
+  }
   void mirror(const TableWrite& write);
 
   PolicyTables tables_;

@@ -56,7 +56,9 @@ static inline const pn_u64* pn_env_slot_far(pn_env* env, pn_u32 ifindex) {
   return postern::native::find_or_null(*env->slots_far, ifindex);
 }
 static inline const pn_pod* pn_env_pod(pn_env* env, pn_u32 record) { return env->pods.at(record); }
-static inline const pn_hosts4_bucket* pn_env_hosts4(pn_env* env, pn_u32 bucket) { return env->hosts4.at(bucket); }
+static inline const pn_hosts4_bucket* pn_env_hosts4(pn_env* env, pn_u32 bucket) {
+  return env->hosts4.at(bucket);
+}
 static inline const pn_u32* pn_env_hosts4_far(pn_env* env, pn_u32 address) {
   return postern::native::find_or_null(*env->hosts4_far, address);
 }
@@ -64,8 +66,12 @@ static inline const pn_u64* pn_env_idx4(pn_env* env, pn_u32 index) { return env-
 static inline const pn_u64* pn_env_seg4(pn_env* env, pn_u32 index) { return env->seg4.at(index); }
 static inline const pn_row_chunk* pn_env_row(pn_env* env, pn_u32 chunk) { return env->rows.at(chunk); }
 static inline const pn_body* pn_env_body(pn_env* env, pn_u32 index) { return env->bodies.at(index); }
-static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) { return env->portdirs.at(index); }
-static inline const pn_port_steps* pn_env_portpage(pn_env* env, pn_u32 index) { return env->portpages.at(index); }
+static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) {
+  return env->portdirs.at(index);
+}
+static inline const pn_port_steps* pn_env_portpage(pn_env* env, pn_u32 index) {
+  return env->portpages.at(index);
+}
 static inline pn_ct4_bucket* pn_env_ct4(pn_env* env, pn_u32 bucket) { return env->ct4.at(bucket); }
 
 // One thread: nobody else reads or writes a bucket.

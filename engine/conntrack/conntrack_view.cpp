@@ -20,7 +20,9 @@ std::string protocol_name(std::uint8_t protocol) {
   }
 }
 
-std::uint8_t protocol_of(const pn_ct4_key& key) { return static_cast<std::uint8_t>(key.endpoint_protocol & 0xffu); }
+std::uint8_t protocol_of(const pn_ct4_key& key) {
+  return static_cast<std::uint8_t>(key.endpoint_protocol & 0xffu);
+}
 
 }  // namespace
 

@@ -65,7 +65,8 @@ PN_INLINE int pn_ct_same(const struct pn_ct4_key *key, const struct pn_ct4_key *
 }
 
 /* Copies the live entry of a place; 0: there is none. */
-PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now, struct pn_ct_found *found)
+PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now,
+                          struct pn_ct_found *found)
 {
     PN_KEEP(env);
     if (!place || !found)
@@ -150,7 +151,8 @@ PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct4_way
 }
 
 /* Opens a connection, in place of what its key held before (port reuse), else in the most spare way. */
-PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, const struct pn_ct_value *value)
+PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
+                          const struct pn_ct_value *value)
 {
     PN_KEEP(env);
     if (!place || !value)
@@ -164,7 +166,8 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place, c
     pn_env_lock(bucket);
     for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
         pn_u32 spare = pn_ct_spare(node, &bucket->ways[way], value->seen);
-        if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&bucket->ways[way].key, &place->key))
+        if (bucket->fingerprints[way] == place->fingerprint &&
+            pn_ct_same(&bucket->ways[way].key, &place->key))
             spare = 0xffffffffu;
         if (way == 0 || spare > best_spare) {
             best = way;

@@ -38,10 +38,12 @@ PN_INLINE pn_u32 pn_ct_idle(const struct pn_ct_value *value, pn_u32 now)
     return idle < 0x80000000u ? idle : 0;
 }
 
-PN_INLINE int pn_ct_live(const struct pn_node *node, const struct pn_ct_value *value, pn_u32 protocol, pn_u32 now)
+PN_INLINE int pn_ct_live(const struct pn_node *node, const struct pn_ct_value *value, pn_u32 protocol,
+                         pn_u32 now)
 {
     pn_u32 timeout = pn_ct_timeout(protocol, value->state);
-    return value->state != 0 && timeout < PN_TIMEOUT_COUNT && pn_ct_idle(value, now) < node->timeouts[timeout];
+    return value->state != 0 && timeout < PN_TIMEOUT_COUNT &&
+           pn_ct_idle(value, now) < node->timeouts[timeout];
 }
 
 #endif

@@ -172,7 +172,8 @@ PN_INLINE void pn_parse_transport(const pn_u8 *transport, const pn_u8 *end, stru
     packet->flags |= PN_PACKET_TRACKED;
     if (protocol == PN_IP_TCP)
         pn_parse_tcp(transport, packet);
-    else if (protocol == PN_IP_SCTP && pn_holds(transport, end, PN_SCTP_LENGTH + 1) && transport[PN_SCTP_LENGTH] == 1)
+    else if (protocol == PN_IP_SCTP && pn_holds(transport, end, PN_SCTP_LENGTH + 1) &&
+             transport[PN_SCTP_LENGTH] == 1)
         packet->flags |= PN_PACKET_OPENS;
 }
 

@@ -97,8 +97,9 @@ PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, co
 }
 
 /* The connection goes on; `step` admitted it, at this packet or long ago. */
-PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
-                                      const struct pn_ct_found *found, pn_u32 step)
+PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *c,
+                                      const struct pn_ct_place *place, const struct pn_ct_found *found,
+                                      pn_u32 step)
 {
     struct pn_ct_value fresh = {
         .epoch = c->epoch,
@@ -110,7 +111,8 @@ PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *
         pn_ct_store(env, place, found->way, &fresh);
 }
 
-PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place, pn_u32 step)
+PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place,
+                                  pn_u32 step)
 {
     pn_u32 state = PN_CT_LIVE | pn_ct_bits(c->packet.tcp_flags, 1);
     if (c->direction == PN_EGRESS)
@@ -127,7 +129,8 @@ PN_INLINE int pn_may_open(const struct pn_case *c)
 {
     if (c->packet.flags & PN_PACKET_ANSWERS)
         return 0;
-    return c->packet.tuple.protocol != PN_IP_TCP || (c->packet.flags & PN_PACKET_OPENS) || pn_judged(c, c->direction);
+    return c->packet.tuple.protocol != PN_IP_TCP || (c->packet.flags & PN_PACKET_OPENS) ||
+           pn_judged(c, c->direction);
 }
 
 /* ICMP errors (R17): related if the quoted packet, which went the other way, is of a live connection,
@@ -207,7 +210,8 @@ PN_INLINE pn_u32 pn_policy_first_judged(struct pn_env *env, const struct pn_case
     if (!(c->packet.flags & PN_PACKET_TRACKED) || pn_never_profits(&c->packet))
         return pn_denied_or_related(env, c, step);
     pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
-    if (pn_find_connection(env, c, &place, &found) && !found.from_opener && !(found.value.state & PN_CT_CUT)) {
+    if (pn_find_connection(env, c, &place, &found) && !found.from_opener &&
+        !(found.value.state & PN_CT_CUT)) {
         pn_continue_connection(env, c, &place, &found, found.value.step);
         return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(found.value.step));
     }
@@ -248,7 +252,8 @@ PN_INLINE int pn_is_spoofed(const struct pn_case *c)
 
 PN_INLINE int pn_is_self(const struct pn_case *c)
 {
-    return c->pod->v4 != 0 && c->packet.tuple.source == c->pod->v4 && c->packet.tuple.destination == c->pod->v4;
+    return c->pod->v4 != 0 && c->packet.tuple.source == c->pod->v4 &&
+           c->packet.tuple.destination == c->pod->v4;
 }
 
 /* IPv6 is not enforced yet. Open would be a way around every policy, so a judged direction is closed

@@ -102,7 +102,8 @@ PN_INLINE pn_u32 pn_other_step(const struct pn_body *body, pn_u32 protocol)
     return pn_step_deny(PN_REASON_PROTOCOL, pn_step_rule(step));
 }
 
-PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body, const struct pn_question *question)
+PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body,
+                              const struct pn_question *question)
 {
     pn_u32 protocol = question->protocol;
     pn_u32 port = question->port;
@@ -135,7 +136,8 @@ PN_INLINE pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir,
 }
 
 /* The policy of a judged direction. */
-PN_UNIT pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir, const struct pn_question *question)
+PN_UNIT pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir,
+                              const struct pn_question *question)
 {
     PN_KEEP(env);
     if (!dir || !question)
@@ -144,7 +146,8 @@ PN_UNIT pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir, 
 }
 
 /* What it says to a peer that no rule names. */
-PN_UNIT pn_u32 pn_stranger_step(struct pn_env *env, const struct pn_pod_dir *dir, const struct pn_question *question)
+PN_UNIT pn_u32 pn_stranger_step(struct pn_env *env, const struct pn_pod_dir *dir,
+                                const struct pn_question *question)
 {
     PN_KEEP(env);
     return dir && question ? pn_class_step(env, dir, 0, question) : 0;

@@ -72,7 +72,8 @@ TEST_P(PacketContract, ASynNeverProfitsFromAConnection) {
     out(tcp(kPodOut, kServer, kSyn));
     in(tcp(kServer, kPodOut, kSyn | kAck));
     EXPECT_DENIED(in(tcp(kServer, kPodOut, kSyn)), PN_REASON_ISOLATED);
-    EXPECT_ALLOWED(in(tcp(kServer, kPodOut, kAck)), PN_REASON_ESTABLISHED) << "a denied SYN kills no connection";
+    EXPECT_ALLOWED(in(tcp(kServer, kPodOut, kAck)), PN_REASON_ESTABLISHED)
+        << "a denied SYN kills no connection";
   }
 }
 
@@ -215,12 +216,23 @@ TEST_P(PacketContract, EveryStateHasItsTimeout) {
   } rows[] = {
       {"SYN", {tcp(kPodOut, kServer, kSyn)}, {}, reply, PN_TIMEOUT_TCP_SYN},
       {"answered", {tcp(kPodOut, kServer, kSyn)}, {reply}, reply, PN_TIMEOUT_TCP_ESTABLISHED},
-      {"FIN", {tcp(kPodOut, kServer, kSyn), tcp(kPodOut, kServer, kFin | kAck)}, {reply}, reply, PN_TIMEOUT_TCP_FIN},
-      {"both FINs", {tcp(kPodOut, kServer, kSyn), tcp(kPodOut, kServer, kFin | kAck)},
-       {tcp(kServer, kPodOut, kFin | kAck)}, reply, PN_TIMEOUT_TCP_CLOSED},
+      {"FIN",
+       {tcp(kPodOut, kServer, kSyn), tcp(kPodOut, kServer, kFin | kAck)},
+       {reply},
+       reply,
+       PN_TIMEOUT_TCP_FIN},
+      {"both FINs",
+       {tcp(kPodOut, kServer, kSyn), tcp(kPodOut, kServer, kFin | kAck)},
+       {tcp(kServer, kPodOut, kFin | kAck)},
+       reply,
+       PN_TIMEOUT_TCP_CLOSED},
       {"RST", {tcp(kPodOut, kServer, kSyn)}, {tcp(kServer, kPodOut, kRst | kAck)}, reply, PN_TIMEOUT_TCP_RST},
       {"UDP", {udp(kPodOut, kServer)}, {}, udp(kServer, kPodOut), PN_TIMEOUT_UDP},
-      {"UDP answered", {udp(kPodOut, kServer)}, {udp(kServer, kPodOut)}, udp(kServer, kPodOut), PN_TIMEOUT_UDP_REPLIED},
+      {"UDP answered",
+       {udp(kPodOut, kServer)},
+       {udp(kServer, kPodOut)},
+       udp(kServer, kPodOut),
+       PN_TIMEOUT_UDP_REPLIED},
       {"SCTP", {sctp(kPodOut, kServer, 1)}, {}, sctp(kServer, kPodOut, 2), PN_TIMEOUT_SCTP},
       {"ping", {icmp(kPod, kServer.address, 8, 5)}, {}, icmp(kServer.address, kPod, 0, 5), PN_TIMEOUT_ICMP},
   };
@@ -291,7 +303,8 @@ TEST_P(PacketContract, AnExpiredWayIsTakenBeforeALiveOne) {
   enforce();
   // Every way of every bucket is filled by flows that are dead soon; then as many live ones again.
   const std::uint32_t places = small_sizes().conntrack_buckets * PN_CT_WAYS;
-  for (std::uint32_t i = 0; i < 8 * places; ++i) out(udp(kPodOut, {kServer.address, static_cast<std::uint16_t>(i + 1)}));
+  for (std::uint32_t i = 0; i < 8 * places; ++i)
+    out(udp(kPodOut, {kServer.address, static_cast<std::uint16_t>(i + 1)}));
   wait_ticks(6);
   const std::uint32_t few = small_sizes().conntrack_buckets;
   const auto ping_at = [](std::uint32_t i) { return kServer.address + i; };

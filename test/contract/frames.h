@@ -45,7 +45,8 @@ struct IpFields {
   int total_length = -1;             // -1: the true one
 };
 
-inline Bytes ethernet(std::uint16_t ethertype, const Bytes& payload, const std::vector<std::uint32_t>& tags = {}) {
+inline Bytes ethernet(std::uint16_t ethertype, const Bytes& payload,
+                      const std::vector<std::uint32_t>& tags = {}) {
   Bytes frame;
   put(frame, 0x020000000002, 6);
   put(frame, 0x020000000001, 6);
@@ -61,7 +62,8 @@ inline Bytes ipv4_packet(std::uint32_t source, std::uint32_t destination, const 
   Bytes packet;
   put(packet, 0x40 | (header / 4), 1);
   put(packet, 0, 1);
-  put(packet, fields.total_length >= 0 ? static_cast<std::size_t>(fields.total_length) : header + payload.size(), 2);
+  put(packet,
+      fields.total_length >= 0 ? static_cast<std::size_t>(fields.total_length) : header + payload.size(), 2);
   put(packet, 1, 2);
   put(packet, fields.fragment, 2);
   put(packet, 64, 1);
@@ -74,7 +76,8 @@ inline Bytes ipv4_packet(std::uint32_t source, std::uint32_t destination, const 
   return packet;
 }
 
-inline Bytes ipv4(std::uint32_t source, std::uint32_t destination, const Bytes& payload, const IpFields& fields) {
+inline Bytes ipv4(std::uint32_t source, std::uint32_t destination, const Bytes& payload,
+                  const IpFields& fields) {
   return ethernet(0x0800, ipv4_packet(source, destination, payload, fields), fields.tags);
 }
 
@@ -138,7 +141,8 @@ inline Bytes sctp(Socket from, Socket to, std::uint8_t chunk) {
   return ipv4(from.address, to.address, sctp_header(from.port, to.port, chunk), fields);
 }
 
-inline Bytes icmp(std::uint32_t from, std::uint32_t to, std::uint8_t type, std::uint16_t id, const Bytes& quoted = {}) {
+inline Bytes icmp(std::uint32_t from, std::uint32_t to, std::uint8_t type, std::uint16_t id,
+                  const Bytes& quoted = {}) {
   IpFields fields;
   fields.protocol = 1;
   Bytes payload = icmp_header(type, 0, id);

@@ -64,7 +64,8 @@ class TableWriter {
   pn_pod& pod() { return pod_; }
 
   // Judges a direction: classes beyond `steps` read the first.
-  TableWriter& judge(pn_direction direction, const std::vector<std::uint32_t>& steps, std::uint32_t extra = 0) {
+  TableWriter& judge(pn_direction direction, const std::vector<std::uint32_t>& steps,
+                     std::uint32_t extra = 0) {
     pn_pod_dir& dir = pod_.dir[direction];
     dir.row = direction == PN_INGRESS ? 1 : 9;
     dir.row_len = static_cast<std::uint32_t>(steps.size());

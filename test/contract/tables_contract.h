@@ -19,8 +19,18 @@ TEST_P(BackendContract, AFreshBackendHoldsZeroedTables) {
 }
 
 TEST_P(BackendContract, WhatWasAppliedIsWhatIsDumped) {
-  tables().judge(PN_INGRESS, {denied(), rule(1)}).host(kClient.address, 1).body(5, {.other = denied(), .tcp = rule(2),
-      .udp = 0, .sctp = 0, .interval_protocol = 6, .interval_lo = 1, .interval_hi = 2, .interval_step = 3, .pad = 0});
+  tables()
+      .judge(PN_INGRESS, {denied(), rule(1)})
+      .host(kClient.address, 1)
+      .body(5, {.other = denied(),
+                .tcp = rule(2),
+                .udp = 0,
+                .sctp = 0,
+                .interval_protocol = 6,
+                .interval_lo = 1,
+                .interval_hi = 2,
+                .interval_step = 3,
+                .pad = 0});
   const TableDelta delta = tables().take();
   PolicyTables expected(small_sizes());
   ASSERT_TRUE(expected.apply(delta));
@@ -44,7 +54,8 @@ TEST_P(BackendContract, APartialWriteLeavesTheRestOfAnElementAlone) {
 
 TEST_P(BackendContract, TheLastElementOfATableCanBeWritten) {
   const auto last = small_sizes().of(TableId::seg4) - 1;
-  apply(TableDelta{.writes = {{TableId::seg4, last, 0, {}, bytes_of(std::uint64_t{42})}}, .reuses_freed = false});
+  apply(TableDelta{.writes = {{TableId::seg4, last, 0, {}, bytes_of(std::uint64_t{42})}},
+                   .reuses_freed = false});
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
   EXPECT_EQ(element(*dumped, TableId::seg4, last), bytes_of(std::uint64_t{42}));
@@ -52,9 +63,10 @@ TEST_P(BackendContract, TheLastElementOfATableCanBeWritten) {
 
 TEST_P(BackendContract, AWriteBehindATablesEndIsRefusedAndTheEarlierOnesHold) {
   const auto end = small_sizes().of(TableId::bodies);
-  const auto done = backend().apply(TableDelta{
-      .writes = {{TableId::seg4, 1, 0, {}, bytes_of(std::uint64_t{1})}, {TableId::bodies, end, 0, {}, bytes_of(pn_body{})}},
-      .reuses_freed = false});
+  const auto done =
+      backend().apply(TableDelta{.writes = {{TableId::seg4, 1, 0, {}, bytes_of(std::uint64_t{1})},
+                                            {TableId::bodies, end, 0, {}, bytes_of(pn_body{})}},
+                                 .reuses_freed = false});
   EXPECT_FALSE(done);
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
@@ -72,7 +84,8 @@ TEST_P(BackendContract, HashTablesSetReplaceAndErase) {
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
   EXPECT_EQ(dumped->hash(TableId::hosts4_far), (PolicyTables::Hash{{bytes_of(1u), bytes_of(13u)}}));
-  EXPECT_EQ(dumped->hash(TableId::slots_far), (PolicyTables::Hash{{bytes_of(70000u), bytes_of(std::uint64_t{5})}}));
+  EXPECT_EQ(dumped->hash(TableId::slots_far),
+            (PolicyTables::Hash{{bytes_of(70000u), bytes_of(std::uint64_t{5})}}));
 }
 
 TEST_P(BackendContract, AFullHashTableSaysSo) {

@@ -11,7 +11,10 @@ struct pn_env {
 
 static inline const struct pn_node *pn_env_node(struct pn_env *env) { return &env->node; }
 static inline const pn_u64 *pn_env_slot(struct pn_env *env, pn_u32 index) { return index ? &env->slot : 0; }
-static inline const struct pn_pod *pn_env_pod(struct pn_env *env, pn_u32 record) { return record ? 0 : &env->pod; }
+static inline const struct pn_pod *pn_env_pod(struct pn_env *env, pn_u32 record)
+{
+    return record ? 0 : &env->pod;
+}
 
 #define PN_NOTHING(type, function) \
     static inline type *function(struct pn_env *env, pn_u32 index) \

@@ -30,9 +30,11 @@ std::size_t used(const pn_ct4_bucket& bucket) {
 }
 
 TEST(ConntrackView, AnEntrySaysWhoOpenedIt) {
-  const pn_ct_value from_a{.epoch = 1, .seen = 2, .state = PN_CT_LIVE | PN_CT_OPENER_IS_A | PN_CT_REPLIED, .step = 9};
+  const pn_ct_value from_a{
+      .epoch = 1, .seen = 2, .state = PN_CT_LIVE | PN_CT_OPENER_IS_A | PN_CT_REPLIED, .step = 9};
   EXPECT_EQ(to_string(view_of(key_of(7), from_a)), "TCP 10.0.0.5:40000 -> 10.0.0.9:80 replied endpoint 7");
-  const pn_ct_value from_b{.epoch = 1, .seen = 2, .state = PN_CT_LIVE | PN_CT_OPENER_EGRESS | PN_CT_RST, .step = 9};
+  const pn_ct_value from_b{
+      .epoch = 1, .seen = 2, .state = PN_CT_LIVE | PN_CT_OPENER_EGRESS | PN_CT_RST, .step = 9};
   const ConnectionView view = view_of(key_of(7), from_b);
   EXPECT_EQ(to_string(view), "TCP 10.0.0.9:80 -> 10.0.0.5:40000 rst endpoint 7");
   EXPECT_TRUE(view.opened_by_pod);
@@ -68,7 +70,8 @@ TEST(ConntrackView, AgeingMovesUsedWaysOnly) {
   node.timeouts[PN_TIMEOUT_TCP_SYN] = 110;
   EXPECT_TRUE(is_live(node, bucket.ways[1].key, bucket.ways[1].value, 108));
   EXPECT_FALSE(is_live(node, bucket.ways[1].key, bucket.ways[1].value, 109));
-  EXPECT_EQ(timeout_of(bucket.ways[1].key, bucket.ways[1].value), static_cast<std::uint32_t>(PN_TIMEOUT_TCP_SYN));
+  EXPECT_EQ(timeout_of(bucket.ways[1].key, bucket.ways[1].value),
+            static_cast<std::uint32_t>(PN_TIMEOUT_TCP_SYN));
 }
 
 TEST(ConntrackView, TicksRoundToTheNearestAndNeverToNone) {

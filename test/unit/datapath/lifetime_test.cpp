@@ -25,7 +25,8 @@ TEST(Lifetime, EachStateHasItsTimeout) {
       {PN_IP_ICMP, kReplied, PN_TIMEOUT_ICMP},
   };
   for (const auto& row : rows) {
-    EXPECT_EQ(pn_ct_timeout(row.protocol, row.state), static_cast<pn_u32>(row.timeout)) << row.protocol << ' ' << row.state;
+    EXPECT_EQ(pn_ct_timeout(row.protocol, row.state), static_cast<pn_u32>(row.timeout))
+        << row.protocol << ' ' << row.state;
   }
 }
 

@@ -150,7 +150,8 @@ TEST(Parse, FlagsSayWhoMayOpenAndWhoOnlyAnswers) {
 TEST(Parse, AQuoteIsReadBehindItsOwnOptions) {
   IpFields fields;
   fields.options = Bytes(12, std::byte{1});
-  const pn_packet packet = parse(icmp(ip4(192, 0, 2, 1), kTo.address, 3, 0, quote_of(udp(kTo, kFrom, fields))));
+  const pn_packet packet =
+      parse(icmp(ip4(192, 0, 2, 1), kTo.address, 3, 0, quote_of(udp(kTo, kFrom, fields))));
   ASSERT_EQ(packet.flags, static_cast<pn_u32>(PN_PACKET_QUOTES));
   EXPECT_EQ(pn_swap32(packet.quote.source), kTo.address);
   EXPECT_EQ(pn_swap16(packet.quote.destination_port), kFrom.port);
@@ -172,7 +173,8 @@ TEST(Parse, HeadersThatContradictThemselvesAreMalformed) {
   EXPECT_EQ(parse(short_header).kind, static_cast<pn_u32>(PN_KIND_MALFORMED));
   EXPECT_EQ(parse(tcp(kFrom, kTo, kSyn, empty)).kind, static_cast<pn_u32>(PN_KIND_MALFORMED));
   EXPECT_EQ(parse(tcp(kFrom, kTo, kSyn, too_short)).kind, static_cast<pn_u32>(PN_KIND_MALFORMED));
-  EXPECT_EQ(parse(tcp(kFrom, kTo, kSyn, too_long)).kind, static_cast<pn_u32>(PN_KIND_IPV4)) << "the payload may be cut";
+  EXPECT_EQ(parse(tcp(kFrom, kTo, kSyn, too_long)).kind, static_cast<pn_u32>(PN_KIND_IPV4))
+      << "the payload may be cut";
 }
 
 TEST(Parse, ASegmentTooLongForItsLengthFieldIsWhole) {
