@@ -94,7 +94,8 @@ void sort_by_address(std::vector<Membership>& members) {
   }
 }
 
-std::vector<Membership> memberships(const std::vector<NumberedTerm>& terms, const std::vector<IpAddress>& own_node) {
+std::vector<Membership> memberships(const std::vector<NumberedTerm>& terms,
+                                    const std::vector<IpAddress>& own_node) {
   std::vector<Membership> members;
   for (const auto& address : own_node) {
     if (address.is_v4()) members.push_back({address.v4_host_order(), kOwnNodeTerm});
@@ -111,8 +112,8 @@ std::vector<Membership> memberships(const std::vector<NumberedTerm>& terms, cons
 
 }  // namespace
 
-AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms, const std::vector<IpAddress>& own_node,
-                                 SignaturePool& signatures) {
+AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms,
+                                 const std::vector<IpAddress>& own_node, SignaturePool& signatures) {
   AddressSignatures out;
   sweep_blocks(terms, signatures, out);
   const auto members = memberships(terms, own_node);

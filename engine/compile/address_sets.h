@@ -38,7 +38,7 @@ struct NumberedTerm {
 };
 
 // `terms` by ascending id.
-AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms, const std::vector<IpAddress>& own_node,
-                                 SignaturePool& signatures);
+AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms,
+                                 const std::vector<IpAddress>& own_node, SignaturePool& signatures);
 
 }  // namespace postern

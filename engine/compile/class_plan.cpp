@@ -43,15 +43,16 @@ void ClassPlan::plan_hosts(const std::vector<StoredHost>& hosts, const AddressSi
   std::size_t after = 0;
   std::size_t interval = 0;
   while (before < hosts.size() || after < wanted.hosts.size()) {
-    const bool take_before = before < hosts.size() &&
-                             (after == wanted.hosts.size() || hosts[before].address <= wanted.hosts[after].address);
+    const bool take_before = before < hosts.size() && (after == wanted.hosts.size() ||
+                                                       hosts[before].address <= wanted.hosts[after].address);
     const bool take_after = after < wanted.hosts.size() &&
                             (before == hosts.size() || wanted.hosts[after].address <= hosts[before].address);
     PlannedHost host;
     host.stored_before = take_before;
     host.stored_after = take_after;
     host.stored.address = take_before ? hosts[before].address : wanted.hosts[after].address;
-    while (interval + 1 < intervals_.size() && intervals_[interval + 1].first <= host.stored.address) ++interval;
+    while (interval + 1 < intervals_.size() && intervals_[interval + 1].first <= host.stored.address)
+      ++interval;
     host.around = intervals_[interval].group;
     if (take_before) host.stored = hosts[before];
     // What a look-up gives today, and what it shall give.

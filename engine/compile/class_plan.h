@@ -24,15 +24,15 @@ namespace postern {
 struct ClassGroup {
   ClassId from = kNoTermClass;
   SignatureId to = kEmptySignature;
-  std::uint64_t size = 0;           // hosts and intervals
-  ClassId early = kNoTermClass;     // held from the move until the merge
-  ClassId settled = kNoTermClass;   // held in the end
+  std::uint64_t size = 0;          // hosts and intervals
+  ClassId early = kNoTermClass;    // held from the move until the merge
+  ClassId settled = kNoTermClass;  // held in the end
 };
 
 struct PlannedHost {
-  StoredHost stored;           // place: only if it was stored before
+  StoredHost stored;  // place: only if it was stored before
   std::uint32_t group = 0;
-  std::uint32_t around = 0;    // group of the interval it lies in
+  std::uint32_t around = 0;  // group of the interval it lies in
   bool stored_before = false;
   bool stored_after = false;
 };

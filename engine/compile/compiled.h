@@ -45,7 +45,7 @@ struct Compiled {
         records(sizes.of(TableId::pods), 1) {}
 
   // Peers.
-  std::vector<StoredHost> hosts;                         // sorted by address
+  std::vector<StoredHost> hosts;  // sorted by address
   std::vector<ClassInterval> intervals{{0, kNoTermClass}};
   std::vector<SignatureId> signature_of_class{kEmptySignature};  // kNoSignature: not in use
   bool blocks4 = false;  // every record looks into the intervals; stays on once it was needed

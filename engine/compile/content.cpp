@@ -9,7 +9,8 @@ namespace {
 
 void append_rule(const ResolvedRule& rule, std::vector<std::uint32_t>& key) {
   key.push_back(static_cast<std::uint32_t>(rule.tier) | static_cast<std::uint32_t>(rule.action) << 8 |
-                static_cast<std::uint32_t>(rule.any_peer) << 16 | static_cast<std::uint32_t>(rule.any_port) << 17);
+                static_cast<std::uint32_t>(rule.any_peer) << 16 |
+                static_cast<std::uint32_t>(rule.any_port) << 17);
   key.push_back(rule.priority);
   key.push_back(rule.policy);
   key.push_back(rule.id.value);
@@ -40,7 +41,8 @@ void index_rules(Content& content) {
     for (const TermId term : rule.peers) content.rules_by_term.emplace_back(term, place);
   }
   std::sort(content.rules_by_term.begin(), content.rules_by_term.end());
-  if (!content.rules_by_term.empty()) content.has_term.resize(content.rules_by_term.back().first + std::size_t{1});
+  if (!content.rules_by_term.empty())
+    content.has_term.resize(content.rules_by_term.back().first + std::size_t{1});
   for (const auto& [term, place] : content.rules_by_term) content.has_term[term] = true;
 }
 

@@ -23,10 +23,10 @@ struct Content {
   Direction direction = Direction::ingress;
   bool isolated = false;
   bool strict = false;
-  std::vector<ResolvedRule> rules;  // `peers` hold TermIds
-  std::vector<std::uint32_t> any_peer_rules;                       // places in `rules`
-  std::vector<std::pair<TermId, std::uint32_t>> rules_by_term;     // sorted
-  std::vector<bool> has_term;                                      // by TermId
+  std::vector<ResolvedRule> rules;                              // `peers` hold TermIds
+  std::vector<std::uint32_t> any_peer_rules;                    // places in `rules`
+  std::vector<std::pair<TermId, std::uint32_t>> rules_by_term;  // sorted
+  std::vector<bool> has_term;                                   // by TermId
 
   // Whether any rule names one of these terms.
   [[nodiscard]] bool names_any(std::span<const TermId> signature) const;

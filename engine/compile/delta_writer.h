@@ -39,7 +39,8 @@ class DeltaWriter {
     if (!delta_.writes.empty()) delta_.pauses.push_back(delta_.writes.size());
   }
   void append(DeltaWriter&& other) {
-    for (const std::size_t position : other.delta_.pauses) delta_.pauses.push_back(delta_.writes.size() + position);
+    for (const std::size_t position : other.delta_.pauses)
+      delta_.pauses.push_back(delta_.writes.size() + position);
     delta_.writes.insert(delta_.writes.end(), std::make_move_iterator(other.delta_.writes.begin()),
                          std::make_move_iterator(other.delta_.writes.end()));
     other.delta_ = {};

@@ -44,7 +44,9 @@ class ClusterTier {
     Action action;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
-  static Entry entry_of(const ResolvedRule& rule) { return {rule.priority, rule.policy, rule.id.value, rule.action}; }
+  static Entry entry_of(const ResolvedRule& rule) {
+    return {rule.priority, rule.policy, rule.id.value, rule.action};
+  }
   std::multiset<Entry> active_;
 };
 
@@ -54,17 +56,29 @@ class Decider {
 
   void add(const ResolvedRule& rule) {
     switch (rule.tier) {
-      case Tier::admin: admin_.add(rule); return;
-      case Tier::network_policy: allowed_.insert(rule.id.value); return;
-      case Tier::baseline: baseline_.add(rule); return;
+      case Tier::admin:
+        admin_.add(rule);
+        return;
+      case Tier::network_policy:
+        allowed_.insert(rule.id.value);
+        return;
+      case Tier::baseline:
+        baseline_.add(rule);
+        return;
     }
   }
 
   void remove(const ResolvedRule& rule) {
     switch (rule.tier) {
-      case Tier::admin: admin_.remove(rule); return;
-      case Tier::network_policy: allowed_.erase(allowed_.find(rule.id.value)); return;
-      case Tier::baseline: baseline_.remove(rule); return;
+      case Tier::admin:
+        admin_.remove(rule);
+        return;
+      case Tier::network_policy:
+        allowed_.erase(allowed_.find(rule.id.value));
+        return;
+      case Tier::baseline:
+        baseline_.remove(rule);
+        return;
     }
   }
 
@@ -75,7 +89,8 @@ class Decider {
     if (admin.action == Action::accept) return pn_step_allow(PN_REASON_RULE_ADMIN, admin.rule);
     // Egress to the own node cannot be denied by a NetworkPolicy (R2).
     if (content_.isolated && !own_node_) {
-      return allowed_.empty() ? pn_step_deny(PN_REASON_ISOLATED, 0) : pn_step_allow(PN_REASON_RULE, *allowed_.begin());
+      return allowed_.empty() ? pn_step_deny(PN_REASON_ISOLATED, 0)
+                              : pn_step_allow(PN_REASON_RULE, *allowed_.begin());
     }
     const auto baseline = baseline_.decide();
     if (baseline.action == Action::deny) return pn_step_deny(PN_REASON_DENIED_BASELINE, baseline.rule);
@@ -99,7 +114,8 @@ struct Event {
 };
 
 // The ports of one rule and protocol as ranges that neither overlap nor touch, as events.
-void add_events(const ResolvedRule& rule, std::uint32_t place, Protocol protocol, std::vector<Event>& events) {
+void add_events(const ResolvedRule& rule, std::uint32_t place, Protocol protocol,
+                std::vector<Event>& events) {
   std::uint32_t lo = 0;
   std::uint32_t end = 0;  // one past the last port; 0 = no range yet
   const auto flush = [&] {

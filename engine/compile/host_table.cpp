@@ -28,7 +28,8 @@ std::uint32_t HostTable::bucket_of(std::uint32_t address, std::uint64_t secret) 
   return pn_hash4(network_order(address), secret) & mask();
 }
 
-std::uint32_t HostTable::insert(std::uint32_t address, ClassId class_id, std::uint64_t secret, DeltaWriter& out) {
+std::uint32_t HostTable::insert(std::uint32_t address, ClassId class_id, std::uint64_t secret,
+                                DeltaWriter& out) {
   const std::uint32_t bucket = bucket_of(address, secret);
   if (buckets_ != 0) {
     for (std::uint32_t way = 0; way < PN_HOSTS4_WAYS; ++way) {

@@ -15,7 +15,7 @@ namespace postern {
 struct StoredHost {
   std::uint32_t address = 0;  // host order
   ClassId class_id = kNoTermClass;
-  std::uint32_t place = 0;    // bucket * 8 + way, or HostTable::kFar
+  std::uint32_t place = 0;  // bucket * 8 + way, or HostTable::kFar
 };
 
 class HostTable {
@@ -39,10 +39,10 @@ class HostTable {
  private:
   [[nodiscard]] std::uint32_t bucket_of(std::uint32_t address, std::uint64_t secret) const;
 
-  std::uint32_t buckets_;                        // a power of two
+  std::uint32_t buckets_;  // a power of two
   std::uint32_t far_entries_;
-  std::vector<std::uint8_t> used_ways_;          // by bucket, one bit a way
-  std::map<std::uint32_t, std::uint32_t> far_;   // bucket -> hosts beyond it
+  std::vector<std::uint8_t> used_ways_;         // by bucket, one bit a way
+  std::map<std::uint32_t, std::uint32_t> far_;  // bucket -> hosts beyond it
   std::uint64_t far_needed_ = 0;
 };
 

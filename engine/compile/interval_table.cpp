@@ -67,14 +67,16 @@ class IntervalWriter {
     } else if (same_borders(index_word, run)) {
       for (std::uint32_t i = 0; i < old_count; ++i) {
         const std::uint32_t at = pn_low(index_word) + i;
-        if (word_at(tables_, TableId::seg4, at) != run[i]) store(TableId::seg4, at, pn_high(run[i]), pn_low(run[i]));
+        if (word_at(tables_, TableId::seg4, at) != run[i])
+          store(TableId::seg4, at, pn_high(run[i]), pn_low(run[i]));
       }
       return;
     } else {
       const auto count = static_cast<std::uint32_t>(run.size());
       const std::uint32_t first = segments_.take(count);
       if (segments_.overflowed()) return;  // the update is refused
-      for (std::uint32_t i = 0; i < count; ++i) store(TableId::seg4, first + i, pn_high(run[i]), pn_low(run[i]));
+      for (std::uint32_t i = 0; i < count; ++i)
+        store(TableId::seg4, first + i, pn_high(run[i]), pn_low(run[i]));
       out_.store(TableId::idx4, page, pn_pair(count, first));
     }
     if (old_count != 0) segments_.give_back(pn_low(index_word), old_count);
@@ -104,12 +106,14 @@ class IntervalWriter {
 }  // namespace
 
 void normalise(std::vector<ClassInterval>& intervals) {
-  const auto same_class = [](const ClassInterval& a, const ClassInterval& b) { return a.class_id == b.class_id; };
+  const auto same_class = [](const ClassInterval& a, const ClassInterval& b) {
+    return a.class_id == b.class_id;
+  };
   intervals.erase(std::unique(intervals.begin(), intervals.end(), same_class), intervals.end());
 }
 
-std::vector<LateWord> write_intervals(const IntervalChange& change, const PolicyTables& tables, Space& segments,
-                                      DeltaWriter& out) {
+std::vector<LateWord> write_intervals(const IntervalChange& change, const PolicyTables& tables,
+                                      Space& segments, DeltaWriter& out) {
   if (change.before == change.after) return {};
   return IntervalWriter(change, tables, segments, out).run();
 }

@@ -39,7 +39,7 @@ struct IntervalChange {
 
 // `tables` holds what stands before the update; `segments` is the space of seg4. Returns the words
 // that name a class of `merged_later`, with the class it becomes.
-std::vector<LateWord> write_intervals(const IntervalChange& change, const PolicyTables& tables, Space& segments,
-                                      DeltaWriter& out);
+std::vector<LateWord> write_intervals(const IntervalChange& change, const PolicyTables& tables,
+                                      Space& segments, DeltaWriter& out);
 
 }  // namespace postern

@@ -28,10 +28,11 @@ bool matches(const ResolvedRule& rule, const Question& question) {
   const bool peer = rule.any_peer || std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
                       return contains(question.policy.terms[term], question.peer);
                     });
-  const bool port = rule.any_port || std::any_of(rule.ports.begin(), rule.ports.end(), [&](const PortMatch& match) {
-                      return static_cast<std::uint8_t>(match.protocol) == question.protocol &&
-                             match.range.contains(question.port);
-                    });
+  const bool port =
+      rule.any_port || std::any_of(rule.ports.begin(), rule.ports.end(), [&](const PortMatch& match) {
+        return static_cast<std::uint8_t>(match.protocol) == question.protocol &&
+               match.range.contains(question.port);
+      });
   return peer && port;
 }
 
@@ -46,8 +47,8 @@ const ResolvedRule* cluster_tier(const Question& question, Tier tier) {
   const ResolvedRule* best = nullptr;
   for (const auto& rule : question.rules.rules) {
     if (rule.tier != tier || rule.priority != priority || !matches(rule, question)) continue;
-    const bool first_of_its_policy =
-        std::none_of(question.rules.rules.begin(), question.rules.rules.end(), [&](const ResolvedRule& other) {
+    const bool first_of_its_policy = std::none_of(
+        question.rules.rules.begin(), question.rules.rules.end(), [&](const ResolvedRule& other) {
           return other.tier == tier && other.priority == rule.priority && other.policy == rule.policy &&
                  other.id < rule.id && matches(other, question);
         });
@@ -73,11 +74,13 @@ std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
   const DirectionPolicy& rules = endpoint.at(direction);
   const Question question{policy, rules, peer, protocol, port};
-  const bool own_node = std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
+  const bool own_node =
+      std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
   if (own_node && direction == Direction::ingress) return pn_step_allow(PN_REASON_OWN_NODE, 0);
 
   const ResolvedRule* admin = cluster_tier(question, Tier::admin);
-  if (admin != nullptr && admin->action == Action::deny) return pn_step_deny(PN_REASON_DENIED_ADMIN, admin->id.value);
+  if (admin != nullptr && admin->action == Action::deny)
+    return pn_step_deny(PN_REASON_DENIED_ADMIN, admin->id.value);
   if (admin != nullptr && admin->action == Action::accept) {
     return pn_step_allow(PN_REASON_RULE_ADMIN, admin->id.value);
   }

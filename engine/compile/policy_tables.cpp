@@ -58,7 +58,8 @@ TableShape shape_of(TableId table, const TableSizes& sizes) {
 
 PolicyTables::PolicyTables(const TableSizes& sizes) : sizes_(sizes) {
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    if (!kLayouts[i].is_hash) arrays_[i] = ZeroedBytes(std::size_t{sizes.entries[i]} * kLayouts[i].value_size);
+    if (!kLayouts[i].is_hash)
+      arrays_[i] = ZeroedBytes(std::size_t{sizes.entries[i]} * kLayouts[i].value_size);
   }
 }
 
@@ -66,7 +67,9 @@ std::span<const std::byte> PolicyTables::array(TableId table) const {
   return arrays_[static_cast<std::size_t>(table)].bytes();
 }
 
-std::span<std::byte> PolicyTables::array(TableId table) { return arrays_[static_cast<std::size_t>(table)].bytes(); }
+std::span<std::byte> PolicyTables::array(TableId table) {
+  return arrays_[static_cast<std::size_t>(table)].bytes();
+}
 
 Result<void> PolicyTables::apply(const TableWrite& write) {
   const Layout& layout = layout_of(write.table);
@@ -77,8 +80,9 @@ Result<void> PolicyTables::apply(const TableWrite& write) {
   }
   if (!write.key.empty() || write.offset + write.bytes.size() > layout.value_size) {
     return fail(ErrorCode::internal, "write of " + std::to_string(write.bytes.size()) + " bytes at offset " +
-                                         std::to_string(write.offset) + " of " + at_entry(write.table, write.index) +
-                                         ", whose entries have " + std::to_string(layout.value_size) + " bytes");
+                                         std::to_string(write.offset) + " of " +
+                                         at_entry(write.table, write.index) + ", whose entries have " +
+                                         std::to_string(layout.value_size) + " bytes");
   }
   std::byte* target = array(write.table).data() + std::size_t{write.index} * layout.value_size + write.offset;
   std::copy(write.bytes.begin(), write.bytes.end(), target);
@@ -88,7 +92,8 @@ Result<void> PolicyTables::apply(const TableWrite& write) {
 Result<void> PolicyTables::apply_to_hash(const TableWrite& write) {
   const Layout& layout = layout_of(write.table);
   Hash& hash = hashes_[static_cast<std::size_t>(write.table)];
-  if (write.key.size() != layout.key_size || (!write.bytes.empty() && write.bytes.size() != layout.value_size)) {
+  if (write.key.size() != layout.key_size ||
+      (!write.bytes.empty() && write.bytes.size() != layout.value_size)) {
     return fail(ErrorCode::internal, "write to " + std::string(layout.name) + " with a key of " +
                                          std::to_string(write.key.size()) + " and a value of " +
                                          std::to_string(write.bytes.size()) + " bytes; expected " +
@@ -101,7 +106,8 @@ Result<void> PolicyTables::apply_to_hash(const TableWrite& write) {
   }
   if (hash.size() >= sizes_.of(write.table) && !hash.contains(write.key)) {
     return fail(ErrorCode::table_full, "table " + std::string(layout.name) + " is full: it has " +
-                                           std::to_string(sizes_.of(write.table)) + " entries, one more is needed");
+                                           std::to_string(sizes_.of(write.table)) +
+                                           " entries, one more is needed");
   }
   hash[write.key] = write.bytes;
   return {};

@@ -22,7 +22,7 @@ using ClassId = std::uint32_t;
 inline constexpr TermId kOwnNodeTerm = 0;          // the node the endpoints run on (R2)
 inline constexpr SignatureId kEmptySignature = 0;  // in no term
 inline constexpr SignatureId kNoSignature = 0xffffffffu;
-inline constexpr ClassId kNoTermClass = 0;         // the class of the empty signature
+inline constexpr ClassId kNoTermClass = 0;  // the class of the empty signature
 
 // Numbers of terms by key, the same from update to update as long as the term is in use.
 class TermPool {

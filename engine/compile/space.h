@@ -39,8 +39,8 @@ class Space {
   void release(std::uint32_t first, std::uint32_t count);
 
   std::uint32_t size_ = 0;
-  std::uint32_t next_ = 0;                        // entries from here on were never used
-  std::map<std::uint32_t, std::uint32_t> free_;   // first -> count, neighbours joined
+  std::uint32_t next_ = 0;                       // entries from here on were never used
+  std::map<std::uint32_t, std::uint32_t> free_;  // first -> count, neighbours joined
   std::uint64_t free_count_ = 0;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> held_back_;
   std::uint64_t missing_ = 0;

@@ -7,7 +7,8 @@ std::uint32_t StepSource::step(const Content& content, SignatureId signature) {
   const auto terms = signatures_.terms_of(signature);
   const bool own_node = signatures_.has_own_node(signature);
   // Most classes are of no concern to most contents: those answer as to an address in no term.
-  if (!own_node && signature != kEmptySignature && !content.names_any(terms)) return step(content, kEmptySignature);
+  if (!own_node && signature != kEmptySignature && !content.names_any(terms))
+    return step(content, kEmptySignature);
   PerContent& known = known_[content.id];
   const auto found = known.by_signature.find(signature);
   if (found != known.by_signature.end()) return found->second;

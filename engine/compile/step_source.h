@@ -25,7 +25,8 @@ class StepSource {
     std::unordered_map<SignatureId, std::uint32_t> by_signature;
     std::map<std::vector<std::uint32_t>, std::uint32_t> by_rules;  // the last element tells own node
   };
-  std::uint32_t fold_step(const Content& content, std::span<const TermId> terms, bool own_node, PerContent& known);
+  std::uint32_t fold_step(const Content& content, std::span<const TermId> terms, bool own_node,
+                          PerContent& known);
 
   const SignaturePool& signatures_;
   StepTables& tables_;

@@ -7,7 +7,10 @@
 namespace postern {
 
 Update::Update(const Input& input, const Compiled& before, CompilerPools& pools)
-    : input_(input), before_(before), pools_(pools), after_(before),
+    : input_(input),
+      before_(before),
+      pools_(pools),
+      after_(before),
       far_slots_(input.tables.hash(TableId::slots_far).size()),
       steps_(pools.signatures, after_.steps, aside_) {
   after_.steps.begin_update();
@@ -52,8 +55,8 @@ Result<TableDelta> Update::run() {
 namespace {
 
 std::string full(TableId table, std::uint64_t has, std::uint64_t needed, const char* unit) {
-  return "table " + std::string(name_of(table)) + " is full: it has " + std::to_string(has) + " " + unit + ", " +
-         std::to_string(needed) + " are needed";
+  return "table " + std::string(name_of(table)) + " is full: it has " + std::to_string(has) + " " + unit +
+         ", " + std::to_string(needed) + " are needed";
 }
 
 }  // namespace
@@ -64,21 +67,22 @@ Result<void> Update::check_space() const {
     if (!space.overflowed()) return {};
     return fail(ErrorCode::table_full, full(table, space.size(), space.needed(), unit));
   };
-  for (auto checked : {check(TableId::rows, after_.row_chunks, "chunks of 16 classes"),
-                       check(TableId::seg4, after_.segments, "segments"),
-                       check(TableId::pods, after_.records, "records"),
-                       check(TableId::bodies, after_.steps.bodies().space(), "bodies"),
-                       check(TableId::portdirs, after_.steps.directories().space(), "directories"),
-                       check(TableId::portpages, after_.steps.pages().space(), "pages")}) {
+  for (auto checked :
+       {check(TableId::rows, after_.row_chunks, "chunks of 16 classes"),
+        check(TableId::seg4, after_.segments, "segments"), check(TableId::pods, after_.records, "records"),
+        check(TableId::bodies, after_.steps.bodies().space(), "bodies"),
+        check(TableId::portdirs, after_.steps.directories().space(), "directories"),
+        check(TableId::portpages, after_.steps.pages().space(), "pages")}) {
     if (!checked) return checked;
   }
   if (after_.hosts_table.overflowed()) {
-    return fail(ErrorCode::table_full, full(TableId::hosts4_far, sizes.of(TableId::hosts4_far),
-                                            after_.hosts_table.far_needed(), "addresses beyond full buckets of hosts4"));
+    return fail(ErrorCode::table_full,
+                full(TableId::hosts4_far, sizes.of(TableId::hosts4_far), after_.hosts_table.far_needed(),
+                     "addresses beyond full buckets of hosts4"));
   }
   if (far_slots_ > sizes.of(TableId::slots_far)) {
-    return fail(ErrorCode::table_full,
-                full(TableId::slots_far, sizes.of(TableId::slots_far), far_slots_, "interfaces whose slot is taken"));
+    return fail(ErrorCode::table_full, full(TableId::slots_far, sizes.of(TableId::slots_far), far_slots_,
+                                            "interfaces whose slot is taken"));
   }
   return {};
 }

@@ -17,10 +17,17 @@ std::uint32_t pod_flags(const CompileSettings& settings, bool both_judged) {
   std::uint32_t flags = 0;
   if (settings.spoof_check) flags |= PN_POD_SPOOF_CHECK;
   switch (settings.events) {
-    case EventMode::off: break;
-    case EventMode::denied: flags |= PN_POD_EVENT_DENY; break;
-    case EventMode::new_flows: flags |= PN_POD_EVENT_DENY | PN_POD_EVENT_NEW | PN_POD_CT_FIRST; break;
-    case EventMode::all: flags |= PN_POD_EVENT_ALL; break;
+    case EventMode::off:
+      break;
+    case EventMode::denied:
+      flags |= PN_POD_EVENT_DENY;
+      break;
+    case EventMode::new_flows:
+      flags |= PN_POD_EVENT_DENY | PN_POD_EVENT_NEW | PN_POD_CT_FIRST;
+      break;
+    case EventMode::all:
+      flags |= PN_POD_EVENT_ALL;
+      break;
   }
   if (settings.established_flows == EstablishedFlows::keep) flags |= PN_POD_KEEP | PN_POD_CT_FIRST;
   if (both_judged) flags |= PN_POD_CT_FIRST;
@@ -122,7 +129,8 @@ void Update::replace_record(std::uint32_t ifindex, Interface& interface) {
 void Update::store_slot(std::uint32_t ifindex, const Interface& interface) {
   const std::uint64_t word = slot_word(ifindex, interface);
   if (interface.far) {
-    if (far_slots_ <= input_.tables.sizes().of(TableId::slots_far)) out_.set(TableId::slots_far, ifindex, word);
+    if (far_slots_ <= input_.tables.sizes().of(TableId::slots_far))
+      out_.set(TableId::slots_far, ifindex, word);
   } else {
     out_.store(TableId::slots, ifindex % PN_SLOTS, word);
   }

@@ -43,7 +43,8 @@ void Update::move_intervals() {
   }
   normalise(early);
   normalise(after_.intervals);
-  late_words_ = write_intervals({before_.intervals, early, plan_->merged_later()}, input_.tables, after_.segments, out_);
+  late_words_ = write_intervals({before_.intervals, early, plan_->merged_later()}, input_.tables,
+                                after_.segments, out_);
 }
 
 void Update::erase_hosts_early() {

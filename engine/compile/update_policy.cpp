@@ -15,14 +15,15 @@ Result<void> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
   for (const auto& direction : endpoint.directions) {
     for (const auto& rule : direction.rules) {
       if (rule.id.value > PN_RULE_ID_MAX) {
-        return fail(ErrorCode::table_full, "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
-                                               ": steps have room for " + std::to_string(PN_RULE_ID_MAX) + " rules");
+        return fail(ErrorCode::table_full, "rule " + std::to_string(rule.id.value) + " of " +
+                                               endpoint.pod.to_string() + ": steps have room for " +
+                                               std::to_string(PN_RULE_ID_MAX) + " rules");
       }
       for (const TermIndex term : rule.peers) {
         if (term < terms) continue;
-        return fail(ErrorCode::internal, "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
-                                             " names term " + std::to_string(term) + ", but there are " +
-                                             std::to_string(terms));
+        return fail(ErrorCode::internal,
+                    "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
+                        " names term " + std::to_string(term) + ", but there are " + std::to_string(terms));
       }
     }
   }
@@ -64,7 +65,8 @@ Result<void> Update::read_policy() {
     terms.push_back({term_ids[i], &policy.terms[i]});
     used_terms_.insert(term_ids[i]);
   }
-  std::sort(terms.begin(), terms.end(), [](const NumberedTerm& a, const NumberedTerm& b) { return a.id < b.id; });
+  std::sort(terms.begin(), terms.end(),
+            [](const NumberedTerm& a, const NumberedTerm& b) { return a.id < b.id; });
   addresses_ = sign_addresses(terms, policy.own_node, pools_.signatures);
   after_.blocks4 = before_.blocks4 || addresses_.has_blocks;
   return read_endpoints(term_ids);
@@ -73,11 +75,10 @@ Result<void> Update::read_policy() {
 Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {
   for (const auto& endpoint : input_.policy.endpoints) {
     if (endpoint.endpoint.value == 0 || endpoint.endpoint.value > kEndpointMax || endpoint.ifindex == 0) {
-      return fail(ErrorCode::internal, "endpoint " + std::to_string(endpoint.endpoint.value) + " of " +
-                                           endpoint.pod.to_string() + " on interface " +
-                                           std::to_string(endpoint.ifindex) +
-                                           ": both must be above 0, the endpoint at most " +
-                                           std::to_string(kEndpointMax));
+      return fail(ErrorCode::internal,
+                  "endpoint " + std::to_string(endpoint.endpoint.value) + " of " + endpoint.pod.to_string() +
+                      " on interface " + std::to_string(endpoint.ifindex) +
+                      ": both must be above 0, the endpoint at most " + std::to_string(kEndpointMax));
     }
     const auto [found, inserted] = wanted_.try_emplace(endpoint.ifindex);
     if (!inserted) {
@@ -113,7 +114,9 @@ Result<void> Update::write_node() {
   node.ct4_mask = buckets == 0 ? 0 : buckets - 1;
   node.tick_shift = settings.clock.shift;
   const ConntrackTimeouts& timeouts = settings.timeouts;
-  const auto set = [&](pn_timeout which, Duration duration) { node.timeouts[which] = ticks(duration, settings.clock); };
+  const auto set = [&](pn_timeout which, Duration duration) {
+    node.timeouts[which] = ticks(duration, settings.clock);
+  };
   set(PN_TIMEOUT_TCP_SYN, timeouts.tcp_syn);
   set(PN_TIMEOUT_TCP_ESTABLISHED, timeouts.tcp_established);
   set(PN_TIMEOUT_TCP_FIN, timeouts.tcp_fin);

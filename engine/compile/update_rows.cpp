@@ -47,9 +47,11 @@ void Update::refresh_rows() {
   for (const ContentId id : left_rows_) {
     if (!kept_rows_.contains(id)) continue;
     const Row& row = old_rows_.at(id);
-    const bool answers_change = std::any_of(plan_->groups().begin(), plan_->groups().end(), [&](const ClassGroup& g) {
-      return before_.signature_of_class[g.from] != g.to && old_step(row, g.from) != steps_.step(*row.content, g.to);
-    });
+    const bool answers_change =
+        std::any_of(plan_->groups().begin(), plan_->groups().end(), [&](const ClassGroup& g) {
+          return before_.signature_of_class[g.from] != g.to &&
+                 old_step(row, g.from) != steps_.step(*row.content, g.to);
+        });
     if (answers_change) kept_rows_.erase(id);
   }
 }
@@ -63,7 +65,8 @@ void Update::assign_classes() {
   const auto take_class = [&]() -> ClassId {
     Space& classes = after_.classes;
     if (classes.available() == 0) {
-      const std::uint32_t spare = input_.spare_columns ? std::max(2u * PN_ROW_CHUNK, classes.size() / 4) : PN_ROW_CHUNK;
+      const std::uint32_t spare =
+          input_.spare_columns ? std::max(2u * PN_ROW_CHUNK, classes.size() / 4) : PN_ROW_CHUNK;
       classes.grow(chunks_for(classes.size() + spare) * PN_ROW_CHUNK);
     }
     return classes.take(1);

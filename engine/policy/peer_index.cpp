@@ -45,7 +45,8 @@ std::vector<PeerMember> PeerIndex::inside(const IpBlock& block) const {
   return members;
 }
 
-std::vector<PeerIndex::Span> PeerIndex::namespaces_of(const PodPeer& peer, const std::string& policy_namespace) const {
+std::vector<PeerIndex::Span> PeerIndex::namespaces_of(const PodPeer& peer,
+                                                      const std::string& policy_namespace) const {
   std::vector<Span> spans;
   if (!peer.namespaces) {
     const auto found = namespaces_.find(policy_namespace);

@@ -26,7 +26,8 @@ class PeerIndex {
 
   // Pods that can be peers at all: live and not hostNetwork (R3, R23, R24).
   [[nodiscard]] std::vector<PeerMember> every_pod() const;
-  [[nodiscard]] std::vector<PeerMember> matching(const PodPeer& peer, const std::string& policy_namespace) const;
+  [[nodiscard]] std::vector<PeerMember> matching(const PodPeer& peer,
+                                                 const std::string& policy_namespace) const;
   // Addresses of pods inside a block (R4), for named ports.
   [[nodiscard]] std::vector<PeerMember> inside(const IpBlock& block) const;
 
@@ -41,7 +42,8 @@ class PeerIndex {
   };
   using Posting = std::vector<std::size_t>;
 
-  [[nodiscard]] std::vector<Span> namespaces_of(const PodPeer& peer, const std::string& policy_namespace) const;
+  [[nodiscard]] std::vector<Span> namespaces_of(const PodPeer& peer,
+                                                const std::string& policy_namespace) const;
   // The shortest list of pods that holds every match of the selector; null: the selector names no value.
   [[nodiscard]] const Posting* candidates(const LabelSelector& selector) const;
 

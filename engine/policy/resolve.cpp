@@ -47,10 +47,12 @@ class Resolver {
 
  private:
   Result<EndpointPolicy> endpoint(const LocalEndpoint& local);
-  Result<void> apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction, DirectionPolicy& out);
+  Result<void> apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
+                            DirectionPolicy& out);
   Result<const PolicyRules*> rules_of(const NetworkPolicy& policy, Direction direction);
   void resolve_peers(const PolicyRule& rule, const std::string& ns, ResolvedRule& out);
-  void add_egress_named(const PolicyRule& rule, const std::string& ns, const RuleForSubjects& base, PolicyRules& out);
+  void add_egress_named(const PolicyRule& rule, const std::string& ns, const RuleForSubjects& base,
+                        PolicyRules& out);
   static void finish_on_subject(const RuleForSubjects& source, const Pod& subject, DirectionPolicy& out);
   void sort_terms(ResolvedPolicy& policy);
 
@@ -105,8 +107,8 @@ Result<const PolicyRules*> Resolver::rules_of(const NetworkPolicy& policy, Direc
     base.rule.id = rules_.id_of(
         {{PolicyKind::network_policy, policy.key}, direction, static_cast<std::uint32_t>(index)});
     if (base.rule.id.value == 0) {
-      return fail(ErrorCode::table_full, "rule numbers are used up at rule " + std::to_string(index) + " of " +
-                                             policy.key.to_string() + ": there are " +
+      return fail(ErrorCode::table_full, "rule numbers are used up at rule " + std::to_string(index) +
+                                             " of " + policy.key.to_string() + ": there are " +
                                              std::to_string(PN_RULE_ID_MAX));
     }
     base.rule.any_port = rule.ports.empty();
@@ -191,7 +193,8 @@ void Resolver::sort_terms(ResolvedPolicy& policy) {
         std::sort(rule.peers.begin(), rule.peers.end());
       }
       const auto place = [](const ResolvedRule& rule) {
-        return std::tie(rule.tier, rule.priority, rule.policy, rule.id, rule.any_peer, rule.peers, rule.ports);
+        return std::tie(rule.tier, rule.priority, rule.policy, rule.id, rule.any_peer, rule.peers,
+                        rule.ports);
       };
       std::sort(direction.rules.begin(), direction.rules.end(),
                 [&](const ResolvedRule& a, const ResolvedRule& b) { return place(a) < place(b); });
@@ -226,7 +229,8 @@ Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const L
 }
 
 bool selects(const NetworkPolicy& policy, const Pod& pod) {
-  return pod.live() && !pod.host_network && policy.key.ns == pod.key.ns && policy.pod_selector.matches(pod.labels);
+  return pod.live() && !pod.host_network && policy.key.ns == pod.key.ns &&
+         policy.pod_selector.matches(pod.labels);
 }
 
 bool peer_matches(const PolicyPeer& peer, const std::string& policy_namespace, const Pod& pod,

@@ -95,7 +95,8 @@ struct DirectionPolicy {
   bool isolated = false;  // some NetworkPolicy selects the pod for this direction
   bool strict = false;    // where no tier decides: deny (R25)
   std::vector<PolicyRef> isolating;   // sorted; what an `isolated` denial names
-  std::vector<ResolvedRule> rules;    // order matters inside a cluster tier only; here sorted by (tier, priority, id)
+  // Order matters inside a cluster tier only; here sorted by (tier, priority, policy, id).
+  std::vector<ResolvedRule> rules;
   // Whether the datapath has to look at packets of this direction at all.
   [[nodiscard]] bool judged() const { return isolated || strict || !rules.empty(); }
 };
@@ -106,7 +107,9 @@ struct EndpointPolicy {
   NamespacedName pod;
   std::vector<IpAddress> addresses;  // the pod's own
   std::array<DirectionPolicy, 2> directions;
-  [[nodiscard]] const DirectionPolicy& at(Direction direction) const { return directions[index_of(direction)]; }
+  [[nodiscard]] const DirectionPolicy& at(Direction direction) const {
+    return directions[index_of(direction)];
+  }
 };
 
 struct ResolvedPolicy {

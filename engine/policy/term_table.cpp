@@ -14,8 +14,8 @@ std::string plain(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const char c : text) {
-    const bool usual = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.' || c == '/';
+    const bool usual = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '/';
     if (usual) {
       out += c;
       continue;
@@ -33,10 +33,14 @@ std::string text_of(const LabelRequirement& requirement) {
   for (const auto& value : requirement.values) list += (list.empty() ? "" : "|") + plain(value);
   const std::string key = plain(requirement.key);
   switch (requirement.op) {
-    case SelectorOperator::in: return key + " in (" + list + ")";
-    case SelectorOperator::not_in: return key + " notin (" + list + ")";
-    case SelectorOperator::exists: return key;
-    case SelectorOperator::does_not_exist: return "!" + key;
+    case SelectorOperator::in:
+      return key + " in (" + list + ")";
+    case SelectorOperator::not_in:
+      return key + " notin (" + list + ")";
+    case SelectorOperator::exists:
+      return key;
+    case SelectorOperator::does_not_exist:
+      return "!" + key;
   }
   return {};
 }
@@ -75,7 +79,8 @@ std::string key_of(const PolicyPeer& peer, const std::string& policy_namespace) 
   if (const auto* block = std::get_if<IpBlock>(&peer)) return text_of(*block);
   const auto& pods = std::get<PodPeer>(peer);
   std::string text = "pods ";
-  text += pods.namespaces ? "namespaces " + text_of(*pods.namespaces) : "namespace " + plain(policy_namespace);
+  text +=
+      pods.namespaces ? "namespaces " + text_of(*pods.namespaces) : "namespace " + plain(policy_namespace);
   // An absent pod selector and an empty one both name every pod.
   return text + " labels " + text_of(pods.pods ? *pods.pods : LabelSelector{});
 }
@@ -87,7 +92,8 @@ TermIndex TermTable::add(Term term) {
   return index;
 }
 
-std::vector<PeerMember> TermTable::members_of(const PolicyPeer* peer, const std::string& policy_namespace) const {
+std::vector<PeerMember> TermTable::members_of(const PolicyPeer* peer,
+                                              const std::string& policy_namespace) const {
   if (peer == nullptr) return peers_.every_pod();
   if (const auto* block = std::get_if<IpBlock>(peer)) return peers_.inside(*block);
   return peers_.matching(std::get<PodPeer>(*peer), policy_namespace);
@@ -107,7 +113,8 @@ TermIndex TermTable::term_of(const PolicyPeer& peer, const std::string& policy_n
   return add(std::move(term));
 }
 
-const std::vector<NamedPortTerm>& TermTable::named_port(const PolicyPeer* peer, const std::string& policy_namespace,
+const std::vector<NamedPortTerm>& TermTable::named_port(const PolicyPeer* peer,
+                                                        const std::string& policy_namespace,
                                                         const std::string& name, Protocol protocol) {
   const std::string who = peer == nullptr ? "every pod" : key_of(*peer, policy_namespace);
   const std::string key = who + " port " + plain(name) + "/" + std::string(to_string(protocol));

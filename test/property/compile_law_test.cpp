@@ -35,16 +35,17 @@ TableSizes small_tables(std::uint64_t variant) {
     std::uint32_t too_few;
   };
   static constexpr std::array<Small, 8> kSmall{{{TableId::hosts4, 4, 2},
-                                               {TableId::hosts4_far, 64, 0},
-                                               {TableId::pods, 16, 10},
-                                               {TableId::seg4, 100, 14},
-                                               {TableId::rows, 40, 14},
-                                               {TableId::bodies, 60, 7},
-                                               {TableId::portdirs, 30, 3},
-                                               {TableId::portpages, 40, 3}}};
+                                                {TableId::hosts4_far, 64, 0},
+                                                {TableId::pods, 16, 10},
+                                                {TableId::seg4, 100, 14},
+                                                {TableId::rows, 40, 14},
+                                                {TableId::bodies, 60, 7},
+                                                {TableId::portdirs, 30, 3},
+                                                {TableId::portpages, 40, 3}}};
   for (std::size_t i = 0; i < kSmall.size(); ++i) {
     const bool tightest = i == variant % kSmall.size();
-    sizes.entries[static_cast<std::size_t>(kSmall[i].table)] = tightest ? kSmall[i].too_few : kSmall[i].entries;
+    sizes.entries[static_cast<std::size_t>(kSmall[i].table)] =
+        tightest ? kSmall[i].too_few : kSmall[i].entries;
   }
   return sizes;
 }
@@ -94,8 +95,8 @@ class PrefixLaw {
       if (const auto done = tables_.apply(write); !done) return done.error().message;
       const auto wrong = first_wrong(write);
       if (wrong) {
-        return *wrong + " after write " + std::to_string(n + 1) + " of " + std::to_string(delta.writes.size()) +
-               ", to table " + std::string(name_of(write.table));
+        return *wrong + " after write " + std::to_string(n + 1) + " of " +
+               std::to_string(delta.writes.size()) + ", to table " + std::string(name_of(write.table));
       }
     }
     return std::nullopt;
@@ -135,8 +136,8 @@ class PrefixLaw {
   std::vector<std::uint32_t> after_;
 };
 
-std::optional<std::string> mixture(const PolicyTables& before, const PolicyTables& after, const TableDelta& delta,
-                                   const std::vector<Question>& questions) {
+std::optional<std::string> mixture(const PolicyTables& before, const PolicyTables& after,
+                                   const TableDelta& delta, const std::vector<Question>& questions) {
   return PrefixLaw(before, after, questions).broken_by(delta);
 }
 
@@ -220,7 +221,8 @@ TEST(CompileLaw, TheSamePolicyAgainIsNoWriteAtAll) {
       ASSERT_TRUE(compiler.update(random.policy(), random.settings()));
       const auto again = compiler.update(random.policy(), random.settings());
       ASSERT_TRUE(again);
-      ASSERT_TRUE(again->empty()) << "seed " << seed << " step " << step << ": " << again->writes.size() << " writes";
+      ASSERT_TRUE(again->empty()) << "seed " << seed << " step " << step << ": " << again->writes.size()
+                                  << " writes";
       random.change();
     }
   }
@@ -275,7 +277,8 @@ TEST(CompileLaw, SplittingBlocksOrPortRangesChangesNoVerdict) {
     const auto questions = random.questions();
     const auto whole = answers(fresh(random.policy(), random.settings()), questions);
     random.split_blocks = true;
-    ASSERT_EQ(answers(fresh(random.policy(), random.settings()), questions), whole) << "blocks, seed " << seed;
+    ASSERT_EQ(answers(fresh(random.policy(), random.settings()), questions), whole)
+        << "blocks, seed " << seed;
     random.split_ports = true;
     ASSERT_EQ(answers(fresh(random.policy(), random.settings()), questions), whole) << "ports, seed " << seed;
   }

@@ -128,9 +128,13 @@ void RandomPolicies::change_once() {
   switch (prng_.below(10)) {
     case 0:
     case 1:
-    case 2: change_members(); return;
+    case 2:
+      change_members();
+      return;
     case 3:
-    case 4: rules_[next_rule_++] = some_rule(); return;
+    case 4:
+      rules_[next_rule_++] = some_rule();
+      return;
     case 5:
       if (!rules_.empty()) {
         auto it = rules_.begin();
@@ -146,7 +150,9 @@ void RandomPolicies::change_once() {
       if (chance(10)) settings_.spoof_check = !settings_.spoof_check;
       if (chance(10)) settings_.events = static_cast<EventMode>(prng_.below(4));
       return;
-    default: change_endpoint(); return;
+    default:
+      change_endpoint();
+      return;
   }
 }
 
@@ -206,7 +212,8 @@ ResolvedPolicy RandomPolicies::policy() const {
   std::set<std::string> used;
   for (const auto& [ifindex, endpoint] : endpoints_) {
     for (const auto& direction : endpoint.directions) {
-      for (const auto id : direction.rules) used.insert(rules_.at(id).peers.begin(), rules_.at(id).peers.end());
+      for (const auto id : direction.rules)
+        used.insert(rules_.at(id).peers.begin(), rules_.at(id).peers.end());
     }
   }
   std::map<std::string, Term> terms;
@@ -282,7 +289,8 @@ std::vector<Question> RandomPolicies::questions() const {
   for (const auto& [ifindex, endpoint] : endpoints_) {
     for (const std::uint32_t direction : {PN_INGRESS, PN_EGRESS}) {
       for (const auto peer : peers) {
-        for (const auto& [protocol, port] : kTransports) questions.push_back({ifindex, direction, peer, protocol, port});
+        for (const auto& [protocol, port] : kTransports)
+          questions.push_back({ifindex, direction, peer, protocol, port});
       }
     }
   }
@@ -300,16 +308,17 @@ std::uint32_t judged(const ResolvedPolicy& policy, const Question& question) {
 }
 
 std::string to_string(const Question& question) {
-  return "interface " + std::to_string(question.ifindex) + (question.direction == PN_INGRESS ? " ingress" : " egress") +
-         " peer " + IpAddress::v4(question.peer).to_string() + " protocol " + std::to_string(question.protocol) +
+  return "interface " + std::to_string(question.ifindex) +
+         (question.direction == PN_INGRESS ? " ingress" : " egress") + " peer " +
+         IpAddress::v4(question.peer).to_string() + " protocol " + std::to_string(question.protocol) +
          " port " + std::to_string(question.port);
 }
 
 std::string step_text(std::uint32_t step) {
   if (step == kNotJudged) return "not judged";
   if (step == kBroken) return "broken";
-  return std::string(pn_step_allows(step) ? "allow" : "deny") + " reason " + std::to_string(pn_step_reason(step)) +
-         " rule " + std::to_string(pn_step_rule(step));
+  return std::string(pn_step_allows(step) ? "allow" : "deny") + " reason " +
+         std::to_string(pn_step_reason(step)) + " rule " + std::to_string(pn_step_rule(step));
 }
 
 }  // namespace postern

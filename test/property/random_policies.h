@@ -30,9 +30,9 @@ class RandomPolicies {
   [[nodiscard]] std::vector<Question> questions() const;
 
   // Equal meaning, other spelling (laws of the compiler).
-  bool split_blocks = false;      // each block as its two halves
-  bool split_ports = false;       // each port range as two
-  bool idle_terms = false;        // terms that no rule names
+  bool split_blocks = false;  // each block as its two halves
+  bool split_ports = false;   // each port range as two
+  bool idle_terms = false;    // terms that no rule names
 
  private:
   struct RandomRule {

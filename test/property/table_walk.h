@@ -48,7 +48,8 @@ class TableWalk {
   [[nodiscard]] std::uint32_t class_of(std::uint32_t peer, bool blocks) const {
     const auto node = *at<pn_node>(TableId::node, 0);
     const std::uint32_t address = IpAddress::v4(peer).v4_network_order();
-    const auto bucket = at<pn_hosts4_bucket>(TableId::hosts4, pn_hash4(address, node.hash_secret) & node.hosts4_mask);
+    const auto bucket =
+        at<pn_hosts4_bucket>(TableId::hosts4, pn_hash4(address, node.hash_secret) & node.hosts4_mask);
     if (!bucket) return kBroken;
     for (const std::uint64_t word : bucket->words) {
       if (word != 0 && pn_high(word) == address) return pn_low(word);
@@ -115,10 +116,14 @@ class TableWalk {
       return checked(body->interval_step);
     }
     switch (question.protocol) {
-      case 6: return port_step(body->tcp, question.port);
-      case 17: return port_step(body->udp, question.port);
-      case 132: return port_step(body->sctp, question.port);
-      default: return checked(body->other);
+      case 6:
+        return port_step(body->tcp, question.port);
+      case 17:
+        return port_step(body->udp, question.port);
+      case 132:
+        return port_step(body->sctp, question.port);
+      default:
+        return checked(body->other);
     }
   }
 

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/enforce/node_enforcer.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postern {
+namespace {
+
+// Holds tables, writes down what it is asked to do, and fails where it is told to.
+class FakeBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "fake"; }
+  TickClock clock() const override { return {}; }
+  const TableSizes& sizes() const override { return tables.sizes(); }
+  Result<void> apply(const TableDelta& delta) override {
+    calls.push_back("apply");
+    for (const auto& write : delta.writes) {
+      if (fail_after_writes && (*fail_after_writes)-- == 0) {
+        fail_after_writes.reset();
+        return fail(ErrorCode::io, "the kernel said no");
+      }
+      if (auto done = tables.apply(write); !done) return done;
+    }
+    return {};
+  }
+  Result<PolicyTables> dump() const override { return tables; }
+  Result<void> attach(std::uint32_t ifindex) override { return note("attach ", ifindex); }
+  Result<void> detach(std::uint32_t ifindex) override { return note("detach ", ifindex); }
+  Result<std::vector<ConntrackEntry>> conntrack() const override { return std::vector<ConntrackEntry>{}; }
+  Result<void> forget_connections(EndpointId endpoint) override { return note("forget ", endpoint.value); }
+  Result<void> age_connections(Duration) override { return {}; }
+  Result<std::vector<pn_counter>> counters() const override { return std::vector<pn_counter>{}; }
+  Result<std::size_t> drain_events(EventSink&) override { return std::size_t{0}; }
+  int event_fd() const override { return -1; }
+  PacketInjector* injector() override { return nullptr; }
+
+  std::vector<std::string> take_calls() { return std::exchange(calls, {}); }
+
+  PolicyTables tables;
+  std::vector<std::string> calls;
+  std::optional<std::size_t> fail_after_writes;
+  std::string refuses;  // a call that fails once
+
+ private:
+  Result<void> note(const char* what, std::uint32_t number) {
+    calls.push_back(what + std::to_string(number));
+    if (calls.back() != refuses) return {};
+    refuses.clear();
+    return fail(ErrorCode::io, "not now");
+  }
+};
+
+class NodeEnforcerTest : public ::testing::Test {
+ protected:
+  NodeEnforcerTest() {
+    auto owned = std::make_unique<FakeBackend>();
+    backend_ = owned.get();
+    enforcer_ = std::make_unique<NodeEnforcer>(std::move(owned), EnforcerSettings{});
+    add_pod("a", "10.0.0.1");
+    add_pod("b", "10.0.0.2");
+    NetworkPolicy policy;
+    policy.key = {"x", "p"};
+    policy.ingress = {PolicyRule{{PodPeer{}}, {}}};
+    cluster_.network_policies[policy.key] = policy;
+  }
+
+  void add_pod(const std::string& name, const std::string& address) {
+    Pod pod;
+    pod.key = {"x", name};
+    pod.addresses = {*IpAddress::parse(address)};
+    cluster_.pods[pod.key] = pod;
+  }
+  Result<void> reconcile() { return enforcer_->reconcile(cluster_, endpoints_, {}); }
+
+  ClusterSnapshot cluster_;
+  std::vector<LocalEndpoint> endpoints_{{EndpointId{1}, 7, {"x", "a"}}};
+  FakeBackend* backend_ = nullptr;
+  std::unique_ptr<NodeEnforcer> enforcer_;
+};
+
+using Calls = std::vector<std::string>;
+
+TEST_F(NodeEnforcerTest, TablesComeBeforeInterfaces) {
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "attach 7"}));
+  EXPECT_TRUE(backend_->tables == enforcer_->tables());
+  EXPECT_EQ(enforcer_->generation().value, 1u);
+  EXPECT_EQ(enforcer_->policy().endpoints.size(), 1u);
+}
+
+TEST_F(NodeEnforcerTest, NothingNewIsNoCallAtAll) {
+  ASSERT_TRUE(reconcile());
+  backend_->take_calls();
+  ASSERT_TRUE(reconcile());
+  EXPECT_TRUE(backend_->calls.empty());
+  EXPECT_EQ(enforcer_->generation().value, 1u);
+}
+
+TEST_F(NodeEnforcerTest, AnInterfaceThatGoesLosesItsSlotFirst) {
+  endpoints_.push_back({EndpointId{2}, 8, {"x", "b"}});
+  ASSERT_TRUE(reconcile());
+  backend_->take_calls();
+  endpoints_.erase(endpoints_.begin());
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "detach 7", "forget 1"}));
+}
+
+TEST_F(NodeEnforcerTest, AnInterfaceThatChangesHandsForgetsItsConnections) {
+  ASSERT_TRUE(reconcile());
+  backend_->take_calls();
+  endpoints_[0].endpoint = EndpointId{5};
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "forget 1", "attach 7"}));
+}
+
+// Wherever the backend stops, the next call brings it to the same bytes.
+TEST_F(NodeEnforcerTest, ABackendThatStopsHalfWayIsRepaired) {
+  ASSERT_TRUE(reconcile());
+  for (std::size_t writes = 0; writes < 3; ++writes) {
+    const std::string name = "late" + std::to_string(writes);
+    add_pod(name, "10.0.1." + std::to_string(writes));
+    endpoints_.push_back({EndpointId{10 + static_cast<std::uint32_t>(writes)},
+                          100 + static_cast<std::uint32_t>(writes),
+                          {"x", name}});
+    const auto policy_before = enforcer_->policy().endpoints.size();
+    const auto generation_before = enforcer_->generation();
+    backend_->take_calls();
+    backend_->fail_after_writes = writes;
+    const auto failed = reconcile();
+    ASSERT_FALSE(failed) << writes;
+    EXPECT_EQ(failed.error().message, "the kernel said no");
+    EXPECT_EQ(backend_->take_calls(), (Calls{"apply"})) << "no interface is attached to half a policy";
+    EXPECT_EQ(enforcer_->policy().endpoints.size(), policy_before);
+    EXPECT_EQ(enforcer_->generation(), generation_before);
+    EXPECT_FALSE(backend_->tables == enforcer_->tables());
+
+    ASSERT_TRUE(reconcile());
+    EXPECT_TRUE(backend_->tables == enforcer_->tables()) << writes;
+    EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "attach " + std::to_string(100 + writes)}));
+    EXPECT_EQ(enforcer_->policy().endpoints.size(), policy_before + 1);
+  }
+}
+
+TEST_F(NodeEnforcerTest, WhatFailedOnAnInterfaceIsDoneTheNextTime) {
+  backend_->refuses = "attach 7";
+  EXPECT_FALSE(reconcile());
+  backend_->take_calls();
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"attach 7"}));
+
+  endpoints_.clear();
+  backend_->refuses = "forget 1";
+  EXPECT_FALSE(reconcile());
+  backend_->take_calls();
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"detach 7", "forget 1"}));
+}
+
+TEST_F(NodeEnforcerTest, ARefusedPolicyLeavesTheLastOneInForce) {
+  ASSERT_TRUE(reconcile());
+  const PolicyTables before = backend_->tables;
+  backend_->take_calls();
+  for (std::uint32_t i = 0; i < 5000; ++i) {
+    add_pod("many" + std::to_string(i), "10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+    endpoints_.push_back({EndpointId{100 + i}, 1000 + i, {"x", "many" + std::to_string(i)}});
+  }
+  const auto refused = reconcile();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::table_full);
+  EXPECT_TRUE(backend_->calls.empty());
+  EXPECT_TRUE(backend_->tables == before);
+  EXPECT_EQ(enforcer_->policy().endpoints.size(), 1u);
+}
+
+}  // namespace
+}  // namespace postern
