@@ -89,12 +89,14 @@ void Update::settle_classes() {
 
 // Interfaces that change their rules are looked at where their records are written.
 void Update::note_narrowing() {
-  for (const auto& [id, row] : old_rows_) {
-    if (narrowed_ || !wanted_contents_.contains(id)) continue;
-    narrowed_ = std::any_of(plan_->groups().begin(), plan_->groups().end(), [&](const ClassGroup& group) {
-      return before_.signature_of_class[group.from] != group.to &&
-             may_narrow(old_step(row, group.from), steps_.step(*row.content, group.to));
-    });
+  const auto narrows = [&](const Row& row, const ClassGroup& group) {
+    return before_.signature_of_class[group.from] != group.to &&
+           may_narrow(old_step(row, group.from), steps_.step(*row.content, group.to));
+  };
+  for (const auto& entry : old_rows_) {
+    if (narrowed_ || !wanted_contents_.contains(entry.first)) continue;
+    narrowed_ = std::any_of(plan_->groups().begin(), plan_->groups().end(),
+                            [&](const ClassGroup& group) { return narrows(entry.second, group); });
   }
 }
 
