@@ -21,11 +21,11 @@ EndVerdict verdict_of(const NodeEvent& event);
 
 // A connection as its opener sees it. ICMP echo: the id is the source port, the other is 0.
 struct FlowKey {
-  std::uint32_t source = 0;       // network order
+  std::uint32_t source = 0;  // network order
   std::uint32_t destination = 0;
   std::uint16_t source_port = 0;  // host order
   std::uint16_t destination_port = 0;
-  std::uint8_t protocol = 0;      // IP protocol number
+  std::uint8_t protocol = 0;  // IP protocol number
   [[nodiscard]] FlowKey reversed() const;
   friend auto operator<=>(const FlowKey&, const FlowKey&) = default;
 };

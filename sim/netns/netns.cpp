@@ -106,7 +106,9 @@ Result<Netns> Netns::create(NetnsKind kind) {
 Result<NetnsScope> NetnsScope::enter(const Netns& target) {
   auto back = Netns::current();
   if (!back) return fail_as(back);
-  if (::setns(target.fd(), CLONE_NEWNET) != 0) return tl::unexpected(system_error("cannot enter a namespace"));
+  if (::setns(target.fd(), CLONE_NEWNET) != 0) {
+    return tl::unexpected(system_error("cannot enter a namespace"));
+  }
   return NetnsScope(std::move(*back));
 }
 

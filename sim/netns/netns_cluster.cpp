@@ -7,6 +7,7 @@
 #include "sim/netns/packet_exchange.h"
 #include "sim/netns/packet_tap.h"
 #include "sim/netns/probe_batch.h"
+#include "sim/netns/probe_messages.h"
 #include "sim/netns/topology.h"
 
 namespace postern::sim {
@@ -104,8 +105,9 @@ Result<std::vector<PacketOutcome>> NetnsCluster::send(std::span<const PacketRequ
     if (auto done = state_->age_to(request.at); !done) return fail_as(done);
     auto outcome = exchange.send(request);
     if (!outcome) {
-      return fail(outcome.error().code, "packet " + std::to_string(outcomes.size()) + " (" + request.line->from_text +
-                                            " -> " + request.line->to_text + "): " + outcome.error().message,
+      return fail(outcome.error().code,
+                  "packet " + std::to_string(outcomes.size()) + " (" + request.line->from_text + " -> " +
+                      request.line->to_text + "): " + outcome.error().message,
                   request.line->location);
     }
     outcomes.push_back(std::move(*outcome));

@@ -25,7 +25,8 @@ constexpr std::size_t kEthernet = 14;
 constexpr packet::MacAddress kNobody{0x02, 0xff, 0xff, 0xff, 0xff, 0xfe};
 
 std::uint16_t type_at(const std::vector<std::uint8_t>& frame, std::size_t at) {
-  return at + 2 <= frame.size() ? static_cast<std::uint16_t>(frame[at] << 8 | frame[at + 1]) : std::uint16_t{0};
+  return at + 2 <= frame.size() ? static_cast<std::uint16_t>(frame[at] << 8 | frame[at + 1])
+                                : std::uint16_t{0};
 }
 
 bool is_tag(std::uint16_t type) { return type == ETH_P_8021Q || type == ETH_P_8021AD; }
@@ -79,7 +80,8 @@ bool take_arrival(int socket, const std::vector<std::uint8_t>& frame) {
     std::array<std::uint8_t, 4096> buffer{};
     sockaddr_ll from{};
     socklen_t length_of_from = sizeof(from);
-    const auto length = ::recvfrom(socket, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &length_of_from);
+    const auto length = ::recvfrom(socket, buffer.data(), buffer.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&from), &length_of_from);
     if (length < 0) return found;
     if (from.sll_pkttype == PACKET_OUTGOING) continue;
     const std::vector<std::uint8_t> seen(buffer.begin(), buffer.begin() + length);
@@ -132,15 +134,19 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
     if (arrived || (step && !pn_step_allows(*step))) break;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(give_up - Clock::now()).count();
     if (left <= 0) {
-      return fail(ErrorCode::io, step ? "allowed, but it did not pass" : "neither passed nor reported as dropped");
+      return fail(ErrorCode::io,
+                  step ? "allowed, but it did not pass" : "neither passed nor reported as dropped");
     }
-    std::array<pollfd, 2> ready{{{seen_at, POLLIN, 0}, {backend != nullptr ? backend->event_fd() : -1, POLLIN, 0}}};
+    std::array<pollfd, 2> ready{
+        {{seen_at, POLLIN, 0}, {backend != nullptr ? backend->event_fd() : -1, POLLIN, 0}}};
     ::poll(ready.data(), ready.size(), static_cast<int>(left));
   }
   Crossing crossing;
   crossing.passed = arrived;
   crossing.verdict = {pod.pod->pod, direction, step.value_or(0), pod.node->name};
-  if (arrived && step && !pn_step_allows(*step)) return fail(ErrorCode::io, "reported as dropped, but it passed");
+  if (arrived && step && !pn_step_allows(*step)) {
+    return fail(ErrorCode::io, "reported as dropped, but it passed");
+  }
   return crossing;
 }
 
@@ -162,7 +168,9 @@ Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
   if (from->pod != nullptr) addresses.source_mac = from->pod->pod_mac;
   auto frame = packet::frame_of(*request.line, addresses);
   if (!frame) return fail_as(frame);
-  if (frame->size() < kEthernet) return fail(ErrorCode::invalid_input, "the frame is shorter than an Ethernet header");
+  if (frame->size() < kEthernet) {
+    return fail(ErrorCode::invalid_input, "the frame is shorter than an Ethernet header");
+  }
 
   std::vector<NodeEvent> before;
   if (auto done = drain_events(topology_, before); !done) return fail_as(done);

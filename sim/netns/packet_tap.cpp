@@ -20,7 +20,9 @@ namespace {
 IpAddress source_of(const std::vector<std::byte>& frame) {
   constexpr std::size_t kType = 12;
   constexpr std::size_t kSource = 26;
-  if (frame.size() < kSource + 4 || frame[kType] != std::byte{8} || frame[kType + 1] != std::byte{0}) return {};
+  if (frame.size() < kSource + 4 || frame[kType] != std::byte{8} || frame[kType + 1] != std::byte{0}) {
+    return {};
+  }
   std::uint32_t address = 0;
   for (std::size_t i = 0; i < 4; ++i) address = address << 8 | static_cast<std::uint32_t>(frame[kSource + i]);
   return IpAddress::v4(address);
@@ -36,17 +38,21 @@ Result<PacketTap> PacketTap::start(const Topology& topology, const std::string& 
     if (!node->in_use) continue;
     for (const auto& pod : node->pods) {
       if (!pod->in_use) continue;
-      if (auto done = tap.listen(node->station.netns, pod->host_ifindex, {true, node->addresses, {}}); !done) {
+      if (auto done = tap.listen(node->station.netns, pod->host_ifindex, {true, node->addresses, {}});
+          !done) {
         return fail_as(done);
       }
     }
-    if (auto done = tap.listen(node->station.netns, node->uplink_ifindex, {false, node->addresses, {}}); !done) {
+    if (auto done = tap.listen(node->station.netns, node->uplink_ifindex, {false, node->addresses, {}});
+        !done) {
       return fail_as(done);
     }
   }
   for (const auto& outside : topology.outsides()) {
     if (!outside->in_use) continue;
-    if (auto done = tap.listen(topology.fabric(), outside->fabric_ifindex, {true, {}, {}}); !done) return fail_as(done);
+    if (auto done = tap.listen(topology.fabric(), outside->fabric_ifindex, {true, {}, {}}); !done) {
+      return fail_as(done);
+    }
   }
   // The kernel starts to stamp arriving packets only some time after it was asked to, and those
   // without a stamp would get the time at which they are read.
@@ -92,7 +98,8 @@ void PacketTap::collect() {
       packet.frame.assign(buffer.begin(), buffer.begin() + length);
       const bool outgoing = from.sll_pkttype == PACKET_OUTGOING;
       if (outgoing ? !listener.own.contains(source_of(packet.frame)) : !listener.arriving) continue;
-      for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+      for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+           header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
         timespec stamp{};
         std::memcpy(&stamp, CMSG_DATA(header), sizeof(stamp));

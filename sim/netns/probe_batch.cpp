@@ -9,8 +9,7 @@
 #include <chrono>
 #include <cstring>
 
-#include "sim/netns/netns.h"
-#include "sim/packet/packet.h"
+#include "sim/netns/probe_messages.h"
 
 namespace postern::sim {
 namespace {
@@ -18,99 +17,8 @@ namespace {
 // Without progress for so long, something is wrong with the rig: packets take microseconds.
 constexpr int kDeadlineMs = 2000;
 constexpr std::array<std::uint8_t, 1> kByte{'p'};
-constexpr std::size_t kSctpHeader = 12;
-constexpr std::size_t kIcmpHeader = 8;
-
-std::uint8_t ip_protocol_of(ProbeProtocol protocol) {
-  switch (protocol) {
-    case ProbeProtocol::tcp: return IPPROTO_TCP;
-    case ProbeProtocol::udp: return IPPROTO_UDP;
-    case ProbeProtocol::sctp: return IPPROTO_SCTP;
-    case ProbeProtocol::icmp: return IPPROTO_ICMP;
-  }
-  return 0;
-}
-
-const char* name_of(ProbeProtocol protocol) {
-  switch (protocol) {
-    case ProbeProtocol::tcp: return "TCP";
-    case ProbeProtocol::udp: return "UDP";
-    case ProbeProtocol::sctp: return "SCTP";
-    case ProbeProtocol::icmp: return "ICMP";
-  }
-  return "?";
-}
-
-std::string describe(const Party& party) {
-  const std::string address = " (" + party.address.to_string() + ")";
-  if (party.kind == Party::Kind::pod) return party.pod.to_string() + address;
-  if (party.kind == Party::Kind::node) return "node:" + party.node + address;
-  return party.address.to_string();
-}
-
-Error rig_error(const ProbeRequest& request, const std::string& what) {
-  return {ErrorCode::io, "probe " + describe(request) + ": " + what, {}};
-}
-
-std::uint16_t read16(const std::vector<std::uint8_t>& bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
-// Where the transport header of a raw datagram starts; past the end when it is cut.
-std::size_t transport_at(const std::vector<std::uint8_t>& bytes, std::size_t needed) {
-  if (bytes.empty()) return 0;
-  const std::size_t header = static_cast<std::size_t>(bytes[0] & 0x0f) * 4;
-  return header < 20 || bytes.size() < header + needed ? bytes.size() : header;
-}
-
-std::vector<std::uint8_t> sctp_packet(std::uint16_t from, std::uint16_t to, packet::SctpChunk chunk) {
-  packet::Sctp sctp;
-  sctp.source_port = from;
-  sctp.destination_port = to;
-  sctp.chunk = chunk;
-  return packet::Packet(sctp).bytes();
-}
-
-std::vector<std::uint8_t> echo_request(std::uint16_t id) {
-  packet::Icmp icmp;
-  icmp.id = id;
-  return (icmp / packet::Raw{{'p', 'o', 's', 't', 'e', 'r', 'n', '.'}}).bytes();
-}
 
 }  // namespace
-
-std::string describe(const ProbeRequest& request) {
-  std::string text = describe(request.from) + " -> " + describe(request.to) + " " + name_of(request.protocol);
-  if (request.protocol != ProbeProtocol::icmp) text += " " + std::to_string(request.port);
-  return text;
-}
-
-Result<void> open_probe_sockets(const ProbeRequest& request, const Place& client, const Place& server) {
-  const auto open_in = [](Station& station, UniqueFd& socket, auto make) -> Result<void> {
-    if (socket.valid()) return {};
-    auto scope = NetnsScope::enter(station.netns);
-    if (!scope) return fail_as(scope);
-    auto made = make();
-    if (!made) return fail_as(made);
-    socket = std::move(*made);
-    return {};
-  };
-  switch (request.protocol) {
-    case ProbeProtocol::tcp:
-    case ProbeProtocol::udp: {
-      UniqueFd& socket = server.station->servers[{request.protocol, request.port}];
-      return open_in(*server.station, socket, [&] {
-        return request.protocol == ProbeProtocol::tcp ? tcp_listener(request.port) : udp_server(request.port);
-      });
-    }
-    case ProbeProtocol::sctp: {
-      auto done = open_in(*server.station, server.station->sctp, raw_sctp_socket);
-      return done ? open_in(*client.station, client.station->sctp, raw_sctp_socket) : done;
-    }
-    case ProbeProtocol::icmp: return open_in(*client.station, client.station->icmp, raw_echo_socket);
-  }
-  return {};
-}
 
 Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> requests) {
   using Clock = std::chrono::steady_clock;
@@ -129,16 +37,18 @@ Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> 
       last_progress = Clock::now();
       continue;
     }
-    const auto quiet = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - last_progress).count();
+    const auto quiet =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - last_progress).count();
     if (quiet < kDeadlineMs) {
       wait(kDeadlineMs - static_cast<int>(quiet));
       continue;
     }
     for (const auto& probe : probes_) {
       if (probe.phase == Phase::done) continue;
-      return tl::unexpected(rig_error(*probe.request, std::string("neither answered nor reported as dropped within ") +
-                                                          std::to_string(kDeadlineMs) + " ms (the server " +
-                                                          (probe.served ? "saw it)" : "never saw it)")));
+      return tl::unexpected(
+          rig_error(*probe.request, std::string("neither answered nor reported as dropped within ") +
+                                        std::to_string(kDeadlineMs) + " ms (the server " +
+                                        (probe.served ? "saw it)" : "never saw it)")));
     }
   }
   if (auto done = look_for_contradictions(); !done) return fail_as(done);
@@ -154,8 +64,8 @@ Result<void> ProbeBatch::start(const ProbeRequest& request) {
   Pending& probe = probes_.emplace_back();
   probe.request = &request;
   probe.server = *server;
-  probe.flow = {request.from.address.v4_network_order(), request.to.address.v4_network_order(), 0, request.port,
-                ip_protocol_of(request.protocol)};
+  probe.flow = {request.from.address.v4_network_order(), request.to.address.v4_network_order(), 0,
+                request.port, ip_protocol_of(request.protocol)};
   Result<void> done;
   switch (request.protocol) {
     case ProbeProtocol::tcp: done = start_stream(probe); break;
@@ -164,7 +74,8 @@ Result<void> ProbeBatch::start(const ProbeRequest& request) {
     case ProbeProtocol::icmp: done = start_raw(probe); break;
   }
   if (!done) return done;
-  by_port_.emplace(static_cast<std::uint32_t>(probe.flow.protocol) << 16 | probe.flow.source_port, probes_.size() - 1);
+  by_port_.emplace(static_cast<std::uint32_t>(probe.flow.protocol) << 16 | probe.flow.source_port,
+                   probes_.size() - 1);
   ++open_;
   if (request.protocol == ProbeProtocol::sctp) ++open_sctp_;
   if (request.protocol == ProbeProtocol::icmp) ++open_icmp_;
@@ -182,7 +93,9 @@ Result<void> ProbeBatch::start_stream(Pending& probe) {
   }
   const auto to = socket_address(request.to.address, request.port);
   probe.phase = Phase::connecting;
-  if (::connect(probe.client_socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) return {};
+  if (::connect(probe.client_socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
+    return {};
+  }
   if (errno == EINPROGRESS) return {};
   return tl::unexpected(rig_error(request, std::string("cannot connect: ") + std::strerror(errno)));
 }
@@ -211,7 +124,7 @@ Result<void> ProbeBatch::start_raw(Pending& probe) {
   probe.flow.source_port = station.take_port();
   const bool sctp = request.protocol == ProbeProtocol::sctp;
   if (!sctp) probe.flow.destination_port = 0;
-  const auto bytes = sctp ? sctp_packet(probe.flow.source_port, request.port, packet::SctpChunk::init)
+  const auto bytes = sctp ? sctp_message(probe.flow.source_port, request.port, packet::SctpChunk::init)
                           : echo_request(probe.flow.source_port);
   const int socket = sctp ? station.sctp.get() : station.icmp.get();
   if (send_datagram(socket, bytes, request.from.address, socket_address(request.to.address, 0))) return {};
@@ -313,7 +226,8 @@ Result<void> ProbeBatch::serve() {
     if (::recv(probe.server_socket.get(), &byte, 1, 0) != 1) continue;
     progress_ = true;
     if (::send(probe.server_socket.get(), &byte, 1, MSG_NOSIGNAL) != 1) {
-      return tl::unexpected(rig_error(*probe.request, std::string("the server cannot answer: ") + std::strerror(errno)));
+      return tl::unexpected(
+          rig_error(*probe.request, std::string("the server cannot answer: ") + std::strerror(errno)));
     }
   }
   for (auto& [socket, arrivals] : datagram_servers_) {
@@ -343,7 +257,8 @@ Result<void> ProbeBatch::accept_streams(int listener, Arrivals& arrivals, bool o
   while (arrivals.awaited > 0 || once) {
     sockaddr_in from{};
     socklen_t length = sizeof(from);
-    UniqueFd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd socket(
+        ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket.valid()) return {};
     Pending* probe = find(IPPROTO_TCP, ntohs(from.sin_port));
     if (probe == nullptr || probe->flow.source != from.sin_addr.s_addr) continue;
@@ -363,7 +278,8 @@ Result<void> ProbeBatch::serve_datagrams(int server, Arrivals& arrivals, bool on
     if (probe->phase == Phase::done) continue;
     const auto to = socket_address(datagram->source, datagram->source_port);
     if (!send_datagram(server, datagram->bytes, datagram->destination, to)) {
-      return tl::unexpected(rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
+      return tl::unexpected(
+          rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
     }
   }
   return {};
@@ -372,25 +288,24 @@ Result<void> ProbeBatch::serve_datagrams(int server, Arrivals& arrivals, bool on
 // Both ends at once: what a namespace's raw socket gets are openings and answers.
 Result<void> ProbeBatch::read_sctp(int socket, Station& station) {
   while (const auto datagram = receive_datagram(socket)) {
-    const std::size_t at = transport_at(datagram->bytes, kSctpHeader + 4);
-    if (at == datagram->bytes.size()) continue;
-    const std::uint16_t source_port = read16(datagram->bytes, at);
-    const std::uint16_t destination_port = read16(datagram->bytes, at + 2);
-    const auto chunk = static_cast<packet::SctpChunk>(datagram->bytes[at + kSctpHeader]);
-    if (chunk == packet::SctpChunk::init) {
-      Pending* probe = find(IPPROTO_SCTP, source_port);
+    const auto message = read_sctp_message(datagram->bytes);
+    if (!message) continue;
+    if (message->chunk == packet::SctpChunk::init) {
+      Pending* probe = find(IPPROTO_SCTP, message->source_port);
       if (probe == nullptr || probe->server.station != &station ||
           probe->flow.source != datagram->source.v4_network_order()) {
         continue;
       }
       if (auto done = arrived(*probe); !done) return done;
       if (probe->phase == Phase::done) continue;
-      const auto answer = sctp_packet(destination_port, source_port, packet::SctpChunk::init_ack);
+      const auto answer =
+          sctp_message(message->destination_port, message->source_port, packet::SctpChunk::init_ack);
       if (!send_datagram(socket, answer, datagram->destination, socket_address(datagram->source, 0))) {
-        return tl::unexpected(rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
+        return tl::unexpected(
+            rig_error(*probe->request, std::string("the server cannot answer: ") + std::strerror(errno)));
       }
-    } else if (chunk == packet::SctpChunk::init_ack) {
-      Pending* probe = find(IPPROTO_SCTP, destination_port);
+    } else if (message->chunk == packet::SctpChunk::init_ack) {
+      Pending* probe = find(IPPROTO_SCTP, message->destination_port);
       if (probe == nullptr || &station != client_.station ||
           probe->flow.destination != datagram->source.v4_network_order()) {
         continue;
@@ -412,8 +327,8 @@ Result<void> ProbeBatch::read_clients() {
     if (length == 1) {
       answered(probe);
     } else if (length == 0 || errno != EAGAIN) {
-      return tl::unexpected(rig_error(*probe.request, std::string("refused: ") +
-                                                          (length == 0 ? "closed" : std::strerror(errno))));
+      return tl::unexpected(rig_error(
+          *probe.request, std::string("refused: ") + (length == 0 ? "closed" : std::strerror(errno))));
     }
   }
   if (open_sctp_ > 0) {
@@ -424,9 +339,9 @@ Result<void> ProbeBatch::read_clients() {
 
 Result<void> ProbeBatch::read_echo_replies() {
   while (const auto datagram = receive_datagram(client_.station->icmp.get())) {
-    const std::size_t at = transport_at(datagram->bytes, kIcmpHeader);
-    if (at == datagram->bytes.size()) continue;
-    Pending* probe = find(IPPROTO_ICMP, read16(datagram->bytes, at + 4));
+    const auto id = read_echo_id(datagram->bytes);
+    if (!id) continue;
+    Pending* probe = find(IPPROTO_ICMP, *id);
     if (probe == nullptr || probe->flow.destination != datagram->source.v4_network_order()) continue;
     if (probe->phase == Phase::done && !probe->outcome.allowed) {
       return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it was answered"));

@@ -14,15 +14,7 @@
 #include "sim/netns/sockets.h"
 #include "sim/netns/topology.h"
 
-struct pollfd;
-
 namespace postern::sim {
-
-// "x/a (10.0.0.1) -> y/b (10.0.0.2) TCP 80"
-std::string describe(const ProbeRequest& request);
-
-// Opens what a probe needs at both its ends, unless it is open already: kept as long as the slots.
-Result<void> open_probe_sockets(const ProbeRequest& request, const Place& client, const Place& server);
 
 class ProbeBatch {
  public:

@@ -13,22 +13,26 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "sim/netns/netns.h"
 
 namespace postern::sim {
 namespace {
 
-using Buffer = std::array<char, 2048>;
+struct alignas(nlmsghdr) Buffer {
+  std::array<char, 2048> bytes{};
+};
 
+constexpr std::uint8_t kOperationalUp = 6;  // IF_OPER_UP; <linux/if.h> and <net/if.h> do not mix
 constexpr auto kChange = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK);
 constexpr auto kCreate = static_cast<std::uint16_t>(kChange | NLM_F_CREATE | NLM_F_EXCL);
 constexpr auto kReplace = static_cast<std::uint16_t>(kChange | NLM_F_CREATE | NLM_F_REPLACE);
 
 nlmsghdr* start(Buffer& buffer, std::uint16_t type, std::uint16_t flags) {
-  buffer.fill(0);
-  nlmsghdr* header = mnl_nlmsg_put_header(buffer.data());
+  nlmsghdr* header = mnl_nlmsg_put_header(buffer.bytes.data());
   header->nlmsg_type = type;
   header->nlmsg_flags = flags;
   return header;
@@ -66,7 +70,7 @@ Result<void> Rtnl::ask(nlmsghdr* request, const std::string& what, int tolerated
   if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) {
     return tl::unexpected(system_error(what));
   }
-  std::array<char, 8192> answer{};
+  alignas(nlmsghdr) std::array<char, 8192> answer{};
   const auto length = mnl_socket_recvfrom(socket_.get(), answer.data(), answer.size());
   if (length < 0) return tl::unexpected(system_error(what));
   const auto done = mnl_cb_run(answer.data(), static_cast<std::size_t>(length), sequence_,
@@ -108,6 +112,42 @@ Result<void> Rtnl::set_flags(std::uint32_t ifindex, unsigned flags) {
 Result<void> Rtnl::set_up(std::uint32_t ifindex) { return set_flags(ifindex, IFF_UP); }
 Result<void> Rtnl::set_down(std::uint32_t ifindex) { return set_flags(ifindex, 0); }
 
+Result<std::uint8_t> Rtnl::state_of(std::uint32_t ifindex) {
+  Buffer buffer;
+  nlmsghdr* header = start(buffer, RTM_GETLINK, NLM_F_REQUEST);
+  extra<ifinfomsg>(header)->ifi_index = static_cast<int>(ifindex);
+  header->nlmsg_seq = ++sequence_;
+  alignas(nlmsghdr) std::array<char, 16384> answer{};
+  if (mnl_socket_sendto(socket_.get(), header, header->nlmsg_len) < 0) {
+    return tl::unexpected(system_error("cannot ask for the state" + on(ifindex)));
+  }
+  const auto length = mnl_socket_recvfrom(socket_.get(), answer.data(), answer.size());
+  const auto* link = reinterpret_cast<const nlmsghdr*>(answer.data());
+  if (length < 0 || !mnl_nlmsg_ok(link, static_cast<int>(length)) || link->nlmsg_type != RTM_NEWLINK) {
+    return tl::unexpected(system_error("cannot read the state" + on(ifindex)));
+  }
+  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(link, sizeof(ifinfomsg)));
+  const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(link));
+  while (mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)))) {
+    if (mnl_attr_get_type(attribute) == IFLA_OPERSTATE) return mnl_attr_get_u8(attribute);
+    attribute = mnl_attr_next(attribute);
+  }
+  return fail(ErrorCode::io, "the kernel does not tell the state" + on(ifindex));
+}
+
+Result<void> Rtnl::wait_until_up(std::uint32_t ifindex) {
+  using Clock = std::chrono::steady_clock;
+  for (const auto limit = Clock::now() + std::chrono::seconds(10); Clock::now() < limit;) {
+    const auto state = state_of(ifindex);
+    if (!state) return fail_as(state);
+    // Not the flag IFF_RUNNING, which also stands for a state that is unknown. The state comes a
+    // moment before the queue; both change under one lock, which any change of the link waits for.
+    if (*state == kOperationalUp) return set_up(ifindex);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  return fail(ErrorCode::io, "an interface did not start within 10 s:" + on(ifindex));
+}
+
 Result<void> Rtnl::remove_link(std::uint32_t ifindex) {
   Buffer buffer;
   nlmsghdr* header = start(buffer, RTM_DELLINK, kChange);
@@ -117,7 +157,8 @@ Result<void> Rtnl::remove_link(std::uint32_t ifindex) {
 
 namespace {
 
-nlmsghdr* address_message(Buffer& buffer, std::uint16_t type, std::uint32_t ifindex, const IpAddress& address) {
+nlmsghdr* address_message(Buffer& buffer, std::uint16_t type, std::uint32_t ifindex,
+                          const IpAddress& address) {
   nlmsghdr* header = start(buffer, type, type == RTM_NEWADDR ? kCreate : kChange);
   auto* info = extra<ifaddrmsg>(header);
   info->ifa_family = family_of(address);

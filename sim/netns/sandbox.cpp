@@ -73,7 +73,9 @@ void raise_descriptor_limit() {
 }
 
 Result<void> set_up_child(const UniqueFd& parent_alive) {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return tl::unexpected(system_error("cannot set the death signal"));
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+    return tl::unexpected(system_error("cannot set the death signal"));
+  }
   // The parent may have died before the line above; then its end of the pipe is closed already.
   pollfd alive{parent_alive.get(), POLLIN, 0};
   if (::poll(&alive, 1, 0) != 0) ::_exit(128 + SIGKILL);

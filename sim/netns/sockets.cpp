@@ -64,13 +64,17 @@ Result<UniqueFd> tcp_listener(std::uint16_t port) {
 
 Result<UniqueFd> udp_server(std::uint16_t port) {
   auto fd = server(SOCK_DGRAM, port);
-  if (fd && !set_option(*fd, IPPROTO_IP, IP_PKTINFO, 1)) return tl::unexpected(system_error("cannot set IP_PKTINFO"));
+  if (fd && !set_option(*fd, IPPROTO_IP, IP_PKTINFO, 1)) {
+    return tl::unexpected(system_error("cannot set IP_PKTINFO"));
+  }
   return fd;
 }
 
 Result<UniqueFd> raw_sctp_socket() {
   auto fd = open_socket(SOCK_RAW, IPPROTO_SCTP);
-  if (fd && !set_option(*fd, IPPROTO_IP, IP_PKTINFO, 1)) return tl::unexpected(system_error("cannot set IP_PKTINFO"));
+  if (fd && !set_option(*fd, IPPROTO_IP, IP_PKTINFO, 1)) {
+    return tl::unexpected(system_error("cannot set IP_PKTINFO"));
+  }
   return fd;
 }
 
@@ -87,7 +91,9 @@ Result<UniqueFd> raw_echo_socket() {
 Result<UniqueFd> bound_client(int type, const IpAddress& address, std::uint16_t port) {
   auto fd = open_socket(type, 0);
   if (!fd) return fd;
-  if (type == SOCK_STREAM && !reset_on_close(*fd)) return tl::unexpected(system_error("cannot set SO_LINGER"));
+  if (type == SOCK_STREAM && !reset_on_close(*fd)) {
+    return tl::unexpected(system_error("cannot set SO_LINGER"));
+  }
   const auto local = socket_address(address, port);
   if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&local), sizeof(local)) == 0) return fd;
   if (errno == EADDRINUSE) return UniqueFd();
@@ -122,7 +128,8 @@ std::optional<Datagram> receive_datagram(int fd) {
   return datagram;
 }
 
-bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress& source, const sockaddr_in& to) {
+bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress& source,
+                   const sockaddr_in& to) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo))> control{};
   sockaddr_in name = to;
   iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};

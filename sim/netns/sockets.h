@@ -37,6 +37,7 @@ struct Datagram {
 std::optional<Datagram> receive_datagram(int fd);
 
 // From an address of the namespace, whichever of several it is. False: see errno.
-bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress& source, const sockaddr_in& to);
+bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress& source,
+                   const sockaddr_in& to);
 
 }  // namespace postern::sim

@@ -11,7 +11,9 @@ constexpr std::uint16_t kLastPort = 60999;
 constexpr std::uint32_t kMaxEndpoint = 0xffffff;
 
 Error not_v4(const std::string& what, const IpAddress& address) {
-  return {ErrorCode::unsupported, what + " has address " + address.to_string() + ": IPv6 is not supported yet", {}};
+  return {ErrorCode::unsupported,
+          what + " has address " + address.to_string() + ": IPv6 is not supported yet",
+          {}};
 }
 
 // Makes the routes of a namespace those of `wanted`.
@@ -54,7 +56,8 @@ Result<void> change_address(const Netns& netns, std::uint32_t ifindex, std::opti
 }  // namespace
 
 std::uint16_t Station::take_port() {
-  next_port = next_port < kFirstPort || next_port >= kLastPort ? kFirstPort : static_cast<std::uint16_t>(next_port + 1);
+  next_port = next_port < kFirstPort || next_port >= kLastPort ? kFirstPort
+                                                               : static_cast<std::uint16_t>(next_port + 1);
   return next_port;
 }
 
@@ -121,7 +124,8 @@ Result<void> Topology::place_nodes(const ClusterSnapshot& cluster) {
   // First those that were called so before, so that none of them is taken by another.
   std::vector<std::string> left;
   for (const auto& [name, addresses] : wanted) {
-    const auto same = std::find_if(nodes_.begin(), nodes_.end(), [&n = name](auto& node) { return node->name == n; });
+    const auto same =
+        std::find_if(nodes_.begin(), nodes_.end(), [&n = name](auto& node) { return node->name == n; });
     if (same != nodes_.end()) (*same)->in_use = true;
     else left.push_back(name);
   }
@@ -235,12 +239,14 @@ Result<void> Topology::place_outsides(const std::vector<IpAddress>& addresses) {
   std::set<IpAddress> left;
   for (const auto& address : addresses) {
     if (!address.is_v4()) return tl::unexpected(not_v4("an outside host", address));
-    const auto same = std::find_if(outsides_.begin(), outsides_.end(), [&](auto& slot) { return slot->address == address; });
+    const auto same = std::find_if(outsides_.begin(), outsides_.end(),
+                                   [&](auto& slot) { return slot->address == address; });
     if (same != outsides_.end()) (*same)->in_use = true;
     else left.insert(address);
   }
   for (const auto& address : left) {
-    const auto idle = std::find_if(outsides_.begin(), outsides_.end(), [](auto& slot) { return !slot->in_use; });
+    const auto idle =
+        std::find_if(outsides_.begin(), outsides_.end(), [](auto& slot) { return !slot->in_use; });
     OutsideSlot* slot = idle == outsides_.end() ? nullptr : idle->get();
     if (slot == nullptr) {
       auto built = build_outside();
@@ -248,7 +254,9 @@ Result<void> Topology::place_outsides(const std::vector<IpAddress>& addresses) {
       slot = *built;
     }
     slot->in_use = true;
-    if (auto done = change_address(slot->station.netns, slot->host_ifindex, slot->address, address); !done) return done;
+    if (auto done = change_address(slot->station.netns, slot->host_ifindex, slot->address, address); !done) {
+      return done;
+    }
   }
   return {};
 }
@@ -289,7 +297,8 @@ Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
   std::vector<LocalEndpoint> endpoints;
   for (const auto& pod : node.pods) {
     // An idle interface stays attached, under a name that no pod can have: nothing judges it.
-    const NamespacedName name = pod->in_use ? pod->pod : NamespacedName{"", "idle-" + std::to_string(pod->number)};
+    const NamespacedName name =
+        pod->in_use ? pod->pod : NamespacedName{"", "idle-" + std::to_string(pod->number)};
     endpoints.push_back({pod->endpoint, pod->host_ifindex, name});
   }
   const std::vector<IpAddress> own(node.addresses.begin(), node.addresses.end());
@@ -300,7 +309,9 @@ Result<Place> Topology::find(const Party& party) {
   switch (party.kind) {
     case Party::Kind::pod: {
       const auto found = pods_.find(party.pod);
-      if (found == pods_.end()) return fail(ErrorCode::not_found, "pod " + party.pod.to_string() + " was not placed");
+      if (found == pods_.end()) {
+        return fail(ErrorCode::not_found, "pod " + party.pod.to_string() + " was not placed");
+      }
       return found->second;
     }
     case Party::Kind::node: {
@@ -311,7 +322,9 @@ Result<Place> Topology::find(const Party& party) {
     case Party::Kind::outside: break;
   }
   for (const auto& slot : outsides_) {
-    if (slot->in_use && slot->address == party.address) return Place{&slot->station, nullptr, nullptr, slot.get()};
+    if (slot->in_use && slot->address == party.address) {
+      return Place{&slot->station, nullptr, nullptr, slot.get()};
+    }
   }
   return fail(ErrorCode::not_found, "outside host " + party.address.to_string() + " was not placed");
 }

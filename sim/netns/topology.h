@@ -91,8 +91,8 @@ struct OutsideSlot {
 // Where a party stands.
 struct Place {
   Station* station = nullptr;
-  NodeSlot* node = nullptr;        // of a pod or node
-  PodSlot* pod = nullptr;          // of a pod with an interface of its own
+  NodeSlot* node = nullptr;  // of a pod or node
+  PodSlot* pod = nullptr;    // of a pod with an interface of its own
   OutsideSlot* outside = nullptr;
 };
 

@@ -7,8 +7,12 @@ namespace {
 
 // Locally administered; the kind keeps pods, nodes and outside hosts apart in a capture.
 Mac make_mac(std::uint8_t kind, std::uint32_t number) {
-  return {0x02, kind, static_cast<std::uint8_t>(number >> 24), static_cast<std::uint8_t>(number >> 16),
-          static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
+  return {0x02,
+          kind,
+          static_cast<std::uint8_t>(number >> 24),
+          static_cast<std::uint8_t>(number >> 16),
+          static_cast<std::uint8_t>(number >> 8),
+          static_cast<std::uint8_t>(number)};
 }
 
 constexpr std::uint8_t kPodMac = 0x10;
@@ -26,7 +30,9 @@ Result<std::uint32_t> finish_end(const std::string& name, const Mac& neighbour) 
   auto rtnl = Rtnl::open();
   if (!rtnl) return fail_as(rtnl);
   if (auto done = rtnl->set_up(*index); !done) return fail_as(done);
-  if (auto done = rtnl->set_permanent_neighbour(*index, gateway_address(), neighbour); !done) return fail_as(done);
+  if (auto done = rtnl->set_permanent_neighbour(*index, gateway_address(), neighbour); !done) {
+    return fail_as(done);
+  }
   return index;
 }
 
@@ -58,6 +64,12 @@ Result<PairIndexes> make_pair(const Netns& near, const Netns& far, VethSpec spec
   if (!rtnl) return fail_as(rtnl);
   const RouteSpec everything{Cidr(gateway_address(), 0), indexes.far, gateway_address()};
   if (auto done = rtnl->set_route(everything); !done) return fail_as(done);
+  if (auto done = rtnl->wait_until_up(indexes.far); !done) return fail_as(done);
+  auto back = NetnsScope::enter(near);
+  if (!back) return fail_as(back);
+  auto near_rtnl = Rtnl::open();
+  if (!near_rtnl) return fail_as(near_rtnl);
+  if (auto done = near_rtnl->wait_until_up(indexes.near); !done) return fail_as(done);
   return indexes;
 }
 

@@ -33,7 +33,9 @@ bool ready(const UniqueFd& fd, short events, int patience_ms) {
 }
 
 bool pass_on(const UniqueFd& from, const UniqueFd& to, const std::string& text, int patience_ms) {
-  if (::send(from.get(), text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return false;
+  if (::send(from.get(), text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+    return false;
+  }
   std::array<char, 4096> buffer{};
   std::size_t got = 0;
   while (got < text.size()) {
@@ -47,7 +49,9 @@ bool pass_on(const UniqueFd& from, const UniqueFd& to, const std::string& text, 
 
 Result<void> connect_to(const UniqueFd& fd, const TalkEnd& end, std::uint16_t port) {
   const auto to = socket_address(end.address, port);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 || errno == EINPROGRESS) return {};
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 || errno == EINPROGRESS) {
+    return {};
+  }
   return tl::unexpected(system_error("cannot connect to " + end.address.to_string()));
 }
 
@@ -85,8 +89,8 @@ Result<bool> talk_udp(const Talk& talk, int patience_ms) {
   const auto question = receive_datagram(server->get());
   if (!question) return tl::unexpected(system_error("cannot receive"));
   const auto back = socket_address(question->source, question->source_port);
-  if (::sendto(server->get(), talk.answer.data(), talk.answer.size(), 0, reinterpret_cast<const sockaddr*>(&back),
-               sizeof(back)) < 0) {
+  if (::sendto(server->get(), talk.answer.data(), talk.answer.size(), 0,
+               reinterpret_cast<const sockaddr*>(&back), sizeof(back)) < 0) {
     return tl::unexpected(system_error("cannot answer"));
   }
   return ready(*client, POLLIN, patience_ms);

@@ -50,8 +50,8 @@ class EnforcementTest : public testing::Test {
     EXPECT_TRUE(outcomes) << outcomes.error().message;
     return outcomes ? outcomes->front() : ProbeOutcome{};
   }
-  PacketOutcome send(const SmallCluster& small, const std::string& from, const std::string& to, PacketLine line,
-                     Instant at = {}) {
+  PacketOutcome send(const SmallCluster& small, const std::string& from, const std::string& to,
+                     PacketLine line, Instant at = {}) {
     auto outcomes = cluster->send(std::vector{PacketRequest{small.party(from), small.party(to), &line, at}});
     EXPECT_TRUE(outcomes) << outcomes.error().message;
     return outcomes ? outcomes->front() : PacketOutcome{};
@@ -81,9 +81,11 @@ TEST_F(EnforcementTest, a_denied_probe_ends_by_the_reported_drop_in_every_protoc
   SmallCluster small = two_nodes();
   small.ingress_policy("x/closed", "b", {});
   put(small.placement);
-  for (const auto protocol : {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp, ProbeProtocol::icmp}) {
+  for (const auto protocol :
+       {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp, ProbeProtocol::icmp}) {
     for (const std::string from : {"x/a", "x/c", "node:n2", "8.8.8.8"}) {
-      const auto request = small.probe(from, "x/b", protocol, protocol == ProbeProtocol::icmp ? std::uint16_t{0} : std::uint16_t{80});
+      const auto request = small.probe(
+          from, "x/b", protocol, protocol == ProbeProtocol::icmp ? std::uint16_t{0} : std::uint16_t{80});
       probe(request);  // opens the server
       const auto start = Clock::now();
       const ProbeOutcome outcome = probe(request);
@@ -119,7 +121,8 @@ TEST_F(EnforcementTest, rules_of_both_ends_must_allow) {
   EXPECT_EQ(at_client.drop->pod, key("x/a"));
   EXPECT_EQ(at_client.drop->direction, PN_EGRESS);
   EXPECT_TRUE(probe(small.probe("x/a", "x/b", ProbeProtocol::udp, 53)).allowed);
-  EXPECT_TRUE(probe(small.probe("x/b", "x/a", ProbeProtocol::tcp, 80)).allowed) << "only its egress is isolated";
+  EXPECT_TRUE(probe(small.probe("x/b", "x/a", ProbeProtocol::tcp, 80)).allowed)
+      << "only its egress is isolated";
 }
 
 TEST_F(EnforcementTest, a_policy_that_goes_opens_what_it_closed) {
@@ -255,7 +258,8 @@ TEST_F(EnforcementTest, a_drop_that_nobody_reports_is_a_failure_of_the_rig) {
   const auto outcome = cluster->probe(std::vector{small.probe("x/a", "x/b", ProbeProtocol::udp, 80)});
   ASSERT_FALSE(outcome);
   EXPECT_NE(outcome.error().message.find("x/a (10.1.0.1) -> x/b (10.1.0.2) UDP 80"), std::string::npos);
-  EXPECT_NE(outcome.error().message.find("neither answered nor reported"), std::string::npos) << outcome.error().message;
+  EXPECT_NE(outcome.error().message.find("neither answered nor reported"), std::string::npos)
+      << outcome.error().message;
 }
 
 TEST_F(EnforcementTest, a_reported_drop_of_what_arrived_is_a_failure_of_the_rig) {
@@ -271,15 +275,19 @@ TEST_F(EnforcementTest, a_reported_drop_of_what_arrived_is_a_failure_of_the_rig)
   small.placement.trace_all = true;
   small.ingress_policy("x/in", "b", {PolicyRule{}});
   put(small.placement);
-  for (const auto protocol : {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp, ProbeProtocol::icmp}) {
+  for (const auto protocol :
+       {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp, ProbeProtocol::icmp}) {
     const auto outcome = cluster->probe(std::vector{small.probe("x/a", "x/b", protocol, 80)});
     ASSERT_FALSE(outcome);
-    EXPECT_NE(outcome.error().message.find("reported as dropped, but"), std::string::npos) << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find("reported as dropped, but"), std::string::npos)
+        << outcome.error().message;
   }
   const PacketLine line = tcp_line(40000, 80, "S");
-  const auto sent = cluster->send(std::vector{PacketRequest{small.party("x/a"), small.party("x/b"), &line, {}}});
+  const auto sent =
+      cluster->send(std::vector{PacketRequest{small.party("x/a"), small.party("x/b"), &line, {}}});
   ASSERT_FALSE(sent);
-  EXPECT_NE(sent.error().message.find("reported as dropped, but it passed"), std::string::npos) << sent.error().message;
+  EXPECT_NE(sent.error().message.find("reported as dropped, but it passed"), std::string::npos)
+      << sent.error().message;
 }
 
 }  // namespace

@@ -41,12 +41,39 @@ struct Line {
 using namespace std::string_view_literals;
 
 // A DNS question for the address of api.shop.svc, and its answer.
-#define SHOP_DNS_NAME "\x03" "api" "\x04" "shop" "\x03" "svc" "\0" "\0\x01" "\0\x01"
-constexpr auto kQuestion = "\x12\x34" "\x01\0" "\0\x01" "\0\0" "\0\0" "\0\0" SHOP_DNS_NAME ""sv;
-constexpr auto kReply = "\x12\x34" "\x85\x80" "\0\x01" "\0\x01" "\0\0" "\0\0" SHOP_DNS_NAME
-                        "\xc0\x0c" "\0\x01" "\0\x01" "\0\0\0\x1e" "\0\x04" "\x0a\x60\0\x14"sv;
+#define SHOP_DNS_NAME \
+  "\x03"              \
+  "api"               \
+  "\x04"              \
+  "shop"              \
+  "\x03"              \
+  "svc"               \
+  "\0"                \
+  "\0\x01"            \
+  "\0\x01"
+constexpr auto kQuestion =
+    "\x12\x34"
+    "\x01\0"
+    "\0\x01"
+    "\0\0"
+    "\0\0"
+    "\0\0" SHOP_DNS_NAME ""sv;
+constexpr auto kReply =
+    "\x12\x34"
+    "\x85\x80"
+    "\0\x01"
+    "\0\x01"
+    "\0\0"
+    "\0\0" SHOP_DNS_NAME
+    "\xc0\x0c"
+    "\0\x01"
+    "\0\x01"
+    "\0\0\0\x1e"
+    "\0\x04"
+    "\x0a\x60\0\x14"sv;
 constexpr std::string_view kHttp = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-constexpr std::string_view kPage = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain\r\n\r\nHello, shop!";
+constexpr std::string_view kPage =
+    "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain\r\n\r\nHello, shop!";
 constexpr std::string_view kMetrics = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nup_seconds 42\n";
 constexpr std::string_view kSql = "select id, name, price from products where stock > 0 order by name";
 constexpr std::string_view kRows = "1 | lamp | 24.90\n2 | table | 149.00\n3 | chair | 59.00\n";
@@ -58,17 +85,20 @@ constexpr Line kLines[] = {
     {"198.51.100.7", "ingress/ingress-nginx-0", tcp, 80, true, kHttp, kPage},
     {"ingress/ingress-nginx-0", "shop/frontend-0", tcp, 8080, true, kHttp, kPage},
     {"shop/frontend-0", "kube-system/coredns-0", udp, 53, true, kQuestion, kReply},
-    {"shop/frontend-0", "shop/api-0", tcp, 8080, true, "GET /products HTTP/1.1\r\nHost: api.shop.svc\r\n\r\n", kPage},
+    {"shop/frontend-0", "shop/api-0", tcp, 8080, true, "GET /products HTTP/1.1\r\nHost: api.shop.svc\r\n\r\n",
+     kPage},
     {"shop/api-0", "kube-system/coredns-1", udp, 53, true, kQuestion, kReply},
     {"shop/api-0", "shop/postgres-0", tcp, 5432, true, kSql, kRows},
     {"shop/api-0", "shop/redis-0", tcp, 6379, true, "GET session:4711\r\n", "$6\r\nbasket\r\n"},
     {"shop/api-0", "203.0.113.10", tcp, 443, true, "charge 173.90", "charged"},
     // The worker, the replica, the scraper, the nodes.
     {"shop/worker-0", "shop/redis-0", tcp, 6379, true, "BLPOP orders 1\r\n", "*2\r\norders\r\n4711\r\n"},
-    {"shop/worker-0", "shop/postgres-0", tcp, 5432, true, "update orders set state = 'sent' where id = 4711", "UPDATE 1"},
+    {"shop/worker-0", "shop/postgres-0", tcp, 5432, true, "update orders set state = 'sent' where id = 4711",
+     "UPDATE 1"},
     {"shop/postgres-1", "shop/postgres-0", tcp, 5432, true, "START_REPLICATION", "COPY_BOTH"},
     {"monitoring/prometheus-0", "shop/api-0", tcp, 9102, true, "GET /metrics HTTP/1.1\r\n\r\n", kMetrics},
-    {"monitoring/prometheus-0", "shop/frontend-1", tcp, 9090, true, "GET /metrics HTTP/1.1\r\n\r\n", kMetrics},
+    {"monitoring/prometheus-0", "shop/frontend-1", tcp, 9090, true, "GET /metrics HTTP/1.1\r\n\r\n",
+     kMetrics},
     {"node:worker-1", "shop/redis-0", tcp, 6379, true, "PING\r\n", "+PONG\r\n"},
     {"node:worker-2", "shop/postgres-0", icmp, 0, true, "is it alive?", ""},
     {"198.51.100.7", "kube-system/coredns-0", icmp, 0, true, "abcdefghijklmnopqrstuvwabcdefghi", ""},
@@ -120,7 +150,8 @@ Placement placement_of(const ClusterSnapshot& cluster) {
   return placement;
 }
 
-Result<void> play(NetnsCluster& cluster, const ClusterSnapshot& snapshot, const Line& line, std::uint16_t number) {
+Result<void> play(NetnsCluster& cluster, const ClusterSnapshot& snapshot, const Line& line,
+                  std::uint16_t number) {
   const std::string what = std::string(line.from) + " -> " + line.to + " " + std::to_string(line.port);
   Talk talk;
   talk.port = line.port;
@@ -142,7 +173,8 @@ Result<void> play(NetnsCluster& cluster, const ClusterSnapshot& snapshot, const 
   }
   if (!answered) return fail(answered.error().code, what + ": " + answered.error().message);
   if (*answered != line.allowed) {
-    return fail(ErrorCode::internal, what + (line.allowed ? ": was to be allowed and was not" : ": was to be denied and was not"));
+    return fail(ErrorCode::internal,
+                what + (line.allowed ? ": was to be allowed and was not" : ": was to be denied and was not"));
   }
   return {};
 }

@@ -55,7 +55,8 @@ std::string text_of(const std::string& path) {
 
 // The program's process as seen from outside; 0: not there yet, or no longer.
 pid_t child_of(pid_t waiter) {
-  const std::string task = "/proc/" + std::to_string(waiter) + "/task/" + std::to_string(waiter) + "/children";
+  const std::string task =
+      "/proc/" + std::to_string(waiter) + "/task/" + std::to_string(waiter) + "/children";
   pid_t child = 0;
   std::istringstream(text_of(task)) >> child;
   return child;
@@ -70,7 +71,8 @@ bool gone(pid_t process) {
 std::vector<std::string> interfaces() {
   std::vector<std::string> names;
   struct if_nameindex* const all = ::if_nameindex();
-  for (const auto* entry = all; entry != nullptr && entry->if_index != 0; ++entry) names.emplace_back(entry->if_name);
+  for (const auto* entry = all; entry != nullptr && entry->if_index != 0; ++entry)
+    names.emplace_back(entry->if_name);
   ::if_freenameindex(all);
   std::sort(names.begin(), names.end());
   return names;
@@ -141,7 +143,9 @@ int busy_program() {
   const std::vector<ProbeRequest> requests(50, small.probe("x/p1", "x/p2", ProbeProtocol::tcp, 80));
   if (!cluster) return 1;
   for (;;) {
-    if (!(*cluster)->begin({}) || !(*cluster)->place(small.placement) || !(*cluster)->probe(requests)) return 1;
+    if (!(*cluster)->begin({}) || !(*cluster)->place(small.placement) || !(*cluster)->probe(requests)) {
+      return 1;
+    }
     if (auto fresh = NetnsCluster::make({})) cluster = std::move(fresh);
   }
 }
@@ -163,7 +167,9 @@ TEST(SandboxTest, killed_at_any_moment_it_leaves_nothing) {
     if (kill_waiter) EXPECT_TRUE(WIFSIGNALED(status)) << "seed " << kSeed << " round " << round;
     else EXPECT_EQ(WEXITSTATUS(status), 128 + SIGKILL) << "seed " << kSeed << " round " << round;
     const auto limit = std::chrono::steady_clock::now() + 5s;
-    while (program != 0 && !gone(program) && std::chrono::steady_clock::now() < limit) std::this_thread::sleep_for(1ms);
+    while (program != 0 && !gone(program) && std::chrono::steady_clock::now() < limit) {
+      std::this_thread::sleep_for(1ms);
+    }
     EXPECT_TRUE(program == 0 || gone(program)) << "seed " << kSeed << " round " << round;
   }
   EXPECT_EQ(interfaces(), links);

@@ -45,7 +45,8 @@ class SmallCluster {
     return *this;
   }
   // Selects pods by their label `pod` (all when empty) and lets in what the rules say.
-  SmallCluster& ingress_policy(const std::string& name, const std::string& subject, std::vector<PolicyRule> rules) {
+  SmallCluster& ingress_policy(const std::string& name, const std::string& subject,
+                               std::vector<PolicyRule> rules) {
     NetworkPolicy made;
     made.key = key(name);
     if (!subject.empty()) made.pod_selector.match_labels["pod"] = subject;
@@ -53,7 +54,8 @@ class SmallCluster {
     placement.cluster.network_policies[made.key] = made;
     return *this;
   }
-  SmallCluster& egress_policy(const std::string& name, const std::string& subject, std::vector<PolicyRule> rules) {
+  SmallCluster& egress_policy(const std::string& name, const std::string& subject,
+                              std::vector<PolicyRule> rules) {
     ingress_policy(name, subject, {});
     auto& made = placement.cluster.network_policies[key(name)];
     made.isolates_ingress = false;

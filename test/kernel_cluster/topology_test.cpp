@@ -59,7 +59,8 @@ std::vector<ProbeRequest> every_pair(const SmallCluster& small) {
   for (const auto& from : kEnds) {
     for (const auto& to : kEnds) {
       for (const auto protocol : {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp}) {
-        for (const auto port : {std::uint16_t{80}, std::uint16_t{81}}) requests.push_back(small.probe(from, to, protocol, port));
+        for (const auto port : {std::uint16_t{80}, std::uint16_t{81}})
+          requests.push_back(small.probe(from, to, protocol, port));
       }
       requests.push_back(small.probe(from, to, ProbeProtocol::icmp));
     }
@@ -80,11 +81,16 @@ TEST_F(TopologyTest, a_second_scenario_makes_no_new_namespace) {
   EXPECT_EQ(first, (NetnsCluster::PoolSize{2, 3, 1}));
   SmallCluster other;
   other.node("m1", "192.168.7.1").node("n1", "192.168.7.2");
-  other.pod("q/a", "m1", "10.2.0.1").pod("q/b", "n1", "10.1.0.1").pod("q/c", "n1", "10.7.0.1").outside("8.8.8.8");
+  other.pod("q/a", "m1", "10.2.0.1")
+      .pod("q/b", "n1", "10.1.0.1")
+      .pod("q/c", "n1", "10.7.0.1")
+      .outside("8.8.8.8");
   put(other.placement);
   EXPECT_EQ(cluster->pool_size(), first);
-  expect_all_allowed({other.probe("q/a", "q/b", ProbeProtocol::tcp, 80), other.probe("q/c", "q/a", ProbeProtocol::udp, 80),
-                      other.probe("8.8.8.8", "q/c", ProbeProtocol::icmp), other.probe("q/b", "8.8.8.8", ProbeProtocol::sctp, 5)});
+  expect_all_allowed({other.probe("q/a", "q/b", ProbeProtocol::tcp, 80),
+                      other.probe("q/c", "q/a", ProbeProtocol::udp, 80),
+                      other.probe("8.8.8.8", "q/c", ProbeProtocol::icmp),
+                      other.probe("q/b", "8.8.8.8", ProbeProtocol::sctp, 5)});
 }
 
 TEST_F(TopologyTest, pods_that_trade_addresses_are_reached_at_their_new_ones) {

@@ -15,7 +15,8 @@ using EventLie = std::function<std::optional<pn_event>(pn_event)>;
 
 class WrappedBackend final : public Backend {
  public:
-  WrappedBackend(std::unique_ptr<Backend> inner, EventLie lie) : inner_(std::move(inner)), lie_(std::move(lie)) {}
+  WrappedBackend(std::unique_ptr<Backend> inner, EventLie lie)
+      : inner_(std::move(inner)), lie_(std::move(lie)) {}
 
   [[nodiscard]] std::string_view name() const override { return inner_->name(); }
   [[nodiscard]] TickClock clock() const override { return inner_->clock(); }
@@ -25,7 +26,9 @@ class WrappedBackend final : public Backend {
   Result<void> attach(std::uint32_t ifindex) override { return inner_->attach(ifindex); }
   Result<void> detach(std::uint32_t ifindex) override { return inner_->detach(ifindex); }
   Result<std::vector<ConntrackEntry>> conntrack() const override { return inner_->conntrack(); }
-  Result<void> forget_connections(EndpointId endpoint) override { return inner_->forget_connections(endpoint); }
+  Result<void> forget_connections(EndpointId endpoint) override {
+    return inner_->forget_connections(endpoint);
+  }
   Result<void> age_connections(Duration by) override { return inner_->age_connections(by); }
   Result<std::vector<pn_counter>> counters() const override { return inner_->counters(); }
   Result<std::size_t> drain_events(EventSink& sink) override {
