@@ -30,11 +30,11 @@ struct Case {
   std::string name{};
   Packets packets{};
   Verdict expected = Verdict::allow;
-  std::vector<Packets> prepare{};       // one packet for each of its flows, in order
-  bool fresh = false;                 // forget connections first: every packet opens one
-  double bar = 0;                     // of the ratio to the floor; 0: none
-  std::string against{};                // a case whose ratio this one is compared with ...
-  double against_bar = 0;             // ... and the most that may come out
+  std::vector<Packets> prepare{};  // one packet for each of its flows, in order
+  bool fresh = false;              // forget connections first: every packet opens one
+  double bar = 0;                  // of the ratio to the floor; 0: none
+  std::string against{};           // a case whose ratio this one is compared with ...
+  double against_bar = 0;          // ... and the most that may come out
 };
 
 struct Scene {
@@ -47,20 +47,27 @@ struct Outcome {
   double ns = 0, floor_ns = 0, ratio = 0;
 };
 
-Packets in(std::uint8_t flags, std::uint16_t port, std::uint32_t first, std::uint32_t peers, std::uint32_t flows) {
-  return {Direction::ingress, flags, port, first, peers, flows};
+// Whose packets: `flows` of them, spread over `peers` addresses.
+struct Flows {
+  std::uint32_t first_peer = kFriends;
+  std::uint32_t peers = 1024;
+  std::uint32_t flows = 65536;
+};
+
+Packets in(std::uint8_t flags, std::uint16_t port, const Flows& flows) {
+  return {Direction::ingress, flags, port, flows.first_peer, flows.peers, flows.flows};
 }
-Packets out(std::uint8_t flags, std::uint16_t port, std::uint32_t first, std::uint32_t peers, std::uint32_t flows) {
-  return {Direction::egress, flags, port, first, peers, flows};
+Packets out(std::uint8_t flags, std::uint16_t port, const Flows& flows) {
+  return {Direction::egress, flags, port, flows.first_peer, flows.peers, flows.flows};
 }
 
 Scene without_policy() {
   Scene scene;
   scene.policy.isolate_ingress = false;
   scene.cases = {
-      {.name = "no policy, new flows", .packets = in(kSyn, 80, kFriends, 1024, 65536), .bar = 1.10},
-      {.name = "no policy, one flow", .packets = in(kAck, 80, kFriends, 1, 1), .bar = 1.10},
-      {.name = "no policy, one flow, egress", .packets = out(kAck, 80, kFriends, 1, 1), .bar = 1.10},
+      {.name = "no policy, new flows", .packets = in(kSyn, 80, {kFriends, 1024, 65536}), .bar = 1.10},
+      {.name = "no policy, one flow", .packets = in(kAck, 80, {kFriends, 1, 1}), .bar = 1.10},
+      {.name = "no policy, one flow, egress", .packets = out(kAck, 80, {kFriends, 1, 1}), .bar = 1.10},
   };
   return scene;
 }
@@ -69,18 +76,36 @@ Scene one_direction() {
   Scene scene;
   scene.policy.ingress = {{kFriends, 1024, {80}}};
   scene.cases = {
-      {.name = "established, one direction, 1 flow", .packets = in(kAck, 80, kFriends, 1, 1), .bar = 2.2},
-      {.name = "established, one direction, 4k flows", .packets = in(kAck, 80, kFriends, 1024, 4096), .bar = 2.6},
-      {.name = "established, one direction, 64k flows", .packets = in(kAck, 80, kFriends, 1024, 65536), .bar = 3.0},
-      {.name = "reply, one direction, 64k flows", .packets = out(kAck, 80, kFriends, 1024, 65536), .bar = 3.0},
-      {.name = "new allowed, one direction", .packets = in(kSyn, 80, kFriends, 1024, 1 << 20), .bar = 3.0},
-      {.name = "denied SYN, stranger", .packets = in(kSyn, 80, kStrangers, 1024, 65536), .expected = Verdict::deny, .bar = 2.2},
-      {.name = "denied SYN, wrong port", .packets = in(kSyn, 81, kFriends, 1024, 65536), .expected = Verdict::deny, .bar = 2.2},
-      {.name = "denied non-SYN, one direction", .packets = in(kAck, 81, kFriends, 1024, 65536), .expected = Verdict::deny, .bar = 7},
-      {.name = "pod-initiated, one direction, 1 flow", .packets = out(kAck, 40000, kStrangers, 1, 1),
-       .prepare = {out(kSyn, 40000, kStrangers, 1, 1), in(kSynAck, 40000, kStrangers, 1, 1)}},
-      {.name = "pod-initiated, one direction, 64k flows", .packets = out(kAck, 40000, kStrangers, 1024, 65536),
-       .prepare = {out(kSyn, 40000, kStrangers, 1024, 65536), in(kSynAck, 40000, kStrangers, 1024, 65536)}},
+      {.name = "established, one direction, 1 flow", .packets = in(kAck, 80, {kFriends, 1, 1}), .bar = 2.2},
+      {.name = "established, one direction, 4k flows",
+       .packets = in(kAck, 80, {kFriends, 1024, 4096}),
+       .bar = 2.6},
+      {.name = "established, one direction, 64k flows",
+       .packets = in(kAck, 80, {kFriends, 1024, 65536}),
+       .bar = 3.0},
+      {.name = "reply, one direction, 64k flows",
+       .packets = out(kAck, 80, {kFriends, 1024, 65536}),
+       .bar = 3.0},
+      {.name = "new allowed, one direction", .packets = in(kSyn, 80, {kFriends, 1024, 1 << 20}), .bar = 3.0},
+      {.name = "denied SYN, stranger",
+       .packets = in(kSyn, 80, {kStrangers, 1024, 65536}),
+       .expected = Verdict::deny,
+       .bar = 2.2},
+      {.name = "denied SYN, wrong port",
+       .packets = in(kSyn, 81, {kFriends, 1024, 65536}),
+       .expected = Verdict::deny,
+       .bar = 2.2},
+      {.name = "denied non-SYN, one direction",
+       .packets = in(kAck, 81, {kFriends, 1024, 65536}),
+       .expected = Verdict::deny,
+       .bar = 7},
+      {.name = "pod-initiated, one direction, 1 flow",
+       .packets = out(kAck, 40000, {kStrangers, 1, 1}),
+       .prepare = {out(kSyn, 40000, {kStrangers, 1, 1}), in(kSynAck, 40000, {kStrangers, 1, 1})}},
+      {.name = "pod-initiated, one direction, 64k flows",
+       .packets = out(kAck, 40000, {kStrangers, 1024, 65536}),
+       .prepare = {out(kSyn, 40000, {kStrangers, 1024, 65536}),
+                   in(kSynAck, 40000, {kStrangers, 1024, 65536})}},
   };
   return scene;
 }
@@ -91,17 +116,41 @@ Scene both_directions() {
   scene.policy.ingress = {{kFriends, 1024, {80}}};
   scene.policy.egress = {{kOthers, 1024, {443}}};
   const auto opened = [](std::uint32_t peers, std::uint32_t flows) {
-    return std::vector<Packets>{in(kSyn, 80, kFriends, peers, flows), out(kSynAck, 80, kFriends, peers, flows)};
+    return std::vector<Packets>{in(kSyn, 80, {kFriends, peers, flows}),
+                                out(kSynAck, 80, {kFriends, peers, flows})};
   };
   scene.cases = {
-      {.name = "established, both, 1 flow", .packets = in(kAck, 80, kFriends, 1, 1), .prepare = opened(1, 1), .bar = 2.2},
-      {.name = "established, both, 4k flows", .packets = in(kAck, 80, kFriends, 1024, 4096), .prepare = opened(1024, 4096), .bar = 2.6},
-      {.name = "established, both, 64k flows", .packets = in(kAck, 80, kFriends, 1024, 65536), .prepare = opened(1024, 65536), .bar = 8},
-      {.name = "reply, both, 64k flows", .packets = out(kAck, 80, kFriends, 1024, 65536), .prepare = opened(1024, 65536), .bar = 8},
-      {.name = "new allowed, both (insert)", .packets = in(kSyn, 80, kFriends, 1024, 65536), .fresh = true, .bar = 19},
-      {.name = "new allowed, both, table full", .packets = in(kSyn, 80, kFriends, 1024, 1 << 22), .bar = 19},
-      {.name = "denied SYN, both", .packets = in(kSyn, 81, kFriends, 1024, 65536), .expected = Verdict::deny, .bar = 2.2},
-      {.name = "denied non-SYN, both", .packets = in(kAck, 81, kFriends, 1024, 65536), .expected = Verdict::deny, .bar = 7},
+      {.name = "established, both, 1 flow",
+       .packets = in(kAck, 80, {kFriends, 1, 1}),
+       .prepare = opened(1, 1),
+       .bar = 2.2},
+      {.name = "established, both, 4k flows",
+       .packets = in(kAck, 80, {kFriends, 1024, 4096}),
+       .prepare = opened(1024, 4096),
+       .bar = 2.6},
+      {.name = "established, both, 64k flows",
+       .packets = in(kAck, 80, {kFriends, 1024, 65536}),
+       .prepare = opened(1024, 65536),
+       .bar = 8},
+      {.name = "reply, both, 64k flows",
+       .packets = out(kAck, 80, {kFriends, 1024, 65536}),
+       .prepare = opened(1024, 65536),
+       .bar = 8},
+      {.name = "new allowed, both (insert)",
+       .packets = in(kSyn, 80, {kFriends, 1024, 65536}),
+       .fresh = true,
+       .bar = 19},
+      {.name = "new allowed, both, table full",
+       .packets = in(kSyn, 80, {kFriends, 1024, 1 << 22}),
+       .bar = 19},
+      {.name = "denied SYN, both",
+       .packets = in(kSyn, 81, {kFriends, 1024, 65536}),
+       .expected = Verdict::deny,
+       .bar = 2.2},
+      {.name = "denied non-SYN, both",
+       .packets = in(kAck, 81, {kFriends, 1024, 65536}),
+       .expected = Verdict::deny,
+       .bar = 7},
   };
   return scene;
 }
@@ -113,13 +162,19 @@ Scene ports() {
   const auto many = scattered_ports(1000, 1000, 61);
   scene.policy.ingress = {{kFriends, 1024, {80}}, {kOthers, 1024, few}, {kOthers + 0x10000, 1024, many}};
   scene.cases = {
-      {.name = "rule with 1 port", .packets = in(kSyn, 80, kFriends, 1024, 65536)},
-      {.name = "rule with 24 ports, the last", .packets = in(kSyn, few.back(), kOthers, 1024, 65536),
-       .against = "rule with 1 port", .against_bar = 1.3},
-      {.name = "rule with 1,000 ports, the last", .packets = in(kSyn, many.back(), kOthers + 0x10000, 1024, 65536),
-       .against = "rule with 1 port", .against_bar = 1.3},
-      {.name = "rule with 1,000 ports, the first", .packets = in(kSyn, many.front(), kOthers + 0x10000, 1024, 65536),
-       .against = "rule with 1 port", .against_bar = 1.3},
+      {.name = "rule with 1 port", .packets = in(kSyn, 80, {kFriends, 1024, 65536})},
+      {.name = "rule with 24 ports, the last",
+       .packets = in(kSyn, few.back(), {kOthers, 1024, 65536}),
+       .against = "rule with 1 port",
+       .against_bar = 1.3},
+      {.name = "rule with 1,000 ports, the last",
+       .packets = in(kSyn, many.back(), {kOthers + 0x10000, 1024, 65536}),
+       .against = "rule with 1 port",
+       .against_bar = 1.3},
+      {.name = "rule with 1,000 ports, the first",
+       .packets = in(kSyn, many.front(), {kOthers + 0x10000, 1024, 65536}),
+       .against = "rule with 1 port",
+       .against_bar = 1.3},
   };
   return scene;
 }
@@ -129,9 +184,13 @@ Scene many_peers(std::uint32_t peers, const std::string& text) {
   scene.policy.ingress = {{kFriends, peers, {80}}};
   const double bar = peers > 10'000 ? 7 : 0;
   scene.cases = {
-      {.name = text + " host peers, allowed", .packets = in(kSyn, 80, kFriends, peers, 1 << 20), .bar = bar},
-      {.name = text + " host peers, denied by port", .packets = in(kSyn, 81, kFriends, peers, 1 << 20),
-       .expected = Verdict::deny, .bar = bar},
+      {.name = text + " host peers, allowed",
+       .packets = in(kSyn, 80, {kFriends, peers, 1 << 20}),
+       .bar = bar},
+      {.name = text + " host peers, denied by port",
+       .packets = in(kSyn, 81, {kFriends, peers, 1 << 20}),
+       .expected = Verdict::deny,
+       .bar = bar},
   };
   return scene;
 }
@@ -139,8 +198,11 @@ Scene many_peers(std::uint32_t peers, const std::string& text) {
 Scene with_events() {
   Scene scene = one_direction();
   scene.events = EventMode::denied;
-  scene.cases = {{.name = "denied SYN, events on, nobody reads", .packets = in(kSyn, 81, kFriends, 1024, 65536),
-                  .expected = Verdict::deny, .against = "denied SYN, wrong port", .against_bar = 2.0}};
+  scene.cases = {{.name = "denied SYN, events on, nobody reads",
+                  .packets = in(kSyn, 81, {kFriends, 1024, 65536}),
+                  .expected = Verdict::deny,
+                  .against = "denied SYN, wrong port",
+                  .against_bar = 2.0}};
   return scene;
 }
 
@@ -156,12 +218,14 @@ Result<Timing> measure(Rig& rig, const Case& one) {
   for (const Packets& packets : one.prepare) {
     auto prepared = rig.run(packets, packets.flows);
     if (!prepared) return prepared;
-    if (prepared->last != Verdict::allow) return fail(ErrorCode::internal, one.name + ": preparing was denied");
+    if (prepared->last != Verdict::allow)
+      return fail(ErrorCode::internal, one.name + ": preparing was denied");
   }
   auto timing = rig.run(one.packets, one.fresh ? one.packets.flows : kPackets);
   if (timing && timing->last != one.expected) {
     return fail(ErrorCode::internal, one.name + ": the last packet was " +
-                                         (timing->last == Verdict::allow ? "allowed" : "denied") + ", expected the other");
+                                         (timing->last == Verdict::allow ? "allowed" : "denied") +
+                                         ", expected the other");
   }
   return timing;
 }
@@ -205,7 +269,8 @@ std::string kernel_release() {
 
 nlohmann::json row_of(const Case& one, const Outcomes& outcomes) {
   const Outcome& outcome = outcomes.at(one.name);
-  nlohmann::json row{{"case", one.name}, {"ns", outcome.ns}, {"floor_ns", outcome.floor_ns}, {"ratio", outcome.ratio}};
+  nlohmann::json row{
+      {"case", one.name}, {"ns", outcome.ns}, {"floor_ns", outcome.floor_ns}, {"ratio", outcome.ratio}};
   if (one.bar > 0) {
     row["bar"] = one.bar;
     row["within"] = outcome.ratio <= one.bar;
@@ -221,8 +286,9 @@ nlohmann::json row_of(const Case& one, const Outcomes& outcomes) {
 }
 
 void print_human(const nlohmann::json& report) {
-  std::printf("kernel %s, %s; %d rounds, medians, CPU time; ratio to an empty program behind the same wrapper\n\n",
-              report["kernel"].get<std::string>().c_str(), report["cpu"].get<std::string>().c_str(), kRounds);
+  std::printf(
+      "kernel %s, %s; %d rounds, medians, CPU time; ratio to an empty program behind the same wrapper\n\n",
+      report["kernel"].get<std::string>().c_str(), report["cpu"].get<std::string>().c_str(), kRounds);
   std::printf("%-42s %8s %8s %7s   %s\n", "case", "ns", "floor", "ratio", "bar");
   for (const auto& row : report["cases"]) {
     std::printf("%-42s %8.1f %8.1f %7.2f", row["case"].get<std::string>().c_str(), row["ns"].get<double>(),
@@ -244,7 +310,7 @@ int run(bool json) {
     std::fprintf(stderr, "datapath_bench: %s\n", rig.error().to_string().c_str());
     return 2;
   }
-  const Scene scenes[] = {without_policy(), one_direction(), both_directions(), ports(),
+  const Scene scenes[] = {without_policy(),       one_direction(),           both_directions(), ports(),
                           many_peers(1000, "1k"), many_peers(60'000, "60k"), with_events()};
   Outcomes outcomes;
   nlohmann::json report{{"kernel", kernel_release()}, {"cpu", cpu_model()}, {"rounds", kRounds}};
@@ -255,8 +321,10 @@ int run(bool json) {
     }
     for (const Case& one : scene.cases) report["cases"].push_back(row_of(one, outcomes));
   }
-  if (json) std::printf("%s\n", report.dump(2).c_str());
-  else print_human(report);
+  if (json)
+    std::printf("%s\n", report.dump(2).c_str());
+  else
+    print_human(report);
   return 0;
 }
 

@@ -30,7 +30,8 @@ ResolvedPolicy resolved(const PodPolicy& policy) {
   ResolvedPolicy result;
   std::map<std::string, Addresses> sets;  // by key: the order of terms
   for (const auto* rules : {&policy.ingress, &policy.egress}) {
-    for (const Allow& allow : *rules) sets.emplace(key_of({allow.first_peer, allow.peers}), Addresses{allow.first_peer, allow.peers});
+    for (const Allow& allow : *rules)
+      sets.emplace(key_of({allow.first_peer, allow.peers}), Addresses{allow.first_peer, allow.peers});
   }
   std::map<std::string, TermIndex> indices;
   for (const auto& [key, set] : sets) {

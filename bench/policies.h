@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kStrangers = 0x0ac00000;
 struct Allow {
   std::uint32_t first_peer = kFriends;  // host order
   std::uint32_t peers = 1;
-  std::vector<std::uint16_t> ports;     // TCP; empty: everything
+  std::vector<std::uint16_t> ports;  // TCP; empty: everything
 };
 
 // The pod on the loopback interface, isolated in the directions that have rules.

@@ -115,7 +115,8 @@ Result<Timing> Rig::run(const Packets& packets, std::uint32_t count, bool empty)
   const std::uint32_t zero = 0;
   const bool ingress = packets.direction == Direction::ingress;
   const int program = empty ? empty_ : backend_->program_fd(static_cast<std::uint8_t>(packets.direction));
-  if (bpf_map_update_elem(target_, &zero, &program, BPF_ANY) != 0) return tc::fail_errno("setting the target", errno);
+  if (bpf_map_update_elem(target_, &zero, &program, BPF_ANY) != 0)
+    return tc::fail_errno("setting the target", errno);
   flows_->next = 0;
   flows_->flow_mask = packets.flows - 1;
   flows_->peers = packets.peers;
@@ -132,7 +133,8 @@ Result<Timing> Rig::run(const Packets& packets, std::uint32_t count, bool empty)
   if (result != 0) return tc::fail_errno("running the programs", errno);
   const auto action = static_cast<int>(options.retval);
   if (action != TC_ACT_UNSPEC && action != TC_ACT_SHOT) {
-    return fail(ErrorCode::internal, "the programs returned " + std::to_string(action) + ", expected -1 or 2");
+    return fail(ErrorCode::internal,
+                "the programs returned " + std::to_string(action) + ", expected -1 or 2");
   }
   return Timing{(end - start) / count, action == TC_ACT_UNSPEC ? Verdict::allow : Verdict::deny};
 }

@@ -24,11 +24,11 @@ enum class Verdict { allow, deny };
 // Packets of a run.
 struct Packets {
   Direction direction = Direction::ingress;
-  std::uint8_t tcp_flags = 0x02;       // SYN
+  std::uint8_t tcp_flags = 0x02;  // SYN
   std::uint16_t pod_port = 80;
-  std::uint32_t first_peer = 0;        // host order
+  std::uint32_t first_peer = 0;  // host order
   std::uint32_t peers = 1;
-  std::uint32_t flows = 65536;         // a power of two
+  std::uint32_t flows = 65536;  // a power of two
 };
 
 // Nanoseconds of one packet, and what became of the last one.

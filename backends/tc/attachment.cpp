@@ -58,7 +58,8 @@ Result<std::unique_ptr<Attachment>> attach_tcx(std::uint32_t ifindex, Hook hook,
   const int error = errno;
   const std::string what = std::string("attaching to ") + (hook == Hook::ingress ? "ingress" : "egress") +
                            " of interface " + std::to_string(ifindex) + " (TCX)";
-  if (error == ENODEV) return fail(ErrorCode::not_found, what + ": no such interface in this network namespace");
+  if (error == ENODEV)
+    return fail(ErrorCode::not_found, what + ": no such interface in this network namespace");
   return fail_errno(what, error, &log);
 }
 

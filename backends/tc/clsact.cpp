@@ -59,8 +59,8 @@ int count_filters(std::uint32_t ifindex, std::uint32_t parent) {
   for (int state = MNL_CB_OK; good && state == MNL_CB_OK;) {
     const ssize_t length = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
     if (length <= 0) break;
-    state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), 1, mnl_socket_get_portid(socket), count_one,
-                       &filters);
+    state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), 1, mnl_socket_get_portid(socket),
+                       count_one, &filters);
     good = state != MNL_CB_ERROR;
   }
   mnl_socket_close(socket);

@@ -49,7 +49,9 @@ Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
     if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct4", errno);
     more = result == 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-      for_each_entry(values[i], [&](const pn_ct4_key& key, const pn_ct_value& value) { entries.push_back({key, value}); });
+      for_each_entry(values[i], [&](const pn_ct4_key& key, const pn_ct_value& value) {
+        entries.push_back({key, value});
+      });
     }
   }
   return entries;

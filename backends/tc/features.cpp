@@ -100,7 +100,8 @@ Feature probe_bpf() {
   close(fd);
   // The kernel takes this one without CAP_PERFMON, but not one that walks a packet.
   if (const std::string missing = missing_capabilities(); !missing.empty()) {
-    return {"BPF programs", false, "missing: " + missing + " (run as root, or give the program these capabilities)"};
+    return {"BPF programs", false,
+            "missing: " + missing + " (run as root, or give the program these capabilities)"};
   }
   return {"BPF programs", true, "may be loaded"};
 }

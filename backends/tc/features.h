@@ -9,9 +9,9 @@
 namespace postern::tc {
 
 struct Feature {
-  std::string name;        // "BPF programs"
+  std::string name;  // "BPF programs"
   bool available = false;
-  std::string detail;      // what was found, or why it is not available
+  std::string detail;  // what was found, or why it is not available
 };
 
 // In a fixed order: kernel, BPF programs, attachment, ring buffer, network namespaces, SCTP sockets,

@@ -48,13 +48,16 @@ Result<void> KernelTables::resize(bpf_object* object, const TableSizes& sizes) {
     const TableShape shape = shape_of(table_id(i), sizes);
     bpf_map* map = bpf_object__find_map_by_name(object, map_name(shape).c_str());
     if (map == nullptr) continue;
-    if (bpf_map__value_size(map) != shape.value_size || (shape.is_hash && bpf_map__key_size(map) != shape.key_size)) {
+    if (bpf_map__value_size(map) != shape.value_size ||
+        (shape.is_hash && bpf_map__key_size(map) != shape.key_size)) {
       return fail(ErrorCode::internal, map_name(shape) + " of the BPF object has values of " +
                                            std::to_string(bpf_map__value_size(map)) + " bytes, expected " +
-                                           std::to_string(shape.value_size) + ": it belongs to another version");
+                                           std::to_string(shape.value_size) +
+                                           ": it belongs to another version");
     }
     if (const int error = bpf_map__set_max_entries(map, shape.entries); error != 0) {
-      return fail_errno("setting the size of " + map_name(shape) + " to " + std::to_string(shape.entries), -error);
+      return fail_errno("setting the size of " + map_name(shape) + " to " + std::to_string(shape.entries),
+                        -error);
     }
   }
   return {};
@@ -82,7 +85,8 @@ Result<void> KernelTables::open(bpf_object* object, const TableSizes& sizes) {
 
 Result<void> KernelTables::write(const TableWrite& write) {
   const auto index = static_cast<std::size_t>(write.table);
-  if (index >= kTableCount) return fail(ErrorCode::internal, "write to unknown table " + std::to_string(index));
+  if (index >= kTableCount)
+    return fail(ErrorCode::internal, "write to unknown table " + std::to_string(index));
   const Table& table = tables_[index];
   if (table.fd < 0) {
     return fail(ErrorCode::unsupported, "table " + std::string(table.shape.name) + " is not supported yet");
@@ -113,7 +117,8 @@ Result<void> KernelTables::write_array(const Table& table, const TableWrite& wri
 Result<void> KernelTables::write_hash(const Table& table, const TableWrite& write) {
   const bool erase = write.bytes.empty();
   if (write.key.size() != table.shape.key_size || (!erase && write.bytes.size() != table.shape.value_size)) {
-    return fail(ErrorCode::internal, "table " + std::string(table.shape.name) + ": key or value of the wrong size");
+    return fail(ErrorCode::internal,
+                "table " + std::string(table.shape.name) + ": key or value of the wrong size");
   }
   if (erase) {
     if (bpf_map_delete_elem(table.fd, write.key.data()) == 0 || errno == ENOENT) return {};
@@ -121,8 +126,9 @@ Result<void> KernelTables::write_hash(const Table& table, const TableWrite& writ
   }
   if (bpf_map_update_elem(table.fd, write.key.data(), write.bytes.data(), BPF_ANY) == 0) return {};
   if (errno == E2BIG || errno == ENOSPC) {
-    return fail(ErrorCode::table_full, "table " + std::string(table.shape.name) + " is full: " +
-                                           std::to_string(table.shape.entries) + " entries, one more is needed");
+    return fail(ErrorCode::table_full, "table " + std::string(table.shape.name) +
+                                           " is full: " + std::to_string(table.shape.entries) +
+                                           " entries, one more is needed");
   }
   return fail_errno("writing " + map_name(table.shape), errno);
 }
@@ -148,7 +154,8 @@ Result<PolicyTables> KernelTables::read(const TableSizes& sizes) const {
     entry.table = table_id(i);
     std::vector<std::byte> previous;
     entry.key.resize(table.shape.key_size);
-    while (bpf_map_get_next_key(table.fd, previous.empty() ? nullptr : previous.data(), entry.key.data()) == 0) {
+    while (bpf_map_get_next_key(table.fd, previous.empty() ? nullptr : previous.data(), entry.key.data()) ==
+           0) {
       entry.bytes.assign(size, std::byte{0});
       if (bpf_map_lookup_elem(table.fd, entry.key.data(), entry.bytes.data()) == 0) {
         if (auto made = tables.apply(entry); !made) return fail_as(made);

@@ -95,7 +95,8 @@ std::string other_obstacles() {
   const auto add = [&](const std::string& reason) { text += (text.empty() ? "" : "; ") + reason; };
   if (in_user_namespace()) add("this is a user namespace, and BPF needs the capabilities of the initial one");
   const std::string lockdown = first_line("/sys/kernel/security/lockdown");
-  if (lockdown.find("[confidentiality]") != std::string::npos) add("kernel lockdown is in confidentiality mode");
+  if (lockdown.find("[confidentiality]") != std::string::npos)
+    add("kernel lockdown is in confidentiality mode");
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     if (line.rfind("Seccomp:", 0) == 0 && line.find('2') != std::string::npos) {
@@ -126,7 +127,8 @@ tl::unexpected<Error> fail_errno(std::string_view what, int error, const LibbpfL
   } else if (error == EOPNOTSUPP || error == ENOSYS) {
     code = ErrorCode::unsupported;
     utsname name{};
-    if (uname(&name) == 0) message += std::string("; this kernel is ") + name.release + ", 5.10 or later is needed";
+    if (uname(&name) == 0)
+      message += std::string("; this kernel is ") + name.release + ", 5.10 or later is needed";
   }
   if (log != nullptr && code != ErrorCode::permission) {
     const std::string said = log->tail();

@@ -191,7 +191,9 @@ Result<std::size_t> TcBackend::drain_events(EventSink& sink) {
 
 int TcBackend::event_fd() const { return ring_buffer__epoll_fd(events_); }
 
-int TcBackend::map_fd(const char* map_name) const { return bpf_object__find_map_fd_by_name(object_, map_name); }
+int TcBackend::map_fd(const char* map_name) const {
+  return bpf_object__find_map_fd_by_name(object_, map_name);
+}
 
 Result<std::unique_ptr<Backend>> make_tc_backend(const TableSizes& sizes, const TcOptions& options) {
   auto backend = TcBackend::make(sizes, options);

@@ -23,9 +23,9 @@ struct ring_buffer;
 namespace postern {
 
 struct TcOptions {
-  std::string object_path;     // load this file instead of the embedded object (mutation testing)
-  std::string object_bytes;    // or these bytes (test variants); the path wins
-  bool force_clsact = false;   // even where the kernel has TCX
+  std::string object_path;         // load this file instead of the embedded object (mutation testing)
+  std::string object_bytes;        // or these bytes (test variants); the path wins
+  bool force_clsact = false;       // even where the kernel has TCX
   std::optional<TickClock> clock;  // of an object whose clock is not jiffies64 (test variants)
 };
 

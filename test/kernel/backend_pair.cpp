@@ -43,8 +43,9 @@ std::string describe(const std::vector<ConntrackEntry>& entries) {
   for (const ConntrackEntry& entry : entries) {
     const pn_ct4_key& key = entry.key;
     const pn_ct_value& value = entry.value;
-    for (const std::uint32_t number : {key.address_a, key.address_b, std::uint32_t{key.port_a}, std::uint32_t{key.port_b},
-                                       key.endpoint_protocol, value.epoch, value.seen, value.state, value.step}) {
+    for (const std::uint32_t number :
+         {key.address_a, key.address_b, std::uint32_t{key.port_a}, std::uint32_t{key.port_b},
+          key.endpoint_protocol, value.epoch, value.seen, value.state, value.step}) {
       text += ' ' + std::to_string(number);
     }
     text += '\n';
@@ -60,9 +61,11 @@ void expect_done(const Result<void>& result, const char* whose) {
 
 std::string describe(const Injected& packet) {
   constexpr const char* kDigits = "0123456789abcdef";
-  std::string text = "ifindex " + std::to_string(packet.ifindex) + (packet.direction == PN_INGRESS ? " ingress" : " egress");
+  std::string text =
+      "ifindex " + std::to_string(packet.ifindex) + (packet.direction == PN_INGRESS ? " ingress" : " egress");
   for (const std::byte byte : packet.frame) {
-    text += {' ', kDigits[std::to_integer<unsigned>(byte) >> 4], kDigits[std::to_integer<unsigned>(byte) & 15]};
+    text +=
+        {' ', kDigits[std::to_integer<unsigned>(byte) >> 4], kDigits[std::to_integer<unsigned>(byte) & 15]};
   }
   return text;
 }
@@ -92,13 +95,16 @@ void BackendPair::reset() {
   const auto now = native_->dump();
   ASSERT_TRUE(now);
   apply(diff(*now, empty));
-  for (Backend* backend : {native_.get(), kernel_.get()}) expect_done(backend->forget_connections({}), "reset");
+  for (Backend* backend : {native_.get(), kernel_.get()})
+    expect_done(backend->forget_connections({}), "reset");
   compare_tables(empty);
 }
 
 std::optional<Classified> BackendPair::classify(const Injected& packet, Instant now) {
-  const Classified native = native_->injector()->classify(packet.ifindex, packet.direction, packet.frame, now);
-  const Classified kernel = kernel_->injector()->classify(packet.ifindex, packet.direction, packet.frame, now);
+  const Classified native =
+      native_->injector()->classify(packet.ifindex, packet.direction, packet.frame, now);
+  const Classified kernel =
+      kernel_->injector()->classify(packet.ifindex, packet.direction, packet.frame, now);
   EXPECT_EQ(native.allow, kernel.allow) << describe(packet);
   EXPECT_EQ(native.step, kernel.step) << describe(packet);
   if (native.allow != kernel.allow || native.step != kernel.step) return std::nullopt;
@@ -109,7 +115,9 @@ void BackendPair::compare_state() {
   const auto native_connections = sorted_connections(*native_);
   const auto kernel_connections = sorted_connections(*kernel_);
   EXPECT_TRUE(same_bytes(native_connections, kernel_connections))
-      << "native:\n" << describe(native_connections) << "kernel:\n" << describe(kernel_connections);
+      << "native:\n"
+      << describe(native_connections) << "kernel:\n"
+      << describe(kernel_connections);
   const auto native_counters = native_->counters();
   const auto kernel_counters = kernel_->counters();
   ASSERT_TRUE(native_counters && kernel_counters);
@@ -142,7 +150,8 @@ void BackendPair::disturb(Prng& random) {
 }
 
 std::uint64_t first_seed() {
-  if (const char* text = std::getenv("POSTERN_TEST_SEED"); text != nullptr) return std::strtoull(text, nullptr, 10);
+  if (const char* text = std::getenv("POSTERN_TEST_SEED"); text != nullptr)
+    return std::strtoull(text, nullptr, 10);
   return std::random_device{}();
 }
 

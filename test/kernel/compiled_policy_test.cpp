@@ -72,7 +72,8 @@ const EndpointPolicy* endpoint_of(const ResolvedPolicy& policy, std::uint32_t if
 // The datapath's step in judge()'s words. A protocol without ports that only rules with ports stand
 // against is denied for that (R18); judge() says isolated.
 std::uint32_t in_words_of_judge(std::uint32_t step) {
-  return pn_step_reason(step) == PN_REASON_PROTOCOL ? pn_step_deny(PN_REASON_ISOLATED, pn_step_rule(step)) : step;
+  return pn_step_reason(step) == PN_REASON_PROTOCOL ? pn_step_deny(PN_REASON_ISOLATED, pn_step_rule(step))
+                                                    : step;
 }
 
 TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {
@@ -103,7 +104,9 @@ TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {
       for (int n = 0; n < kQuestions && !questions.empty(); ++n) {
         const Question& question = questions[random.below(questions.size())];
         const EndpointPolicy* pod = endpoint_of(policy, question.ifindex);
-        if (pod == nullptr || pod->addresses.empty() || IpAddress::v4(question.peer) == pod->addresses.front()) continue;
+        if (pod == nullptr || pod->addresses.empty() ||
+            IpAddress::v4(question.peer) == pod->addresses.front())
+          continue;
         pair.attach(question.ifindex);
         const auto both = pair.classify(first_packet(question, pod->addresses.front(), ++tag), now);
         ASSERT_TRUE(both) << to_string(question);
@@ -122,7 +125,8 @@ TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {
   }
   EXPECT_GT(updates, kWorlds * kChanges / 2u) << "base seed " << base;
   EXPECT_GT(asked, updates * kQuestions / 2u) << "base seed " << base;
-  EXPECT_TRUE(denied > asked / 20 && denied < asked - asked / 20) << denied << " of " << asked << ", base seed " << base;
+  EXPECT_TRUE(denied > asked / 20 && denied < asked - asked / 20)
+      << denied << " of " << asked << ", base seed " << base;
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ TEST(Features, AreNamedOnceAndSayWhatWasFound) {
     EXPECT_TRUE(names.insert(feature.name).second) << feature.name;
     EXPECT_FALSE(feature.detail.empty()) << feature.name;
   }
-  EXPECT_TRUE(names.count("kernel") == 1 && names.count("BPF programs") == 1 && names.count("attachment") == 1);
+  EXPECT_TRUE(names.count("kernel") == 1 && names.count("BPF programs") == 1 &&
+              names.count("attachment") == 1);
 }
 
 TEST(Features, ProbingLeavesNoDescriptorAndPrintsNothing) {

@@ -46,7 +46,9 @@ class InjectedBackend final : public Backend, public PacketInjector {
     return inner_->detach(ifindex);
   }
   Result<std::vector<ConntrackEntry>> conntrack() const override { return inner_->conntrack(); }
-  Result<void> forget_connections(EndpointId endpoint) override { return inner_->forget_connections(endpoint); }
+  Result<void> forget_connections(EndpointId endpoint) override {
+    return inner_->forget_connections(endpoint);
+  }
   Result<void> age_connections(Duration by) override { return inner_->age_connections(by); }
   Result<std::vector<pn_counter>> counters() const override { return inner_->counters(); }
   Result<std::size_t> drain_events(EventSink& sink) override { return inner_->drain_events(sink); }
@@ -115,7 +117,8 @@ Result<std::unique_ptr<Backend>> make_injected_tc_backend(const TableSizes& size
   if (!inner) return fail_as(inner);
   void* memory = mmap(nullptr, InjectedBackend::page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
                       (*inner)->map_fd("pn_injection"), 0);
-  if (memory == MAP_FAILED) return fail(ErrorCode::io, std::string("mapping pn_injection: ") + std::strerror(errno));
+  if (memory == MAP_FAILED)
+    return fail(ErrorCode::io, std::string("mapping pn_injection: ") + std::strerror(errno));
   return std::unique_ptr<Backend>(
       std::make_unique<InjectedBackend>(std::move(*inner), static_cast<volatile pn_injection*>(memory)));
 }

@@ -40,8 +40,8 @@ Result<void> send_request(nlmsghdr* header, const std::string& what) {
     error = errno;
   } else {
     const ssize_t length = mnl_socket_recvfrom(socket, reply.data(), reply.size());
-    if (length < 0 || mnl_cb_run(reply.data(), static_cast<std::size_t>(length), 1, mnl_socket_get_portid(socket),
-                                 nullptr, nullptr) < 0) {
+    if (length < 0 || mnl_cb_run(reply.data(), static_cast<std::size_t>(length), 1,
+                                 mnl_socket_get_portid(socket), nullptr, nullptr) < 0) {
       error = errno;
     }
   }
@@ -122,7 +122,8 @@ std::vector<std::vector<std::byte>> FrameSocket::receive(int wait_ms) const {
     std::vector<std::byte> frame(2048);
     sockaddr_ll from{};
     socklen_t size = sizeof from;
-    const ssize_t length = recvfrom(fd_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+    const ssize_t length =
+        recvfrom(fd_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
     if (length < 0) break;
     if (from.sll_pkttype == PACKET_OUTGOING) continue;
     frame.resize(static_cast<std::size_t>(length));

@@ -11,9 +11,10 @@ namespace {
 using namespace postern::packet;
 
 const std::vector<std::uint16_t> kPorts{53, 80, 300, 443, 5432, 40000, 40001, 65535};
-const std::vector<std::uint8_t> kFlags{kSyn, kSyn, kSyn, kSyn | kAck, kAck, kAck, kAck | kPsh, kFin | kAck,
-                                       kRst, kRst | kAck, 0, kSyn | kFin, kFin};
-const std::vector<Protocol> kProtocols{Protocol::tcp, Protocol::tcp, Protocol::tcp, Protocol::udp,
+const std::vector<std::uint8_t> kFlags{kSyn, kSyn,        kSyn,        kSyn | kAck, kAck,
+                                       kAck, kAck | kPsh, kFin | kAck, kRst,        kRst | kAck,
+                                       0,    kSyn | kFin, kFin};
+const std::vector<Protocol> kProtocols{Protocol::tcp, Protocol::tcp,  Protocol::tcp, Protocol::udp,
                                        Protocol::udp, Protocol::sctp, Protocol::icmp};
 
 const std::vector<SctpChunk> kChunks{SctpChunk::init, SctpChunk::init_ack, SctpChunk::data, SctpChunk::abort,
@@ -47,9 +48,7 @@ Packet RandomWorld::transport(Packet under, const Flow& flow, bool to_peer) {
     case Protocol::tcp:
       add(under, Tcp{.source_port = source, .destination_port = destination, .flags = pick(kFlags)});
       return under;
-    case Protocol::udp:
-      add(under, Udp{.source_port = source, .destination_port = destination});
-      return under;
+    case Protocol::udp: add(under, Udp{.source_port = source, .destination_port = destination}); return under;
     case Protocol::sctp:
       add(under, Sctp{.source_port = source, .destination_port = destination, .chunk = pick(kChunks)});
       return under;
@@ -77,7 +76,8 @@ Packet RandomWorld::ip_packet(const Flow& flow, bool to_peer) {
   if (!one_in(10)) return transport(std::move(packet), flow, to_peer);
   // An ICMP error that quotes what went the other way.
   add(packet, Icmp{.type = pick<std::uint8_t>({3, 4, 5, 11, 12}), .code = 3});
-  add(packet, Ipv4{.source = IpAddress::v4(to_peer ? peer : pod), .destination = IpAddress::v4(to_peer ? pod : peer)});
+  add(packet, Ipv4{.source = IpAddress::v4(to_peer ? peer : pod),
+                   .destination = IpAddress::v4(to_peer ? pod : peer)});
   return transport(std::move(packet), flow, !to_peer);
 }
 

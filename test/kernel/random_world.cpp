@@ -34,7 +34,8 @@ std::uint32_t pod_address(std::size_t number) { return kPodNet + 1 + static_cast
 }  // namespace
 
 const std::vector<std::uint32_t>& world_interfaces() {
-  static const std::vector<std::uint32_t> indices{1001, 1002, 1003, 1004, 66537, 1006, 1007};  // 66537 = 1001 + 65536
+  static const std::vector<std::uint32_t> indices{1001,  1002, 1003, 1004,
+                                                  66537, 1006, 1007};  // 66537 = 1001 + 65536
   return indices;
 }
 
@@ -126,8 +127,15 @@ void RandomWorld::write_decisions(TableDelta& delta) {
   }
   for (std::uint32_t index = 0; index < kBodies; ++index) {
     const auto lo = static_cast<pn_u16>(below(500));
-    const pn_body body{final_step(), step_to(kDirectories), step_to(kDirectories), step_to(kDirectories),
-                       pick<pn_u32>({0, 6, 17, 132}), lo, static_cast<pn_u16>(lo + below(300)), final_step(), 0};
+    const pn_body body{final_step(),
+                       step_to(kDirectories),
+                       step_to(kDirectories),
+                       step_to(kDirectories),
+                       pick<pn_u32>({0, 6, 17, 132}),
+                       lo,
+                       static_cast<pn_u16>(lo + below(300)),
+                       final_step(),
+                       0};
     delta.writes.push_back(put(TableId::bodies, index, body));
   }
   for (std::uint32_t chunk = 0; chunk < kRowChunks; ++chunk) {
@@ -141,10 +149,12 @@ pn_pod RandomWorld::pod(std::size_t number) {
   pn_pod pod{};
   pod.endpoint = static_cast<pn_u32>(number) + 1;
   pod.v4 = network_order(pod_address(number));
-  for (const pn_u32 flag : {PN_POD_SPOOF_CHECK, PN_POD_EVENT_DENY, PN_POD_EVENT_ALL}) pod.flags |= one_in(2) ? flag : 0u;
+  for (const pn_u32 flag : {PN_POD_SPOOF_CHECK, PN_POD_EVENT_DENY, PN_POD_EVENT_ALL})
+    pod.flags |= one_in(2) ? flag : 0u;
   const std::uint32_t judged = 1 + below(3);  // ingress, egress, both
   for (std::uint32_t direction = 0; direction < 2; ++direction) {
-    pod.dir[direction] = {below(kRowChunks + 1), 1 + below(48), below(9), one_in(4) ? 0u : pn_u32{PN_DIR_BLOCKS4}};
+    pod.dir[direction] = {below(kRowChunks + 1), 1 + below(48), below(9),
+                          one_in(4) ? 0u : pn_u32{PN_DIR_BLOCKS4}};
     if ((judged >> direction & 1) != 0) pod.dir[direction].flags |= PN_DIR_JUDGED;
   }
   if (judged == 3 || one_in(4)) pod.flags |= PN_POD_CT_FIRST;
@@ -188,7 +198,8 @@ TableDelta RandomWorld::edit() {
   TableDelta delta;
   switch (below(4)) {
     case 0:
-      delta.writes.push_back(put(TableId::rows, below(kRowChunks), step_to(kBodies), 4 * below(PN_ROW_CHUNK)));
+      delta.writes.push_back(
+          put(TableId::rows, below(kRowChunks), step_to(kBodies), 4 * below(PN_ROW_CHUNK)));
       break;
     case 1: delta.writes.push_back(put(TableId::pods, 1 + below(kPods), pod(below(kPods)))); break;
     case 2: write_hosts(delta); break;

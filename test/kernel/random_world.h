@@ -43,7 +43,9 @@ class RandomWorld {
   };
 
   template <typename T>
-  const T& pick(const std::vector<T>& values) { return values[random_.below(values.size())]; }
+  const T& pick(const std::vector<T>& values) {
+    return values[random_.below(values.size())];
+  }
   bool one_in(std::uint64_t n) { return random_.below(n) == 0; }
   std::uint32_t below(std::uint64_t bound) { return static_cast<std::uint32_t>(random_.below(bound)); }
 

@@ -27,7 +27,8 @@ std::vector<std::byte> bytes_of(const T& value) {
   return {start, start + sizeof value};
 }
 
-TableWrite array_write(TableId table, std::uint32_t index, std::uint32_t offset, std::vector<std::byte> bytes) {
+TableWrite array_write(TableId table, std::uint32_t index, std::uint32_t offset,
+                       std::vector<std::byte> bytes) {
   return {table, index, offset, {}, std::move(bytes)};
 }
 
@@ -43,9 +44,9 @@ std::unique_ptr<TcBackend> make_backend(const TcOptions& options = {}, const Tab
 
 // A complete IPv4 table write set, at random places.
 TableDelta random_delta(Prng& random, const TableSizes& sizes, std::size_t count) {
-  constexpr TableId tables[] = {TableId::slots, TableId::slots_far, TableId::pods, TableId::hosts4,
-                                TableId::hosts4_far, TableId::idx4, TableId::seg4, TableId::rows,
-                                TableId::bodies, TableId::portdirs, TableId::portpages};
+  constexpr TableId tables[] = {TableId::slots,      TableId::slots_far, TableId::pods,     TableId::hosts4,
+                                TableId::hosts4_far, TableId::idx4,      TableId::seg4,     TableId::rows,
+                                TableId::bodies,     TableId::portdirs,  TableId::portpages};
   TableDelta delta;
   for (std::size_t n = 0; n < count; ++n) {
     const TableId table = tables[random.below(std::size(tables))];
@@ -101,7 +102,8 @@ TEST(TcBackendTables, TakeTheSizesTheyAreGiven) {
   EXPECT_EQ(outside.error().code, ErrorCode::internal);
 
   const std::vector<std::byte> word = bytes_of(std::uint64_t{1});
-  EXPECT_TRUE(backend->apply({{hash_write(TableId::slots_far, 1, word), hash_write(TableId::slots_far, 2, word)}, false}));
+  EXPECT_TRUE(backend->apply(
+      {{hash_write(TableId::slots_far, 1, word), hash_write(TableId::slots_far, 2, word)}, false}));
   const auto full = backend->apply({{hash_write(TableId::slots_far, 3, word)}, false});
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, ErrorCode::table_full);
@@ -202,8 +204,8 @@ class Counting {
 std::vector<std::byte> udp_frame(std::uint16_t port) {
   std::vector<std::uint8_t> frame(14 + 20 + 8 + 4);
   std::fill(frame.begin(), frame.begin() + 6, std::uint8_t{0xff});
-  const std::uint8_t header[] = {2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0,
-                                 10, 0, 0, 5, 10, 0, 0, 9, 15, 160};
+  const std::uint8_t header[] = {2, 0,  0,  0, 0, 1,  8, 0, 0x45, 0,  0, 32, 0, 1,  0,
+                                 0, 64, 17, 0, 0, 10, 0, 0, 5,    10, 0, 0,  9, 15, 160};
   std::copy(std::begin(header), std::end(header), frame.begin() + 6);
   frame[36] = static_cast<std::uint8_t>(port >> 8);
   frame[37] = static_cast<std::uint8_t>(port & 255);
@@ -411,7 +413,8 @@ TEST(TcBackendErrors, AnObjectFileThatIsNotThereIsNamed) {
   options.object_path = "/nonexistent/postern.bpf.o";
   const auto made = TcBackend::make({}, options);
   ASSERT_FALSE(made);
-  EXPECT_NE(made.error().message.find("/nonexistent/postern.bpf.o"), std::string::npos) << made.error().message;
+  EXPECT_NE(made.error().message.find("/nonexistent/postern.bpf.o"), std::string::npos)
+      << made.error().message;
 }
 
 }  // namespace
