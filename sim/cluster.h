@@ -20,6 +20,16 @@
 
 namespace postern::sim {
 
+constexpr Protocol ip_protocol(ProbeProtocol protocol) {
+  switch (protocol) {
+    case ProbeProtocol::tcp: return Protocol::tcp;
+    case ProbeProtocol::udp: return Protocol::udp;
+    case ProbeProtocol::sctp: return Protocol::sctp;
+    case ProbeProtocol::icmp: return Protocol::icmp;
+  }
+  return Protocol::tcp;
+}
+
 // What holds for a whole scenario.
 struct ClusterSettings {
   EnforcerSettings enforcer;

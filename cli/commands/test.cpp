@@ -28,8 +28,14 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+// fmt::print throws when a disk is full; here that is found out at the end.
+template <typename... Args>
+void say(std::FILE* stream, fmt::format_string<Args...> format, Args&&... args) {
+  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stream);
+}
+
 int complain(const std::string& message) {
-  fmt::print(stderr, "postern: {}\n", message);
+  say(stderr, "postern: {}\n", message);
   return 2;
 }
 
@@ -41,10 +47,10 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void show(std::size_t number, std::size_t total, const std::string& name) const {
-    if (shown_) fmt::print(stderr, "\r\x1b[K[{}/{}] {}", number, total, name);
+    if (shown_) say(stderr, "\r\x1b[K[{}/{}] {}", number, total, name);
   }
   void clear() const {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
+    if (shown_) say(stderr, "\r\x1b[K");
   }
 
  private:
@@ -86,7 +92,7 @@ class TestRun {
 
 void TestRun::refuse(const std::string& file, std::vector<std::string> messages) {
   progress_.clear();
-  for (const auto& message : messages) fmt::print(stderr, "postern: {}\n", message);
+  for (const auto& message : messages) say(stderr, "postern: {}\n", message);
   refusals_.push_back({file, std::move(messages)});
 }
 
@@ -95,7 +101,7 @@ void TestRun::tell_skipped(const sim::Scenario& scenario) const {
   if (scenario.skipped_kinds.empty() || !(options_.ignore_unsupported || options_.verbose)) return;
   std::string list;
   for (const auto& [kind, count] : scenario.skipped_kinds) list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
-  fmt::print(stderr, "postern: {}: left out: {}\n", scenario.file, list);
+  say(stderr, "postern: {}: left out: {}\n", scenario.file, list);
 }
 
 void TestRun::read_file(const std::string& path, bool named) {
@@ -149,7 +155,7 @@ void TestRun::report(const sim::ScenarioResult& result, const std::string& backe
   if (result.passed() && !options_.verbose && !single) return;
   text.colour = colour_;
   progress_.clear();
-  fmt::print("{}\n", sim::text_report(result, text));
+  say(stdout, "{}\n", sim::text_report(result, text));
 }
 
 std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const sim::Plan& plan, sim::Outcome& outcome) {
@@ -166,7 +172,7 @@ std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const si
   outcome.error = backend + ": " + result.error().to_string();
   outcome.notes.push_back(outcome.error);
   progress_.clear();
-  fmt::print("FAIL  {}  ({})\n  {}\n\n", plan.scenario->name, plan.scenario->file, outcome.error);
+  say(stdout, "FAIL  {}  ({})\n  {}\n\n", plan.scenario->name, plan.scenario->file, outcome.error);
   return std::nullopt;
 }
 
@@ -178,7 +184,7 @@ void TestRun::compare(const sim::ScenarioResult& first, const sim::ScenarioResul
     outcome.passed = false;
     outcome.notes.push_back("difference: step \"" + difference.step + "\": " + difference.what);
     progress_.clear();
-    fmt::print("DIFFERENCE  {}  step \"{}\": {}\n", difference.scenario, difference.step, difference.what);
+    say(stdout, "DIFFERENCE  {}  step \"{}\": {}\n", difference.scenario, difference.step, difference.what);
     differences_.push_back(difference);
   }
 }
@@ -234,16 +240,17 @@ int TestRun::finish() {
   written = write_file(options_.junit, options_.junit.empty() ? "" : sim::junit_report(outcomes_, refusals_)) && written;
   if (!refusals_.empty()) {
     std::fflush(stdout);
-    fmt::print(stderr, "postern: {} file{} refused\n", refusals_.size(), refusals_.size() == 1 ? "" : "s");
+    say(stderr, "postern: {} file{} refused\n", refusals_.size(), refusals_.size() == 1 ? "" : "s");
   }
   if (clusters_.size() > 1) {
     std::string times;
     for (std::size_t i = 0; i < clusters_.size(); ++i) times += fmt::format(", {} {:.1f} s", clusters_[i]->name(), seconds_[i]);
-    fmt::print("{} scenarios, {} cells, {} differences{}\n", outcomes_.size(), cells, differences_.size(), times);
+    say(stdout, "{} scenarios, {} cells, {} differences{}\n", outcomes_.size(), cells, differences_.size(), times);
   }
-  fmt::print("{} passed, {} failed", passed, outcomes_.size() - passed);
-  if (skipped_ != 0) fmt::print(", {} skipped", skipped_);
-  fmt::print("\n");
+  say(stdout, "{} passed, {} failed", passed, outcomes_.size() - passed);
+  if (skipped_ != 0) say(stdout, ", {} skipped", skipped_);
+  say(stdout, "\n");
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return complain("cannot write to standard output");
   if (!refusals_.empty() || !written) return 2;
   return passed == outcomes_.size() ? 0 : 1;
 }

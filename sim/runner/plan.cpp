@@ -12,20 +12,9 @@ namespace postern::sim {
 
 namespace {
 
-std::optional<Protocol> container_protocol(ProbeProtocol protocol) {
-  switch (protocol) {
-    case ProbeProtocol::tcp: return Protocol::tcp;
-    case ProbeProtocol::udp: return Protocol::udp;
-    case ProbeProtocol::sctp: return Protocol::sctp;
-    case ProbeProtocol::icmp: return std::nullopt;
-  }
-  return std::nullopt;
-}
-
 std::optional<std::uint16_t> named_port(const Pod& pod, const std::string& name, ProbeProtocol protocol) {
-  const auto wanted = container_protocol(protocol);
   for (const ContainerPort& port : pod.ports) {
-    if (port.name == name && port.protocol == wanted) return port.port;
+    if (port.name == name && port.protocol == ip_protocol(protocol)) return port.port;
   }
   return std::nullopt;
 }
@@ -36,7 +25,7 @@ tl::unexpected<Error> no_such_port(const ProbeLine& line, const ResolvedEnd& to,
   }
   std::vector<std::string> names;
   for (const ContainerPort& port : to.pod->ports) {
-    if (!port.name.empty() && port.protocol == container_protocol(line.protocol)) names.push_back(port.name);
+    if (!port.name.empty() && port.protocol == ip_protocol(line.protocol)) names.push_back(port.name);
   }
   return fail(ErrorCode::not_found, "pod " + to.text + " has no " + std::string(to_string(line.protocol)) + " port named \"" +
                                         name + "\"" + did_you_mean(name, names), line.location);

@@ -7,16 +7,6 @@ namespace postern::sim {
 
 namespace {
 
-std::uint8_t ip_protocol_of(ProbeProtocol protocol) {
-  switch (protocol) {
-    case ProbeProtocol::tcp: return static_cast<std::uint8_t>(Protocol::tcp);
-    case ProbeProtocol::udp: return static_cast<std::uint8_t>(Protocol::udp);
-    case ProbeProtocol::sctp: return static_cast<std::uint8_t>(Protocol::sctp);
-    case ProbeProtocol::icmp: return static_cast<std::uint8_t>(Protocol::icmp);
-  }
-  return 0;
-}
-
 TrafficEnd traffic_end(const Party& party) {
   TrafficEnd end;
   end.address = party.address;
@@ -102,7 +92,7 @@ std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& obje
   ExplainQuery query;
   query.from = traffic_end(wrong.cell.from);
   query.to = traffic_end(wrong.cell.to);
-  query.protocol = ip_protocol_of(wrong.key.protocol);
+  query.protocol = static_cast<std::uint8_t>(ip_protocol(wrong.key.protocol));
   query.port = wrong.key.port;
   query.strict = strict;
   const auto explanation = explain(objects, query);

@@ -183,7 +183,7 @@ Result<ProbeOutcome> VirtualCluster::probe_one(const ProbeRequest& request) {
   talk.server_mac = server->mac;
   talk.protocol = request.protocol;
   talk.server_port = request.port;
-  talk.client_port = ports_.next(talk.client, talk.server, ip_protocol(talk.protocol), talk.server_port);
+  talk.client_port = ports_.next(talk.client, talk.server, static_cast<std::uint8_t>(ip_protocol(talk.protocol)), talk.server_port);
   for (std::size_t i = 0; i < packets_in(talk.protocol); ++i) {
     const WirePacket wire = packet_of(talk, i);
     const Passage passage =

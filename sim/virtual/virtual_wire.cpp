@@ -72,14 +72,4 @@ WirePacket packet_of(const Conversation& talk, std::size_t index) {
   return {from_client, frame.bytes()};
 }
 
-std::uint8_t ip_protocol(ProbeProtocol protocol) {
-  switch (protocol) {
-    case ProbeProtocol::tcp: return static_cast<std::uint8_t>(Protocol::tcp);
-    case ProbeProtocol::udp: return static_cast<std::uint8_t>(Protocol::udp);
-    case ProbeProtocol::sctp: return static_cast<std::uint8_t>(Protocol::sctp);
-    case ProbeProtocol::icmp: return static_cast<std::uint8_t>(Protocol::icmp);
-  }
-  return 0;
-}
-
 }  // namespace postern::sim

@@ -32,6 +32,4 @@ std::size_t packets_in(ProbeProtocol protocol);
 // Packet `index` of the conversation.
 WirePacket packet_of(const Conversation& conversation, std::size_t index);
 
-std::uint8_t ip_protocol(ProbeProtocol protocol);
-
 }  // namespace postern::sim
