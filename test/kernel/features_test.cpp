@@ -3,9 +3,13 @@
 #include "backends/tc/features.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <set>
+
+#include "backends/tc/tc_backend.h"
 
 namespace postern::tc {
 namespace {
@@ -38,6 +42,27 @@ TEST(Features, ProbingLeavesNoDescriptorAndPrintsNothing) {
   EXPECT_EQ(out, "");
   EXPECT_EQ(err, "");
   EXPECT_EQ(open_descriptors(), before);
+}
+
+// In a child that has given up every right: what it found, as an exit code.
+int without_rights() {
+  if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 1;
+  const Feature bpf = probe_bpf();
+  if (bpf.available || bpf.detail.find("CAP_BPF") == std::string::npos) return 2;
+  const auto made = TcBackend::make({});
+  if (made || made.error().code != ErrorCode::permission) return 3;
+  if (made.error().message.find("CAP_BPF, CAP_NET_ADMIN") == std::string::npos) return 4;
+  return 0;
+}
+
+TEST(Features, WithoutRightsTheMissingOnesAreNamed) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) _exit(without_rights());
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace
