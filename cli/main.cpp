@@ -16,19 +16,28 @@ namespace postern::cli {
 namespace {
 
 void add_test(CLI::App& app, TestOptions& options, int& status) {
-  auto* command = app.add_subcommand("test", "Run scenario files: does what must get through get through, and nothing else?");
-  command->add_option("PATH", options.paths, "Scenario files; a folder means every *.yaml below it")->required();
-  command->add_option("--backend", options.backend, "sim: in memory. tc: real eBPF on network namespaces. all: both, compared")
-      ->check(CLI::IsMember({"sim", "tc", "all"}))->capture_default_str();
-  command->add_option("--filter", options.filters, "Only scenarios whose name matches this glob; repeatable, any of them")
+  auto* command = app.add_subcommand(
+      "test", "Run scenario files: does what must get through get through, and nothing else?");
+  command->add_option("PATH", options.paths, "Scenario files; a folder means every *.yaml below it")
+      ->required();
+  command
+      ->add_option("--backend", options.backend,
+                   "sim: in memory. tc: real eBPF on network namespaces. all: both, compared")
+      ->check(CLI::IsMember({"sim", "tc", "all"}))
+      ->capture_default_str();
+  command
+      ->add_option("--filter", options.filters,
+                   "Only scenarios whose name matches this glob; repeatable, any of them")
       ->allow_extra_args(false);
-  command->add_option("--label", options.labels, "Only scenarios with this key=value; repeatable, all of them")
+  command
+      ->add_option("--label", options.labels, "Only scenarios with this key=value; repeatable, all of them")
       ->allow_extra_args(false);
   command->add_option("--shard", options.shard, "Only part I of N of what is selected, as I/N from 1");
   command->add_option("--json", options.json, "Write the results to this file as JSON");
   command->add_option("--junit", options.junit, "Write the results to this file as JUnit XML");
   command->add_option("--via", options.via, "service: probe pods through a Service (not supported yet)");
-  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported,
+                    "Leave out policy kinds that are not supported");
   command->add_flag("-v,--verbose", options.verbose, "Truth tables of passing scenarios too");
   command->callback([&] { status = run_test(options); });
 }
@@ -36,29 +45,38 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
 void add_replay(CLI::App& app, ReplayOptions& options, int& status) {
   auto* command = app.add_subcommand("replay", "Judge the packets of captures by the policies of manifests");
   command->add_option("CAPTURE", options.captures, "pcap or pcapng files")->required();
-  command->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
-      ->required()->allow_extra_args(false);
-  command->add_option("--vantage", options.vantage, "Where the captures were taken: pod-veth")->capture_default_str();
+  command
+      ->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
+      ->required()
+      ->allow_extra_args(false);
+  command->add_option("--vantage", options.vantage, "Where the captures were taken: pod-veth")
+      ->capture_default_str();
   command->add_option("--json", options.json, "Write the result to this file as JSON; - is standard output");
   command->add_option("--flows", options.flows, "Rows of the table of flows")->capture_default_str();
   command->add_flag("--fail-on-denied", options.fail_on_denied, "End with status 1 if a packet was denied");
   command->add_flag("--strict", options.strict, "Default deny where no policy decides");
-  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported,
+                    "Leave out policy kinds that are not supported");
   command->add_flag("-v,--verbose", options.verbose, "Every flow, not only the most telling");
   command->callback([&] { status = run_replay(options); });
 }
 
 void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
-  auto* command = app.add_subcommand("explain", "Why a connection passes or not: both ends, rules, isolation, near misses");
-  command->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
-      ->required()->allow_extra_args(false);
+  auto* command = app.add_subcommand(
+      "explain", "Why a connection passes or not: both ends, rules, isolation, near misses");
+  command
+      ->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
+      ->required()
+      ->allow_extra_args(false);
   command->add_option("--from", options.from, "namespace/pod, node:NAME or an address")->required();
   command->add_option("--to", options.to, "namespace/pod, node:NAME or an address")->required();
   command->add_option("--port", options.port, "Number, or the name of a port of the destination pod");
   command->add_option("--protocol", options.protocol, "TCP, UDP, SCTP or ICMP")
-      ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))->capture_default_str();
+      ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))
+      ->capture_default_str();
   command->add_flag("--strict", options.strict, "Default deny where no policy decides");
-  command->add_flag("--ignore-unsupported", options.ignore_unsupported, "Leave out policy kinds that are not supported");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported,
+                    "Leave out policy kinds that are not supported");
   command->add_flag("--json", options.json, "JSON on standard output instead of words");
   command->callback([&] { status = run_explain(options); });
 }

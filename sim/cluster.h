@@ -50,9 +50,9 @@ struct Placement {
 struct Party {
   enum class Kind : std::uint8_t { pod, node, outside };
   Kind kind = Kind::pod;
-  NamespacedName pod;    // kind pod; a hostNetwork pod is its node's traffic
-  std::string node;      // kind node
-  IpAddress address;     // the address it uses; always set
+  NamespacedName pod;  // kind pod; a hostNetwork pod is its node's traffic
+  std::string node;    // kind node
+  IpAddress address;   // the address it uses; always set
   friend auto operator<=>(const Party&, const Party&) = default;
 };
 
@@ -65,10 +65,10 @@ struct ProbeRequest {
 
 // What one end's datapath said of a packet.
 struct EndVerdict {
-  NamespacedName pod;       // whose interface
+  NamespacedName pod;  // whose interface
   pn_direction direction = PN_INGRESS;
-  std::uint32_t step = 0;   // final step (engine/abi/verdict.h); 0: not judged there
-  std::string node;         // whose rule registry knows the rule
+  std::uint32_t step = 0;  // final step (engine/abi/verdict.h); 0: not judged there
+  std::string node;        // whose rule registry knows the rule
 };
 
 struct ProbeOutcome {

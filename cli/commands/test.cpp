@@ -26,7 +26,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // fmt::print throws when a disk is full; here that is found out at the end.
 template <typename... Args>
@@ -69,7 +71,8 @@ class TestRun {
   void tell_skipped(const sim::Scenario& scenario) const;
   void refuse(const std::string& file, std::vector<std::string> messages);
   void run_scenario(const sim::Scenario& scenario);
-  std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan, sim::Outcome& outcome);
+  std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan,
+                                            sim::Outcome& outcome);
   void compare(const sim::ScenarioResult& first, const sim::ScenarioResult& other, std::size_t cluster,
                sim::Outcome& outcome);
   void report(const sim::ScenarioResult& result, const std::string& backend, sim::Outcome& outcome);
@@ -100,7 +103,8 @@ void TestRun::refuse(const std::string& file, std::vector<std::string> messages)
 void TestRun::tell_skipped(const sim::Scenario& scenario) const {
   if (scenario.skipped_kinds.empty() || !(options_.ignore_unsupported || options_.verbose)) return;
   std::string list;
-  for (const auto& [kind, count] : scenario.skipped_kinds) list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
+  for (const auto& [kind, count] : scenario.skipped_kinds)
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
   say(stderr, "postern: {}: left out: {}\n", scenario.file, list);
 }
 
@@ -158,7 +162,8 @@ void TestRun::report(const sim::ScenarioResult& result, const std::string& backe
   say(stdout, "{}\n", sim::text_report(result, text));
 }
 
-std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const sim::Plan& plan, sim::Outcome& outcome) {
+std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const sim::Plan& plan,
+                                                   sim::Outcome& outcome) {
   const auto start = Clock::now();
   auto result = sim::run_plan(plan, *clusters_[cluster], run_options_);
   seconds_[cluster] += seconds_since(start);
@@ -237,20 +242,25 @@ int TestRun::finish() {
   info.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count();
   info.differences = differences_;
   bool written = write_file(options_.json, options_.json.empty() ? "" : sim::json_report(info, outcomes_));
-  written = write_file(options_.junit, options_.junit.empty() ? "" : sim::junit_report(outcomes_, refusals_)) && written;
+  written =
+      write_file(options_.junit, options_.junit.empty() ? "" : sim::junit_report(outcomes_, refusals_)) &&
+      written;
   if (!refusals_.empty()) {
     std::fflush(stdout);
     say(stderr, "postern: {} file{} refused\n", refusals_.size(), refusals_.size() == 1 ? "" : "s");
   }
   if (clusters_.size() > 1) {
     std::string times;
-    for (std::size_t i = 0; i < clusters_.size(); ++i) times += fmt::format(", {} {:.1f} s", clusters_[i]->name(), seconds_[i]);
-    say(stdout, "{} scenarios, {} cells, {} differences{}\n", outcomes_.size(), cells, differences_.size(), times);
+    for (std::size_t i = 0; i < clusters_.size(); ++i)
+      times += fmt::format(", {} {:.1f} s", clusters_[i]->name(), seconds_[i]);
+    say(stdout, "{} scenarios, {} cells, {} differences{}\n", outcomes_.size(), cells, differences_.size(),
+        times);
   }
   say(stdout, "{} passed, {} failed", passed, outcomes_.size() - passed);
   if (skipped_ != 0) say(stdout, ", {} skipped", skipped_);
   say(stdout, "\n");
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return complain("cannot write to standard output");
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return complain("cannot write to standard output");
   if (!refusals_.empty() || !written) return 2;
   return passed == outcomes_.size() ? 0 : 1;
 }

@@ -10,16 +10,16 @@ namespace postern::cli {
 
 struct TestOptions {
   std::vector<std::string> paths;
-  std::string backend = "sim";        // sim, tc, all
-  std::vector<std::string> filters;   // globs on the name, any
-  std::vector<std::string> labels;    // key=value, all
-  std::string shard;                  // "I/N", from 1; empty: everything
-  std::string json;                   // files for results; empty: none
+  std::string backend = "sim";       // sim, tc, all
+  std::vector<std::string> filters;  // globs on the name, any
+  std::vector<std::string> labels;   // key=value, all
+  std::string shard;                 // "I/N", from 1; empty: everything
+  std::string json;                  // files for results; empty: none
   std::string junit;
-  std::string via;                    // "service": not supported yet
+  std::string via;  // "service": not supported yet
   bool ignore_unsupported = false;
-  bool verbose = false;               // truth tables of passing scenarios too
-  std::vector<std::string> argv;      // the whole command line, to say how it would work with rights
+  bool verbose = false;           // truth tables of passing scenarios too
+  std::vector<std::string> argv;  // the whole command line, to say how it would work with rights
 };
 
 // Exit status: 0 all hold, 1 some do not, 2 a file could not be read, nothing was selected, or a

@@ -18,8 +18,9 @@ namespace postern::cli {
 namespace {
 
 bool is_plain(const std::string& word) {
-  return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                                 "_@%+=:,./-") == std::string::npos;
+  return !word.empty() && word.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "_@%+=:,./-") == std::string::npos;
 }
 
 std::string quoted(const std::string& word) {
@@ -41,7 +42,8 @@ BackendFactory factory_of(std::string_view name) {
 
 Result<std::unique_ptr<sim::Cluster>> make_tc() {
   const tc::Feature bpf = tc::probe_bpf();
-  if (!bpf.available) return fail(ErrorCode::permission, "the kernel backend cannot start: BPF programs: " + bpf.detail);
+  if (!bpf.available)
+    return fail(ErrorCode::permission, "the kernel backend cannot start: BPF programs: " + bpf.detail);
   return sim::make_netns_cluster(factory_of("tc"));
 }
 

@@ -22,16 +22,15 @@ bool is_needed(std::string_view name) {
 
 }  // namespace
 
-std::string version_line() {
-  return fmt::format("postern {} (commit {})", POSTERN_VERSION, POSTERN_COMMIT);
-}
+std::string version_line() { return fmt::format("postern {} (commit {})", POSTERN_VERSION, POSTERN_COMMIT); }
 
 std::string machine_report() {
   std::string text = "on this machine:\n";
   std::vector<std::string> reasons;
   for (const tc::Feature& feature : tc::probe_features()) {
     text += fmt::format("  {:<13} {}\n", feature.name, feature.detail);
-    if (!feature.available && is_needed(feature.name)) reasons.push_back(feature.name + ": " + feature.detail);
+    if (!feature.available && is_needed(feature.name))
+      reasons.push_back(feature.name + ": " + feature.detail);
   }
   const std::string rights = sim::missing_cluster_rights();
   if (!rights.empty()) reasons.push_back("missing rights: " + rights + " (run with sudo)");

@@ -6,8 +6,8 @@
 
 namespace postern::cli {
 
-std::string version_line();     // "postern 0.1.0 (commit 0123456789ab)"
-std::string machine_report();   // libbpf, kernel features, what cannot run; several lines
+std::string version_line();    // "postern 0.1.0 (commit 0123456789ab)"
+std::string machine_report();  // libbpf, kernel features, what cannot run; several lines
 int run_version();
 
 }  // namespace postern::cli

@@ -150,7 +150,9 @@ struct Writer {
     put16(bytes, 2, finish_sum(add_to_sum(0, bytes)));
   }
 
-  void operator()(const Raw& layer) const { std::copy(layer.bytes.begin(), layer.bytes.end(), bytes.begin()); }
+  void operator()(const Raw& layer) const {
+    std::copy(layer.bytes.begin(), layer.bytes.end(), bytes.begin());
+  }
 
  private:
   static void write_chunk(const Sctp& layer, Bytes chunk) {
@@ -169,7 +171,7 @@ struct Writer {
         put32(chunk, 8, 65536);  // receiver window
         put16(chunk, 12, 1);     // streams out and in
         put16(chunk, 14, 1);
-        put32(chunk, 16, 1);     // first transmission sequence number
+        put32(chunk, 16, 1);  // first transmission sequence number
         break;
       case SctpChunk::abort:
       case SctpChunk::shutdown:

@@ -45,9 +45,9 @@ struct Ipv4 {
   IpAddress destination{};
   std::uint8_t ttl = 64;
   std::uint16_t id = 0;
-  std::optional<std::uint8_t> protocol{};       // absent: by the next layer
-  std::vector<std::uint8_t> options{};          // padded with zeros to a multiple of four
-  std::uint16_t fragment_offset = 0;            // bytes, a multiple of eight
+  std::optional<std::uint8_t> protocol{};  // absent: by the next layer
+  std::vector<std::uint8_t> options{};     // padded with zeros to a multiple of four
+  std::uint16_t fragment_offset = 0;       // bytes, a multiple of eight
   bool more_fragments = false;
   bool dont_fragment = false;
   std::uint8_t dscp_ecn = 0;
@@ -120,8 +120,8 @@ using Layer = std::variant<Ethernet, Vlan, Ipv4, Tcp, Udp, Sctp, Icmp, Raw>;
 
 template <typename T>
 concept IsLayer = std::is_same_v<T, Ethernet> || std::is_same_v<T, Vlan> || std::is_same_v<T, Ipv4> ||
-                  std::is_same_v<T, Tcp> || std::is_same_v<T, Udp> || std::is_same_v<T, Sctp> ||
-                  std::is_same_v<T, Icmp> || std::is_same_v<T, Raw> || std::is_same_v<T, Layer>;
+    std::is_same_v<T, Tcp> || std::is_same_v<T, Udp> || std::is_same_v<T, Sctp> || std::is_same_v<T, Icmp> ||
+    std::is_same_v<T, Raw> || std::is_same_v<T, Layer>;
 
 class Packet {
  public:
@@ -134,7 +134,9 @@ class Packet {
   void append(T layer) {
     layers_.emplace_back(std::move(layer));
   }
-  void append(const Packet& inner) { layers_.insert(layers_.end(), inner.layers_.begin(), inner.layers_.end()); }
+  void append(const Packet& inner) {
+    layers_.insert(layers_.end(), inner.layers_.begin(), inner.layers_.end());
+  }
 
   [[nodiscard]] const std::vector<Layer>& layers() const { return layers_; }
   // The packet as it goes over the wire, from its outermost layer on.

@@ -24,9 +24,11 @@ Result<Transport> transport_of(const sim::PacketLine& line) {
   if (const auto* tcp = std::get_if<sim::TcpPart>(&line.part)) {
     const auto flags = parse_tcp_flags(tcp->flags);
     if (!flags) {
-      return fail(ErrorCode::invalid_input, "tcp flags \"" + tcp->flags + "\": expected letters of FSRPAU", line.location);
+      return fail(ErrorCode::invalid_input, "tcp flags \"" + tcp->flags + "\": expected letters of FSRPAU",
+                  line.location);
     }
-    return with(Tcp{.source_port = tcp->sport, .destination_port = tcp->dport, .flags = *flags}, Protocol::tcp);
+    return with(Tcp{.source_port = tcp->sport, .destination_port = tcp->dport, .flags = *flags},
+                Protocol::tcp);
   }
   if (const auto* udp = std::get_if<sim::UdpPart>(&line.part)) {
     return with(Udp{.source_port = udp->sport, .destination_port = udp->dport}, Protocol::udp);
@@ -35,9 +37,11 @@ Result<Transport> transport_of(const sim::PacketLine& line) {
     const auto chunk = parse_sctp_chunk(sctp->chunk);
     if (!chunk) {
       return fail(ErrorCode::invalid_input,
-                  "sctp chunk \"" + sctp->chunk + "\": expected INIT, INIT-ACK, DATA, ABORT or SHUTDOWN", line.location);
+                  "sctp chunk \"" + sctp->chunk + "\": expected INIT, INIT-ACK, DATA, ABORT or SHUTDOWN",
+                  line.location);
     }
-    return with(Sctp{.source_port = sctp->sport, .destination_port = sctp->dport, .chunk = *chunk}, Protocol::sctp);
+    return with(Sctp{.source_port = sctp->sport, .destination_port = sctp->dport, .chunk = *chunk},
+                Protocol::sctp);
   }
   if (const auto* icmp = std::get_if<sim::IcmpPart>(&line.part)) {
     return with(Icmp{.type = icmp->type, .code = icmp->code, .id = icmp->id}, Protocol::icmp);
@@ -61,7 +65,9 @@ Result<std::vector<std::uint8_t>> frame_of(const sim::PacketLine& line, const Li
 
   Packet packet(Ethernet{.destination = addresses.destination_mac, .source = addresses.source_mac});
   for (const std::uint16_t id : line.vlan) packet.append(Vlan{.id = id});
-  Ipv4 ip{.source = source, .destination = addresses.destination, .protocol = transport->protocol,
+  Ipv4 ip{.source = source,
+          .destination = addresses.destination,
+          .protocol = transport->protocol,
           .options = line.ip_options};
   if (line.fragment) {
     ip.id = line.fragment->id;

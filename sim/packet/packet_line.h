@@ -13,7 +13,7 @@
 namespace postern::packet {
 
 struct LineAddresses {
-  IpAddress source;       // of the sending party; the line's `source` replaces it
+  IpAddress source;  // of the sending party; the line's `source` replaces it
   IpAddress destination;
   MacAddress source_mac{0x02, 0, 0, 0, 0, 1};
   MacAddress destination_mac{0x02, 0, 0, 0, 0, 2};

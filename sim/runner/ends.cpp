@@ -71,13 +71,16 @@ Result<ResolvedEnds> EndResolver::resolve_glob(const PodGlob& glob, const std::s
   if (result.exact) {
     const auto found = cluster_.pods.find(NamespacedName{glob.ns, glob.name});
     if (found == cluster_.pods.end()) {
-      return fail(ErrorCode::not_found, "pod " + text + " does not exist at this step" + did_you_mean(text, pod_names()),
-                  where);
+      return fail(ErrorCode::not_found,
+                  "pod " + text + " does not exist at this step" + did_you_mean(text, pod_names()), where);
     }
     const Pod& pod = found->second;
     if (!takes_part(pod)) {
-      const char* why = pod.live() ? "has no IPv4 address" : pod.addresses.empty() ? "has no address" : "is finished";
-      return fail(ErrorCode::not_found, "pod " + text + " " + why + " at this step, so it is no end point", where);
+      const char* why = pod.live()              ? "has no IPv4 address"
+                        : pod.addresses.empty() ? "has no address"
+                                                : "is finished";
+      return fail(ErrorCode::not_found, "pod " + text + " " + why + " at this step, so it is no end point",
+                  where);
     }
     result.ends.push_back(pod_end(pod));
     return result;
@@ -88,7 +91,8 @@ Result<ResolvedEnds> EndResolver::resolve_glob(const PodGlob& glob, const std::s
     }
   }
   if (result.ends.empty()) {
-    return fail(ErrorCode::not_found, text + " matches no live pod at this step" + did_you_mean(text, pod_names()), where);
+    return fail(ErrorCode::not_found,
+                text + " matches no live pod at this step" + did_you_mean(text, pod_names()), where);
   }
   return result;
 }
@@ -100,8 +104,8 @@ Result<ResolvedEnds> EndResolver::resolve_node(const NodeEnd& end, const Locatio
     for (const auto& [name, node] : cluster_.nodes) {
       if (can_be_named(node)) names.push_back(name);
     }
-    return fail(ErrorCode::not_found, "node " + end.name + " does not exist at this step" + did_you_mean(end.name, names),
-                where);
+    return fail(ErrorCode::not_found,
+                "node " + end.name + " does not exist at this step" + did_you_mean(end.name, names), where);
   }
   const auto address = found->second.internal_ip(kFamily);
   if (!address) return fail(ErrorCode::not_found, "node " + end.name + " has no IPv4 InternalIP", where);
@@ -118,12 +122,16 @@ Result<ResolvedEnds> EndResolver::resolve_address(const IpAddress& address, cons
     return fail(ErrorCode::unsupported, "IPv6 (" + address.to_string() + ") is not supported yet", where);
   }
   for (const auto& [key, service] : cluster_.services) {
-    if (std::find(service.cluster_ips.begin(), service.cluster_ips.end(), address) != service.cluster_ips.end()) {
-      return fail(ErrorCode::unsupported, address.to_string() + " is the ClusterIP of " + key.to_string() +
-                                              ": probes of Services are not supported yet", where);
+    if (std::find(service.cluster_ips.begin(), service.cluster_ips.end(), address) !=
+        service.cluster_ips.end()) {
+      return fail(ErrorCode::unsupported,
+                  address.to_string() + " is the ClusterIP of " + key.to_string() +
+                      ": probes of Services are not supported yet",
+                  where);
     }
   }
-  if (const auto pod = pods_.find(address); pod != pods_.end()) return ResolvedEnds{{pod_end(*pod->second)}, true};
+  if (const auto pod = pods_.find(address); pod != pods_.end())
+    return ResolvedEnds{{pod_end(*pod->second)}, true};
   ResolvedEnd one;
   one.text = address.to_string();
   one.party.kind = Party::Kind::outside;

@@ -16,7 +16,7 @@ namespace postern::sim {
 
 // One party that a written end stands for.
 struct ResolvedEnd {
-  std::string text;          // "x/a", "node:n1", "203.0.113.7": the party's one name in results
+  std::string text;  // "x/a", "node:n1", "203.0.113.7": the party's one name in results
   Party party;
   const Pod* pod = nullptr;  // into the snapshot; null: no pod
 };
@@ -35,14 +35,15 @@ class EndResolver {
   Result<ResolvedEnds> resolve(const End& end, const std::string& text, const Location& where);
 
  private:
-  Result<ResolvedEnds> resolve_glob(const PodGlob& glob, const std::string& text, const Location& where) const;
+  Result<ResolvedEnds> resolve_glob(const PodGlob& glob, const std::string& text,
+                                    const Location& where) const;
   Result<ResolvedEnds> resolve_node(const NodeEnd& node, const Location& where) const;
   Result<ResolvedEnds> resolve_address(const IpAddress& address, const Location& where) const;
   [[nodiscard]] ResolvedEnd pod_end(const Pod& pod) const;
   [[nodiscard]] std::vector<std::string> pod_names() const;
 
   const ClusterSnapshot& cluster_;
-  std::map<IpAddress, const Pod*> pods_;         // live, of their own network
+  std::map<IpAddress, const Pod*> pods_;  // live, of their own network
   std::map<IpAddress, const Node*> nodes_;
   std::map<std::string, ResolvedEnds> resolved_;  // by text
 };

@@ -18,9 +18,11 @@ const EndVerdict* deciding_end(const PacketOutcome& outcome, bool at_from) {
   return to != nullptr ? to : from;
 }
 
-void compare(std::vector<std::string>& mismatches, const char* what, const std::string& expected, const std::string& got) {
+void compare(std::vector<std::string>& mismatches, const char* what, const std::string& expected,
+             const std::string& got) {
   if (expected != got) {
-    mismatches.push_back(std::string("expected ") + what + ' ' + expected + ", got " + (got.empty() ? "none" : got));
+    mismatches.push_back(std::string("expected ") + what + ' ' + expected + ", got " +
+                         (got.empty() ? "none" : got));
   }
 }
 
@@ -43,7 +45,8 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
     result.reason = named.reason;
     isolating = named.isolating;
     if (named.rule) {
-      policy = named.rule->policy.key.ns.empty() ? named.rule->policy.key.name : named.rule->policy.key.to_string();
+      policy = named.rule->policy.key.ns.empty() ? named.rule->policy.key.name
+                                                 : named.rule->policy.key.to_string();
       rule = std::to_string(named.rule->index + 1);  // from 1, as every report says it
     }
   } else {
@@ -53,7 +56,8 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
 
   auto& mismatches = result.mismatches;
   if (expect.verdict) {
-    compare(mismatches, "verdict", std::string(to_string(*expect.verdict)), std::string(to_string(result.got)));
+    compare(mismatches, "verdict", std::string(to_string(*expect.verdict)),
+            std::string(to_string(result.got)));
   }
   if (expect.reason) compare(mismatches, "reason", *expect.reason, result.reason);
   if (expect.policy) {

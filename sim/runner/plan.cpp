@@ -21,14 +21,17 @@ std::optional<std::uint16_t> named_port(const Pod& pod, const std::string& name,
 
 tl::unexpected<Error> no_such_port(const ProbeLine& line, const ResolvedEnd& to, const std::string& name) {
   if (to.pod == nullptr) {
-    return fail(ErrorCode::not_found, to.text + " is no pod, so port \"" + name + "\" must be a number", line.location);
+    return fail(ErrorCode::not_found, to.text + " is no pod, so port \"" + name + "\" must be a number",
+                line.location);
   }
   std::vector<std::string> names;
   for (const ContainerPort& port : to.pod->ports) {
     if (!port.name.empty() && port.protocol == ip_protocol(line.protocol)) names.push_back(port.name);
   }
-  return fail(ErrorCode::not_found, "pod " + to.text + " has no " + std::string(to_string(line.protocol)) + " port named \"" +
-                                        name + "\"" + did_you_mean(name, names), line.location);
+  return fail(ErrorCode::not_found,
+              "pod " + to.text + " has no " + std::string(to_string(line.protocol)) + " port named \"" +
+                  name + "\"" + did_you_mean(name, names),
+              line.location);
 }
 
 // The port of one pair. Nothing: the pair is left out.
@@ -52,7 +55,8 @@ void sort_unique(std::vector<IpAddress>& addresses) {
 
 class Expander {
  public:
-  Expander(const ClusterSnapshot& cluster, std::vector<IpAddress>& outside) : ends_(cluster), outside_(outside) {}
+  Expander(const ClusterSnapshot& cluster, std::vector<IpAddress>& outside)
+      : ends_(cluster), outside_(outside) {}
 
   Result<void> add(const ProbeLine& line, std::size_t index) {
     const auto from = ends_.resolve(line.from, line.from_text, line.location);
@@ -83,12 +87,15 @@ class Expander {
   std::map<CellKey, PlannedCell> cells_;
 };
 
-Result<ResolvedEnd> packet_end(EndResolver& ends, const End& end, const std::string& text, const Location& where) {
+Result<ResolvedEnd> packet_end(EndResolver& ends, const End& end, const std::string& text,
+                               const Location& where) {
   auto found = ends.resolve(end, text, where);
   if (!found) return fail_as(found);
   if (found->ends.size() != 1) {
-    return fail(ErrorCode::invalid_input, text + " matches " + std::to_string(found->ends.size()) +
-                                              " pods; a packet has one sender and one receiver", where);
+    return fail(ErrorCode::invalid_input,
+                text + " matches " + std::to_string(found->ends.size()) +
+                    " pods; a packet has one sender and one receiver",
+                where);
   }
   return found->ends.front();
 }
@@ -136,7 +143,9 @@ std::string_view to_string(ProbeProtocol protocol) {
   return "unknown";
 }
 
-std::string_view to_string(Expectation expectation) { return expectation == Expectation::allow ? "allow" : "deny"; }
+std::string_view to_string(Expectation expectation) {
+  return expectation == Expectation::allow ? "allow" : "deny";
+}
 
 bool operator<(const CellKey& a, const CellKey& b) {
   if (const int order = a.from.compare(b.from); order != 0) return order < 0;
@@ -145,7 +154,8 @@ bool operator<(const CellKey& a, const CellKey& b) {
   return a.port < b.port;
 }
 
-Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines, const ClusterSnapshot& cluster,
+Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines,
+                                                     const ClusterSnapshot& cluster,
                                                      std::vector<IpAddress>& outside) {
   Expander expander(cluster, outside);
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -157,7 +167,8 @@ Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine
 
 Result<Plan> make_plan(const Scenario& scenario) {
   if (scenario.family != ScenarioFamily::v4) {
-    return fail(ErrorCode::unsupported, "ipFamily IPv6 and DualStack are not supported yet", {scenario.file, 0, 0});
+    return fail(ErrorCode::unsupported, "ipFamily IPv6 and DualStack are not supported yet",
+                {scenario.file, 0, 0});
   }
   manifest::ClusterState state;
   state.reserve(scenario.manifests);

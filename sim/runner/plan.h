@@ -17,7 +17,7 @@
 
 namespace postern::sim {
 
-std::string_view to_string(ProbeProtocol protocol);  // "TCP"
+std::string_view to_string(ProbeProtocol protocol);   // "TCP"
 std::string_view to_string(Expectation expectation);  // "allow"
 
 // Ordered as results are sorted: from, to, protocol's name, port.
@@ -64,7 +64,8 @@ Result<Plan> make_plan(const Scenario& scenario);
 
 // The cells of a step's probe lines: a later line overrides an earlier one for every cell it
 // matches. Outside hosts that the lines name are added to `outside` (sorted, unique).
-Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines, const ClusterSnapshot& cluster,
+Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines,
+                                                     const ClusterSnapshot& cluster,
                                                      std::vector<IpAddress>& outside);
 
 }  // namespace postern::sim

@@ -16,16 +16,18 @@ tl::unexpected<Error> at_line(Error error, const ReplayLine& line) {
 
 }  // namespace
 
-Result<ReplayCounts> replay_step(const ClusterSettings& settings, const PlannedStep& planned, const ReplayLine& line,
-                                 const BackendFactory& factory) {
-  if (!factory) return fail(ErrorCode::unsupported, "replay needs a backend that classifies packets", line.location);
+Result<ReplayCounts> replay_step(const ClusterSettings& settings, const PlannedStep& planned,
+                                 const ReplayLine& line, const BackendFactory& factory) {
+  if (!factory)
+    return fail(ErrorCode::unsupported, "replay needs a backend that classifies packets", line.location);
   ReplaySettings replay;
   const auto vantage = parse_vantage(line.vantage);
   if (!vantage) return at_line(vantage.error(), line);
   replay.vantage = *vantage;
   replay.enforcer = settings.enforcer;
   replay.limits = settings.limits;
-  const auto result = replay_captures(std::span(&line.capture, 1), planned.placement.cluster, replay, factory);
+  const auto result =
+      replay_captures(std::span(&line.capture, 1), planned.placement.cluster, replay, factory);
   if (!result) return at_line(result.error(), line);
   for (const ReplayedCapture& capture : result->captures) {
     if (capture.damaged) return at_line(*capture.damaged, line);

@@ -12,7 +12,7 @@ namespace postern::sim {
 
 // The capture gets nodes of its own over `factory`: it comes from elsewhere, and knows nothing of the
 // connections that the step's probes made. Errors: what sim/replay says, at the line.
-Result<ReplayCounts> replay_step(const ClusterSettings& settings, const PlannedStep& planned, const ReplayLine& line,
-                                 const BackendFactory& factory);
+Result<ReplayCounts> replay_step(const ClusterSettings& settings, const PlannedStep& planned,
+                                 const ReplayLine& line, const BackendFactory& factory);
 
 }  // namespace postern::sim

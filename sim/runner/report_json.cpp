@@ -13,7 +13,9 @@ std::string quoted(std::string_view text) {
   return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string member(std::string_view key, std::string_view value) { return quoted(key) + ": " + quoted(value); }
+std::string member(std::string_view key, std::string_view value) {
+  return quoted(key) + ": " + quoted(value);
+}
 
 std::string verdict(Expectation expectation) { return quoted(to_string(expectation)); }
 
@@ -28,18 +30,21 @@ std::string list(const std::vector<std::string>& lines, const std::string& inden
 }
 
 std::string cell_line(const CellResult& cell) {
-  return "{" + member("from", cell.key.from) + ", " + member("to", cell.key.to) + ", \"port\": " +
-         std::to_string(cell.key.port) + ", " + member("protocol", to_string(cell.key.protocol)) + ", \"expected\": " +
-         verdict(cell.expected) + ", \"got\": " + verdict(cell.got) + "}";
+  return "{" + member("from", cell.key.from) + ", " + member("to", cell.key.to) +
+         ", \"port\": " + std::to_string(cell.key.port) + ", " +
+         member("protocol", to_string(cell.key.protocol)) + ", \"expected\": " + verdict(cell.expected) +
+         ", \"got\": " + verdict(cell.got) + "}";
 }
 
 std::string packet_line(const PacketResult& packet) {
-  return "{\"index\": " + std::to_string(packet.index) + ", \"expected\": " +
-         (packet.expected ? verdict(*packet.expected) : "null") + ", \"got\": " + verdict(packet.got) + ", " +
-         member("reason", packet.reason) + "}";
+  return "{\"index\": " + std::to_string(packet.index) +
+         ", \"expected\": " + (packet.expected ? verdict(*packet.expected) : "null") +
+         ", \"got\": " + verdict(packet.got) + ", " + member("reason", packet.reason) + "}";
 }
 
-std::string optional_count(const std::optional<std::uint64_t>& count) { return count ? std::to_string(*count) : "null"; }
+std::string optional_count(const std::optional<std::uint64_t>& count) {
+  return count ? std::to_string(*count) : "null";
+}
 
 std::string step_object(const StepResult& step) {
   std::vector<std::string> cells;
@@ -47,10 +52,12 @@ std::string step_object(const StepResult& step) {
   for (const auto& cell : step.cells) cells.push_back(cell_line(cell));
   std::vector<std::string> packets;
   for (const auto& packet : step.packets) packets.push_back(packet_line(packet));
-  std::string text = "{\n          " + member("name", step.name) + ",\n          \"probes\": " + list(cells, "          ") +
+  std::string text = "{\n          " + member("name", step.name) +
+                     ",\n          \"probes\": " + list(cells, "          ") +
                      ",\n          \"packets\": " + list(packets, "          ");
   if (step.replay) {
-    text += ",\n          \"replay\": {\"expected\": {\"allowed\": " + optional_count(step.replay->expected_allowed) +
+    text += ",\n          \"replay\": {\"expected\": {\"allowed\": " +
+            optional_count(step.replay->expected_allowed) +
             ", \"denied\": " + optional_count(step.replay->expected_denied) +
             "}, \"got\": {\"allowed\": " + std::to_string(step.replay->allowed) +
             ", \"denied\": " + std::to_string(step.replay->denied) + "}}";
@@ -81,8 +88,8 @@ std::string run_object(const RunInfo& run) {
   if (run.backend == "all") {
     std::vector<std::string> lines;
     for (const auto& difference : run.differences) {
-      lines.push_back("{" + member("file", difference.file) + ", " + member("scenario", difference.scenario) + ", " +
-                      member("step", difference.step) + ", " + member("what", difference.what) + "}");
+      lines.push_back("{" + member("file", difference.file) + ", " + member("scenario", difference.scenario) +
+                      ", " + member("step", difference.step) + ", " + member("what", difference.what) + "}");
     }
     text += ", \"differences\": " + list(lines, "  ");
   }
@@ -95,8 +102,8 @@ std::string json_report(const RunInfo& run, const std::vector<Outcome>& outcomes
   std::vector<std::string> scenarios;
   scenarios.reserve(outcomes.size());
   for (const auto& outcome : outcomes) scenarios.push_back(scenario_object(outcome));
-  return "{\n  \"apiVersion\": \"postern.dev/v1alpha1\",\n  \"kind\": \"TestResult\",\n  \"run\": " + run_object(run) +
-         ",\n  \"scenarios\": " + list(scenarios, "  ") + "\n}\n";
+  return "{\n  \"apiVersion\": \"postern.dev/v1alpha1\",\n  \"kind\": \"TestResult\",\n  \"run\": " +
+         run_object(run) + ",\n  \"scenarios\": " + list(scenarios, "  ") + "\n}\n";
 }
 
 }  // namespace postern::sim

@@ -41,8 +41,9 @@ std::string failure(const Outcome& outcome) {
   if (!outcome.error.empty()) return "      <error" + attribute("message", outcome.error) + "/>\n";
   std::size_t wrong = 0;
   for (const auto& step : outcome.result.steps) wrong += step.wrong_cells() + step.wrong_packets();
-  return "      <failure" + attribute("message", std::to_string(wrong) + " wrong of " +
-                                                     std::to_string(outcome.result.cells()) + " cells") +
+  return "      <failure" +
+         attribute("message",
+                   std::to_string(wrong) + " wrong of " + std::to_string(outcome.result.cells()) + " cells") +
          ">" + escaped(joined(outcome.notes)) + "</failure>\n";
 }
 
@@ -52,11 +53,14 @@ std::string junit_report(const std::vector<Outcome>& outcomes, const std::vector
   std::size_t failures = 0;
   std::size_t errors = refusals.size();
   for (const auto& outcome : outcomes) {
-    if (!outcome.error.empty()) ++errors;
-    else if (!outcome.passed) ++failures;
+    if (!outcome.error.empty())
+      ++errors;
+    else if (!outcome.passed)
+      ++failures;
   }
   const std::string counts = attribute("tests", std::to_string(outcomes.size() + refusals.size())) +
-                             attribute("failures", std::to_string(failures)) + attribute("errors", std::to_string(errors));
+                             attribute("failures", std::to_string(failures)) +
+                             attribute("errors", std::to_string(errors));
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites" + counts + ">\n  <testsuite" +
                      attribute("name", "postern") + counts + ">\n";
   for (const auto& outcome : outcomes) {
@@ -64,8 +68,9 @@ std::string junit_report(const std::vector<Outcome>& outcomes, const std::vector
     text += outcome.passed ? "/>\n" : ">\n" + failure(outcome) + "    </testcase>\n";
   }
   for (const auto& refusal : refusals) {
-    text += test_case(refusal.file, refusal.file) + ">\n      <error" + attribute("message", "the file was refused") + ">" +
-            escaped(joined(refusal.messages)) + "</error>\n    </testcase>\n";
+    text += test_case(refusal.file, refusal.file) + ">\n      <error" +
+            attribute("message", "the file was refused") + ">" + escaped(joined(refusal.messages)) +
+            "</error>\n    </testcase>\n";
   }
   return text + "  </testsuite>\n</testsuites>\n";
 }

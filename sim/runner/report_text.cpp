@@ -93,7 +93,8 @@ class Names {
   [[nodiscard]] std::string legend(const Table& table) const {
     std::string text;
     for (const auto& name : table.columns) {
-      if (!numbers_.empty() && !table.rows.contains(name)) text += "      " + column(name) + " = " + name + '\n';
+      if (!numbers_.empty() && !table.rows.contains(name))
+        text += "      " + column(name) + " = " + name + '\n';
     }
     return text;
   }
@@ -146,7 +147,8 @@ std::string wrong_cells(const StepResult& step) {
     for (const auto& line : cell.why) text += "      " + line + '\n';
   }
   if (wrong > kWrongShown) {
-    text += "    and " + std::to_string(wrong - kWrongShown) + " more wrong cells (--json FILE lists every one)\n";
+    text += "    and " + std::to_string(wrong - kWrongShown) +
+            " more wrong cells (--json FILE lists every one)\n";
   }
   return text;
 }
@@ -162,12 +164,14 @@ std::string packet_lines(const StepResult& step) {
   return text;
 }
 
-std::string count(const std::optional<std::uint64_t>& expected) { return expected ? std::to_string(*expected) : "any"; }
+std::string count(const std::optional<std::uint64_t>& expected) {
+  return expected ? std::to_string(*expected) : "any";
+}
 
 std::string replay_line(const ReplayCounts& replay) {
-  return "    replay: " + std::to_string(replay.allowed) + " allowed (expected " + count(replay.expected_allowed) + "), " +
-         std::to_string(replay.denied) + " denied (expected " + count(replay.expected_denied) + ")" +
-         (replay.wrong() ? " !\n" : "\n");
+  return "    replay: " + std::to_string(replay.allowed) + " allowed (expected " +
+         count(replay.expected_allowed) + "), " + std::to_string(replay.denied) + " denied (expected " +
+         count(replay.expected_denied) + ")" + (replay.wrong() ? " !\n" : "\n");
 }
 
 std::string headline(const StepResult& step) {
@@ -201,7 +205,8 @@ std::string text_report(const ScenarioResult& result, const TextOptions& options
   const bool passed = result.passed();
   std::string text = passed ? "PASS  " : "FAIL  ";
   if (options.colour) text = (passed ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m";
-  text += result.name + "  (" + result.file + ')' + (options.backend.empty() ? "" : "  on " + options.backend) + '\n';
+  text += result.name + "  (" + result.file + ')' +
+          (options.backend.empty() ? "" : "  on " + options.backend) + '\n';
   if (result.cells() != 0) text += "  from \\ to: . allow, X deny, ! not as expected, - not probed\n";
   for (const StepResult& step : result.steps) {
     text += headline(step) + truth_tables(step, options) + wrong_cells(step) + packet_lines(step);

@@ -11,7 +11,7 @@ namespace postern::sim {
 
 struct TextOptions {
   bool colour = false;
-  std::string backend;        // named in the headline when not empty
+  std::string backend;           // named in the headline when not empty
   std::size_t max_columns = 40;  // a wider table shows only rows and columns with wrong cells
 };
 

@@ -6,12 +6,13 @@
 namespace postern::sim {
 
 std::size_t StepResult::wrong_cells() const {
-  return static_cast<std::size_t>(std::count_if(cells.begin(), cells.end(), [](const auto& cell) { return cell.wrong(); }));
+  return static_cast<std::size_t>(
+      std::count_if(cells.begin(), cells.end(), [](const auto& cell) { return cell.wrong(); }));
 }
 
 std::size_t StepResult::wrong_packets() const {
-  return static_cast<std::size_t>(
-      std::count_if(packets.begin(), packets.end(), [](const auto& packet) { return !packet.mismatches.empty(); }));
+  return static_cast<std::size_t>(std::count_if(
+      packets.begin(), packets.end(), [](const auto& packet) { return !packet.mismatches.empty(); }));
 }
 
 bool StepResult::passed() const {
@@ -42,16 +43,17 @@ std::string both(Expectation a, const std::string& name_a, Expectation b, const 
 
 }  // namespace
 
-std::vector<Difference> differences(const ScenarioResult& a, const std::string& name_a, const ScenarioResult& b,
-                                    const std::string& name_b) {
+std::vector<Difference> differences(const ScenarioResult& a, const std::string& name_a,
+                                    const ScenarioResult& b, const std::string& name_b) {
   std::vector<Difference> found;
   for (std::size_t s = 0; s < std::min(a.steps.size(), b.steps.size()); ++s) {
     const StepResult& left = a.steps[s];
     const StepResult& right = b.steps[s];
     for (std::size_t i = 0; i < std::min(left.cells.size(), right.cells.size()); ++i) {
       if (left.cells[i].got == right.cells[i].got) continue;
-      found.push_back({a.file, a.name, left.name,
-                       to_string(left.cells[i].key) + both(left.cells[i].got, name_a, right.cells[i].got, name_b)});
+      found.push_back(
+          {a.file, a.name, left.name,
+           to_string(left.cells[i].key) + both(left.cells[i].got, name_a, right.cells[i].got, name_b)});
     }
     for (std::size_t i = 0; i < std::min(left.packets.size(), right.packets.size()); ++i) {
       const PacketResult& one = left.packets[i];

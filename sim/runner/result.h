@@ -17,18 +17,18 @@ struct CellResult {
   CellKey key;
   Expectation expected = Expectation::allow;
   Expectation got = Expectation::allow;
-  Location line;            // the probe line that says so
+  Location line;                 // the probe line that says so
   std::vector<std::string> why;  // only where wrong: lines of plain text
   [[nodiscard]] bool wrong() const { return expected != got; }
 };
 
 struct PacketResult {
-  std::size_t index = 0;    // within the step, from 0
+  std::size_t index = 0;  // within the step, from 0
   std::string from;
   std::string to;
   std::optional<Expectation> expected;
   Expectation got = Expectation::allow;
-  std::string reason;       // public name; empty: nothing judged it
+  std::string reason;  // public name; empty: nothing judged it
   Location line;
   std::vector<std::string> mismatches;  // "expected reason isolated, got strict"; empty: as expected
 };
@@ -39,7 +39,8 @@ struct ReplayCounts {
   std::uint64_t allowed = 0;
   std::uint64_t denied = 0;
   [[nodiscard]] bool wrong() const {
-    return (expected_allowed && *expected_allowed != allowed) || (expected_denied && *expected_denied != denied);
+    return (expected_allowed && *expected_allowed != allowed) ||
+           (expected_denied && *expected_denied != denied);
   }
 };
 
@@ -71,8 +72,8 @@ struct Difference {
 };
 
 // Both results are of one plan.
-std::vector<Difference> differences(const ScenarioResult& a, const std::string& name_a, const ScenarioResult& b,
-                                    const std::string& name_b);
+std::vector<Difference> differences(const ScenarioResult& a, const std::string& name_a,
+                                    const ScenarioResult& b, const std::string& name_b);
 
 std::string to_string(const CellKey& key);  // "x/a -> x/b TCP 80"
 

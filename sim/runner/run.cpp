@@ -48,7 +48,8 @@ class Run {
     if (planned.cells.empty()) return {};
     std::vector<ProbeRequest> requests;
     requests.reserve(planned.cells.size());
-    for (const auto& [key, cell] : planned.cells) requests.push_back({cell.from, cell.to, key.protocol, key.port});
+    for (const auto& [key, cell] : planned.cells)
+      requests.push_back({cell.from, cell.to, key.protocol, key.port});
     const auto outcomes = cluster_.probe(requests);
     if (!outcomes) return fail_as(outcomes);
     if (outcomes->size() != requests.size()) {
@@ -60,7 +61,8 @@ class Run {
     result.cells.reserve(requests.size());
     for (const auto& [key, cell] : planned.cells) {
       const ProbeOutcome& outcome = (*outcomes)[index++];
-      CellResult one{key, cell.expect, verdict_of(outcome.allowed), planned.step->probes[cell.line].location, {}};
+      CellResult one{
+          key, cell.expect, verdict_of(outcome.allowed), planned.step->probes[cell.line].location, {}};
       if (one.wrong() && explained++ < options_.explained) {
         one.why = why(cluster_, planned.placement.cluster, plan_.scenario->strict, {key, cell, outcome});
       }

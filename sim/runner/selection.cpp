@@ -20,8 +20,8 @@ std::optional<std::size_t> parse_count(std::string_view text) {
 
 }  // namespace
 
-Result<Selection> make_selection(const std::vector<std::string>& filters, const std::vector<std::string>& labels,
-                                 const std::string& shard) {
+Result<Selection> make_selection(const std::vector<std::string>& filters,
+                                 const std::vector<std::string>& labels, const std::string& shard) {
   Selection selection;
   selection.name_globs = filters;
   for (const std::string& label : labels) {
@@ -34,7 +34,8 @@ Result<Selection> make_selection(const std::vector<std::string>& filters, const 
   if (shard.empty()) return selection;
   const auto slash = shard.find('/');
   const auto index = parse_count(std::string_view(shard).substr(0, slash));
-  const auto count = slash == std::string::npos ? std::nullopt : parse_count(std::string_view(shard).substr(slash + 1));
+  const auto count =
+      slash == std::string::npos ? std::nullopt : parse_count(std::string_view(shard).substr(slash + 1));
   if (!index || !count || *index < 1 || *index > *count) {
     return fail(ErrorCode::invalid_input, "--shard " + shard + ": expected I/N with I from 1 to N");
   }
@@ -43,7 +44,8 @@ Result<Selection> make_selection(const std::vector<std::string>& filters, const 
   return selection;
 }
 
-bool selects(const Selection& selection, const std::string& name, const std::map<std::string, std::string>& labels) {
+bool selects(const Selection& selection, const std::string& name,
+             const std::map<std::string, std::string>& labels) {
   const bool named = selection.name_globs.empty() ||
                      std::any_of(selection.name_globs.begin(), selection.name_globs.end(),
                                  [&](const std::string& glob) { return glob_matches(glob, name); });
@@ -53,6 +55,8 @@ bool selects(const Selection& selection, const std::string& name, const std::map
          });
 }
 
-bool in_shard(const Selection& selection, std::size_t index) { return index % selection.shards == selection.shard - 1; }
+bool in_shard(const Selection& selection, std::size_t index) {
+  return index % selection.shards == selection.shard - 1;
+}
 
 }  // namespace postern::sim

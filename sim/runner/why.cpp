@@ -71,7 +71,8 @@ NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict) {
   named.reason = reason_name(pn_step_reason(verdict.step));
   const NodeEnforcer* enforcer = cluster.enforcer(verdict.node);
   if (enforcer == nullptr) return named;
-  if (const RuleOrigin* origin = enforcer->rules().find(RuleId{pn_step_rule(verdict.step)})) named.rule = *origin;
+  if (const RuleOrigin* origin = enforcer->rules().find(RuleId{pn_step_rule(verdict.step)}))
+    named.rule = *origin;
   if (named.allow || pn_step_reason(verdict.step) != PN_REASON_ISOLATED) return named;
   for (const EndpointPolicy& endpoint : enforcer->policy().endpoints) {
     if (endpoint.pod != verdict.pod) continue;
@@ -82,7 +83,8 @@ NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict) {
 }
 
 std::string to_string(const RuleOrigin& origin) {
-  const std::string policy = origin.policy.key.ns.empty() ? origin.policy.key.name : origin.policy.key.to_string();
+  const std::string policy =
+      origin.policy.key.ns.empty() ? origin.policy.key.name : origin.policy.key.to_string();
   return policy + ' ' + to_string(origin.direction) + " rule " + std::to_string(origin.index + 1);
 }
 
@@ -104,9 +106,10 @@ std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& obje
     return lines;
   }
   if (explanation->allowed != wrong.outcome.allowed) {
-    lines.push_back(std::string("the policies themselves say ") + (explanation->allowed ? "allow" : "deny") + ": " +
-                    why_line(*explanation));
-    lines.push_back("the datapath disagrees with the policies: this is a defect of Postern, please report it");
+    lines.push_back(std::string("the policies themselves say ") + (explanation->allowed ? "allow" : "deny") +
+                    ": " + why_line(*explanation));
+    lines.push_back(
+        "the datapath disagrees with the policies: this is a defect of Postern, please report it");
     return lines;
   }
   add_lines(lines, why_line(*explanation));

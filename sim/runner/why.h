@@ -16,9 +16,9 @@ namespace postern::sim {
 // What one end's verdict means in public names.
 struct NamedVerdict {
   bool allow = true;
-  std::string reason;                    // "isolated", "rule"
-  std::optional<RuleOrigin> rule;        // absent: by default, or the node no longer knows it
-  std::vector<PolicyRef> isolating;      // of an isolated denial
+  std::string reason;                // "isolated", "rule"
+  std::optional<RuleOrigin> rule;    // absent: by default, or the node no longer knows it
+  std::vector<PolicyRef> isolating;  // of an isolated denial
 };
 NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict);
 
@@ -31,6 +31,7 @@ struct WrongCell {
   const ProbeOutcome& outcome;
 };
 // Lines of text; never empty.
-std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict, const WrongCell& wrong);
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
+                             const WrongCell& wrong);
 
 }  // namespace postern::sim

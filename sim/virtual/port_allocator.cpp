@@ -8,7 +8,8 @@ namespace postern::sim {
 std::uint16_t PortAllocator::next(const IpAddress& from, const IpAddress& to, std::uint8_t protocol,
                                   std::uint16_t destination_port) {
   if (destination_port >= kFirst) destinations_.insert(destination_port);
-  auto& port = next_.try_emplace(Pair{std::min(from, to), std::max(from, to), protocol}, kFirst).first->second;
+  auto& port =
+      next_.try_emplace(Pair{std::min(from, to), std::max(from, to), protocol}, kFirst).first->second;
   const auto step = [&] { port = port == kLast ? kFirst : static_cast<std::uint16_t>(port + 1); };
   // A scenario would have to probe the whole range for this not to end at a free port.
   for (int tries = kFirst; tries <= kLast && destinations_.contains(port); ++tries) step();

@@ -20,7 +20,8 @@ class PortAllocator {
   static constexpr std::uint16_t kLast = 65535;
 
   // Wraps around after 16,384 probes of one pair and protocol.
-  std::uint16_t next(const IpAddress& from, const IpAddress& to, std::uint8_t protocol, std::uint16_t destination_port);
+  std::uint16_t next(const IpAddress& from, const IpAddress& to, std::uint8_t protocol,
+                     std::uint16_t destination_port);
   void clear();
 
  private:

@@ -15,8 +15,12 @@ namespace {
 constexpr std::uint32_t kFirstIfindex = 100;
 
 packet::MacAddress mac_of(std::uint32_t number) {
-  return {0x02, 0x50, static_cast<std::uint8_t>(number >> 24), static_cast<std::uint8_t>(number >> 16),
-          static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
+  return {0x02,
+          0x50,
+          static_cast<std::uint8_t>(number >> 24),
+          static_cast<std::uint8_t>(number >> 16),
+          static_cast<std::uint8_t>(number >> 8),
+          static_cast<std::uint8_t>(number)};
 }
 
 std::string describe(const Party& party) {
@@ -54,8 +58,9 @@ Result<NodeEnforcer*> VirtualCluster::node_enforcer(const std::string& node) {
   auto backend = factory_(settings_.limits);
   if (!backend) return fail_as(backend);
   if ((*backend)->injector() == nullptr) {
-    return fail(ErrorCode::internal, "backend " + std::string((*backend)->name()) +
-                                         " cannot classify single packets: it has no place on a virtual cluster");
+    return fail(ErrorCode::internal,
+                "backend " + std::string((*backend)->name()) +
+                    " cannot classify single packets: it has no place on a virtual cluster");
   }
   auto made = std::make_unique<NodeEnforcer>(std::move(*backend), settings_.enforcer);
   return nodes_.emplace(node, std::move(made)).first->second.get();
@@ -66,7 +71,8 @@ void VirtualCluster::update_interfaces(const ClusterSnapshot& cluster) {
   for (auto it = interfaces_.begin(); it != interfaces_.end();) {
     const auto pod = cluster.pods.find(it->first);
     const bool kept = pod != cluster.pods.end() && has_interface(pod->second) &&
-                      pod->second.node_name == it->second.node && pod->second.addresses == it->second.addresses;
+                      pod->second.node_name == it->second.node &&
+                      pod->second.addresses == it->second.addresses;
     it = kept ? std::next(it) : interfaces_.erase(it);
   }
   for (const auto& [key, pod] : cluster.pods) {
@@ -101,7 +107,8 @@ Result<void> VirtualCluster::place(const Placement& placement) {
     }
     if (auto done = (*enforcer)->reconcile(cluster, endpoints, own_node); !done) return done;
   }
-  for (auto& [key, interface] : interfaces_) interface.injector = nodes_.at(interface.node)->backend().injector();
+  for (auto& [key, interface] : interfaces_)
+    interface.injector = nodes_.at(interface.node)->backend().injector();
   return {};
 }
 
@@ -130,15 +137,16 @@ Result<VirtualCluster::Station> VirtualCluster::station_of(const Party& party) c
   if (found == interfaces_.end()) return station;
   const auto& addresses = found->second.addresses;
   if (std::find(addresses.begin(), addresses.end(), party.address) == addresses.end()) {
-    return fail(ErrorCode::internal, "pod " + describe(party) + " does not have address " + party.address.to_string());
+    return fail(ErrorCode::internal,
+                "pod " + describe(party) + " does not have address " + party.address.to_string());
   }
   station.interface = &found->second;
   station.mac = found->second.mac;
   return station;
 }
 
-EndVerdict VirtualCluster::judge(const Station& station, pn_direction direction, std::span<const std::uint8_t> frame,
-                                 bool& allowed) {
+EndVerdict VirtualCluster::judge(const Station& station, pn_direction direction,
+                                 std::span<const std::uint8_t> frame, bool& allowed) {
   const Interface& interface = *station.interface;
   const auto said = interface.injector->classify(interface.ifindex, static_cast<std::uint8_t>(direction),
                                                  std::as_bytes(frame), now_);
@@ -183,7 +191,8 @@ Result<ProbeOutcome> VirtualCluster::probe_one(const ProbeRequest& request) {
   talk.server_mac = server->mac;
   talk.protocol = request.protocol;
   talk.server_port = request.port;
-  talk.client_port = ports_.next(talk.client, talk.server, static_cast<std::uint8_t>(ip_protocol(talk.protocol)), talk.server_port);
+  talk.client_port = ports_.next(talk.client, talk.server,
+                                 static_cast<std::uint8_t>(ip_protocol(talk.protocol)), talk.server_port);
   for (std::size_t i = 0; i < packets_in(talk.protocol); ++i) {
     const WirePacket wire = packet_of(talk, i);
     const Passage passage =
@@ -203,8 +212,10 @@ Result<std::vector<ProbeOutcome>> VirtualCluster::probe(std::span<const ProbeReq
   for (const auto& request : requests) {
     auto outcome = probe_one(request);
     if (!outcome) {
-      return fail(outcome.error().code, "probe " + describe(request.from) + " -> " + describe(request.to) + ": " +
-                                            outcome.error().message, outcome.error().location);
+      return fail(
+          outcome.error().code,
+          "probe " + describe(request.from) + " -> " + describe(request.to) + ": " + outcome.error().message,
+          outcome.error().location);
     }
     outcomes.push_back(std::move(*outcome));
   }
@@ -216,7 +227,8 @@ Result<PacketOutcome> VirtualCluster::send_one(const PacketRequest& request) {
   if (!from) return fail_as(from);
   const auto to = station_of(request.to);
   if (!to) return fail_as(to);
-  const auto frame = packet::frame_of(*request.line, {request.from.address, request.to.address, from->mac, to->mac});
+  const auto frame =
+      packet::frame_of(*request.line, {request.from.address, request.to.address, from->mac, to->mac});
   if (!frame) return fail_as(frame);
   now_ = std::max(now_, request.at);
   Passage passage = pass(*from, *to, *frame);

@@ -60,7 +60,8 @@ class VirtualCluster final : public Cluster {
   Result<NodeEnforcer*> node_enforcer(const std::string& node);
   void update_interfaces(const ClusterSnapshot& cluster);
   Result<Station> station_of(const Party& party) const;
-  EndVerdict judge(const Station& station, pn_direction direction, std::span<const std::uint8_t> frame, bool& allowed);
+  EndVerdict judge(const Station& station, pn_direction direction, std::span<const std::uint8_t> frame,
+                   bool& allowed);
   Passage pass(const Station& from, const Station& to, std::span<const std::uint8_t> frame);
   Result<ProbeOutcome> probe_one(const ProbeRequest& request);
   Result<PacketOutcome> send_one(const PacketRequest& request);

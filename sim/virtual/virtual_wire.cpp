@@ -34,19 +34,24 @@ Packet payload_of(const Conversation& talk, std::size_t index, bool from_client)
   switch (talk.protocol) {
     case ProbeProtocol::tcp: {
       const Segment& segment = kTcp[index];
-      Packet result(packet::Tcp{.source_port = source, .destination_port = destination, .flags = segment.flags,
-                                .sequence = segment.sequence, .acknowledgement = segment.acknowledgement});
+      Packet result(packet::Tcp{.source_port = source,
+                                .destination_port = destination,
+                                .flags = segment.flags,
+                                .sequence = segment.sequence,
+                                .acknowledgement = segment.acknowledgement});
       if (segment.has_byte) result.append(one_byte());
       return result;
     }
     case ProbeProtocol::udp:
       return packet::Udp{.source_port = source, .destination_port = destination} / one_byte();
     case ProbeProtocol::sctp:
-      return Packet(packet::Sctp{.source_port = source, .destination_port = destination,
+      return Packet(packet::Sctp{.source_port = source,
+                                 .destination_port = destination,
                                  .chunk = from_client ? packet::SctpChunk::init : packet::SctpChunk::init_ack,
                                  .verification_tag = from_client ? 0u : 1u});
     case ProbeProtocol::icmp:
-      return packet::Icmp{.type = from_client ? packet::kIcmpEcho : packet::kIcmpEchoReply, .id = talk.client_port} /
+      return packet::Icmp{.type = from_client ? packet::kIcmpEcho : packet::kIcmpEchoReply,
+                          .id = talk.client_port} /
              one_byte();
   }
   return Packet(one_byte());
@@ -58,7 +63,9 @@ bool is_from_client(ProbeProtocol protocol, std::size_t index) {
 
 }  // namespace
 
-std::size_t packets_in(ProbeProtocol protocol) { return protocol == ProbeProtocol::tcp ? std::size(kTcp) : 2; }
+std::size_t packets_in(ProbeProtocol protocol) {
+  return protocol == ProbeProtocol::tcp ? std::size(kTcp) : 2;
+}
 
 WirePacket packet_of(const Conversation& talk, std::size_t index) {
   const bool from_client = is_from_client(talk.protocol, index);

@@ -56,8 +56,10 @@ ProbeLine line(const std::string& from, const std::string& to, const char* port 
   result.to = end_of(to);
   result.protocol = protocol;
   result.expect = expect;
-  if (std::isdigit(static_cast<unsigned char>(*port)) != 0) result.port = static_cast<std::uint16_t>(std::stoi(port));
-  else if (*port != '\0') result.port = std::string(port);
+  if (std::isdigit(static_cast<unsigned char>(*port)) != 0)
+    result.port = static_cast<std::uint16_t>(std::stoi(port));
+  else if (*port != '\0')
+    result.port = std::string(port);
   return result;
 }
 
@@ -75,7 +77,8 @@ Expanded expand(const std::vector<ProbeLine>& lines) {
     result.error = cells.error().to_string();
     return result;
   }
-  for (const auto& [key, cell] : *cells) result.cells.push_back(to_string(key) + ' ' + std::string(to_string(cell.expect)));
+  for (const auto& [key, cell] : *cells)
+    result.cells.push_back(to_string(key) + ' ' + std::string(to_string(cell.expect)));
   return result;
 }
 
@@ -93,9 +96,10 @@ TEST(Expand, ASelfPairIsJudgedOnlyWhenBothSidesNameThePodExactly) {
 }
 
 TEST(Expand, ALaterLineOverridesEveryCellItMatches) {
-  EXPECT_THAT(expand({line("*/*", "x/*"), line("x/*", "x/*", "80", Expectation::deny), line("x/a", "x/b")}).cells,
-              ElementsAre("x/a -> x/b TCP 80 allow", "x/b -> x/a TCP 80 deny", "y/a -> x/a TCP 80 allow",
-                          "y/a -> x/b TCP 80 allow"));
+  EXPECT_THAT(
+      expand({line("*/*", "x/*"), line("x/*", "x/*", "80", Expectation::deny), line("x/a", "x/b")}).cells,
+      ElementsAre("x/a -> x/b TCP 80 allow", "x/b -> x/a TCP 80 deny", "y/a -> x/a TCP 80 allow",
+                  "y/a -> x/b TCP 80 allow"));
 }
 
 TEST(Expand, ANameAndANumberOfOnePortAreOneCell) {
@@ -109,17 +113,18 @@ TEST(Expand, ANamedPortIsThatOfEachDestinationAndAGlobLeavesOutPodsWithoutIt) {
 }
 
 TEST(Expand, ProtocolsAreCellsOfTheirOwnSortedByName) {
-  EXPECT_THAT(expand({line("x/b", "x/a", "80"), line("x/b", "x/a", "80", Expectation::deny, ProbeProtocol::udp),
-                      line("x/b", "x/a", "", Expectation::deny, ProbeProtocol::icmp),
-                      line("x/b", "x/a", "80", Expectation::allow, ProbeProtocol::sctp)})
-                  .cells,
-              ElementsAre("x/b -> x/a ICMP deny", "x/b -> x/a SCTP 80 allow", "x/b -> x/a TCP 80 allow",
-                          "x/b -> x/a UDP 80 deny"));
+  EXPECT_THAT(
+      expand({line("x/b", "x/a", "80"), line("x/b", "x/a", "80", Expectation::deny, ProbeProtocol::udp),
+              line("x/b", "x/a", "", Expectation::deny, ProbeProtocol::icmp),
+              line("x/b", "x/a", "80", Expectation::allow, ProbeProtocol::sctp)})
+          .cells,
+      ElementsAre("x/b -> x/a ICMP deny", "x/b -> x/a SCTP 80 allow", "x/b -> x/a TCP 80 allow",
+                  "x/b -> x/a UDP 80 deny"));
 }
 
 TEST(Expand, LiteralsAreWhatHasTheAddressElseAnOutsideHost) {
-  const auto found = expand({line("203.0.113.7", "10.0.0.2"), line("172.18.0.2", "x/a"), line("198.51.100.2", "x/b"),
-                             line("x/a", "node:n1"), line("10.0.0.9", "x/a")});
+  const auto found = expand({line("203.0.113.7", "10.0.0.2"), line("172.18.0.2", "x/a"),
+                             line("198.51.100.2", "x/b"), line("x/a", "node:n1"), line("10.0.0.9", "x/a")});
   EXPECT_THAT(found.cells, ElementsAre("10.0.0.9 -> x/a TCP 80 allow", "198.51.100.2 -> x/b TCP 80 allow",
                                        "203.0.113.7 -> x/b TCP 80 allow", "node:n1 -> x/a TCP 80 allow",
                                        "x/a -> node:n1 TCP 80 allow"));
@@ -159,8 +164,10 @@ TEST(Differences, OnlyDisagreeingCellsAreNamed) {
   a.file = "f.yaml";
   a.name = "n";
   a.steps.push_back({"one", {}, {}, {}});
-  a.steps[0].cells.push_back({{"x/a", "x/b", ProbeProtocol::tcp, 80}, Expectation::allow, Expectation::allow, {}, {}});
-  a.steps[0].cells.push_back({{"x/b", "x/a", ProbeProtocol::icmp, 0}, Expectation::allow, Expectation::allow, {}, {}});
+  a.steps[0].cells.push_back(
+      {{"x/a", "x/b", ProbeProtocol::tcp, 80}, Expectation::allow, Expectation::allow, {}, {}});
+  a.steps[0].cells.push_back(
+      {{"x/b", "x/a", ProbeProtocol::icmp, 0}, Expectation::allow, Expectation::allow, {}, {}});
   ScenarioResult b = a;
   EXPECT_TRUE(differences(a, "sim", b, "tc").empty());
   b.steps[0].cells[1].got = Expectation::deny;

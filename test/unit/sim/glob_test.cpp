@@ -14,14 +14,15 @@ struct Row {
 
 TEST(Glob, AStarIsAnyRunOfCharactersButASlash) {
   const Row rows[] = {
-      {"*", "", true},          {"*", "abc", true},          {"*", "a/b", false},      {"a*c", "abbc", true},
-      {"a*c", "ac", true},      {"a*c", "ab", false},        {"*a*b*", "xaxbx", true}, {"*ab*ab", "abab", true},
-      {"*ab*ab", "ab", false},  {"**", "x", true},           {"", "", true},           {"", "x", false},
-      {"a.b", "axb", false},    {"[ab]", "a", false},        {"?", "x", false},        {"*-1", "web-11-1", true},
-      {"x/*", "x/a", true},     {"*/a", "x/a", true},        {"x*a", "x/a", false},    {"a*", "a/b", false},
+      {"*", "", true},          {"*", "abc", true},      {"*", "a/b", false},      {"a*c", "abbc", true},
+      {"a*c", "ac", true},      {"a*c", "ab", false},    {"*a*b*", "xaxbx", true}, {"*ab*ab", "abab", true},
+      {"*ab*ab", "ab", false},  {"**", "x", true},       {"", "", true},           {"", "x", false},
+      {"a.b", "axb", false},    {"[ab]", "a", false},    {"?", "x", false},        {"*-1", "web-11-1", true},
+      {"x/*", "x/a", true},     {"*/a", "x/a", true},    {"x*a", "x/a", false},    {"a*", "a/b", false},
       {"web-*", "web-0", true}, {"web-*", "web", false},
   };
-  for (const Row& row : rows) EXPECT_EQ(glob_matches(row.pattern, row.text), row.matches) << row.pattern << " on " << row.text;
+  for (const Row& row : rows)
+    EXPECT_EQ(glob_matches(row.pattern, row.text), row.matches) << row.pattern << " on " << row.text;
 }
 
 TEST(Glob, ManyStarsTakeNoLongTime) {

@@ -17,8 +17,12 @@ class NoCluster final : public Cluster {
   Result<void> begin(const ClusterSettings&) override { return {}; }
   Result<void> place(const Placement&) override { return {}; }
   Result<void> advance(Duration) override { return {}; }
-  Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest>) override { return std::vector<ProbeOutcome>{}; }
-  Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest>) override { return std::vector<PacketOutcome>{}; }
+  Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest>) override {
+    return std::vector<ProbeOutcome>{};
+  }
+  Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest>) override {
+    return std::vector<PacketOutcome>{};
+  }
   [[nodiscard]] const NodeEnforcer* enforcer(const std::string&) const override { return nullptr; }
 };
 

@@ -21,8 +21,10 @@ sim::PacketLine tcp_line() {
 }
 
 TEST(PacketLine, ATcpLineIsWhatTheBuilderMakes) {
-  const auto expected = (Ethernet{} / Ipv4{.source = kAddresses.source, .destination = kAddresses.destination} /
-                         Tcp{.source_port = 40000, .destination_port = 80, .flags = kSyn}).bytes();
+  const auto expected =
+      (Ethernet{} / Ipv4{.source = kAddresses.source, .destination = kAddresses.destination} /
+       Tcp{.source_port = 40000, .destination_port = 80, .flags = kSyn})
+          .bytes();
   EXPECT_EQ(frame(tcp_line()), expected);
 }
 

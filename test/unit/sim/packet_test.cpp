@@ -32,15 +32,19 @@ struct Row {
 
 std::vector<Row> rows() {
   return {
-      {"TcpSyn", Ethernet{} / Ipv4{.source = kA, .destination = kB} / Tcp{.source_port = 40000, .destination_port = 80},
+      {"TcpSyn",
+       Ethernet{} / Ipv4{.source = kA, .destination = kB} / Tcp{.source_port = 40000, .destination_port = 80},
        "02000000000202000000000108004500002800000000400666ce0a0000010a000002"
        "9c40005000000001000000005002faf0045e0000"},
       {"UdpWithAnOddPayload",
-       Ethernet{} / Ipv4{.source = kA, .destination = kB} / Udp{.source_port = 40000, .destination_port = 53} / Raw{{'x'}},
+       Ethernet{} / Ipv4{.source = kA, .destination = kB} /
+           Udp{.source_port = 40000, .destination_port = 53} / Raw{{'x'}},
        "02000000000202000000000108004500001d00000000401166ce0a0000010a0000029c4000350009d76378"},
       {"IcmpEcho", Ethernet{} / Ipv4{.source = kA, .destination = kB} / Icmp{.id = 7} / Raw{{'x'}},
        "02000000000202000000000108004500001d00000000400166de0a0000010a00000208007ff70007000178"},
-      {"SctpInit", Ethernet{} / Ipv4{.source = kA, .destination = kB} / Sctp{.source_port = 40000, .destination_port = 80},
+      {"SctpInit",
+       Ethernet{} / Ipv4{.source = kA, .destination = kB} /
+           Sctp{.source_port = 40000, .destination_port = 80},
        "02000000000202000000000108004500003400000000408466440a0000010a000002"
        "9c40005000000000b8e4107d0100001400000001000100000001000100000001"},
       {"TwoTagsAndIpOptions",
@@ -50,9 +54,16 @@ std::vector<Row> rows() {
        "0200000000020200000000018100000a8100001408004600002c000000004006d1c50a0000010a00000294040000"
        "9c40005000000001000000055012faf004490000"},
       {"LaterFragment",
-       Ethernet{} / Ipv4{.source = kA, .destination = kB, .id = 77, .protocol = 17, .fragment_offset = 24,
-                         .more_fragments = true} / Raw{std::vector<std::uint8_t>(16, 0xaa)},
-       "020000000002020000000001080045000024004d2003401146770a0000010a000002aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+       Ethernet{} /
+           Ipv4{.source = kA,
+                .destination = kB,
+                .id = 77,
+                .protocol = 17,
+                .fragment_offset = 24,
+                .more_fragments = true} /
+           Raw{std::vector<std::uint8_t>(16, 0xaa)},
+       "020000000002020000000001080045000024004d2003401146770a0000010a000002aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+       "a"},
       {"IcmpErrorWithItsQuote",
        Ethernet{} / Ipv4{.source = kB, .destination = kA} / Icmp{.type = kIcmpUnreachable, .code = 3} /
            (Ipv4{.source = kA, .destination = kB} / Udp{.source_port = 40000, .destination_port = 53}),
@@ -79,17 +90,18 @@ TEST(Packet, OptionsArePaddedToWholeWords) {
 }
 
 TEST(Packet, FieldsSetByHandStay) {
-  const auto bytes =
-      (Ethernet{.ether_type = 0x88cc} / Ipv4{.source = kA, .destination = kB, .protocol = 47, .total_length = 9} / Tcp{})
-          .bytes();
+  const auto bytes = (Ethernet{.ether_type = 0x88cc} /
+                      Ipv4{.source = kA, .destination = kB, .protocol = 47, .total_length = 9} / Tcp{})
+                         .bytes();
   EXPECT_EQ(bytes[12] << 8 | bytes[13], 0x88cc);
   EXPECT_EQ(bytes[14 + 2] << 8 | bytes[14 + 3], 9);
   EXPECT_EQ(bytes[14 + 9], 47);
 }
 
 TEST(Packet, EverySctpChunkIsAWholeNumberOfWordsAndSaysItsLength) {
-  const SctpChunk chunks[] = {SctpChunk::data, SctpChunk::init, SctpChunk::init_ack, SctpChunk::abort,
-                              SctpChunk::shutdown, SctpChunk::cookie_echo, SctpChunk::cookie_ack};
+  const SctpChunk chunks[] = {SctpChunk::data,      SctpChunk::init,     SctpChunk::init_ack,
+                              SctpChunk::abort,     SctpChunk::shutdown, SctpChunk::cookie_echo,
+                              SctpChunk::cookie_ack};
   for (const SctpChunk chunk : chunks) {
     const auto bytes = Packet(Sctp{.chunk = chunk}).bytes();
     const std::size_t length = static_cast<std::size_t>(bytes[14] << 8 | bytes[15]);

@@ -86,10 +86,15 @@ TEST(JsonReport, IsJsonWithEveryCellAndOnlyRunDependsOnTheRun) {
   EXPECT_EQ(scenario["name"], "a \"name\"");
   EXPECT_EQ(scenario["passed"], false);
   const auto& probe = scenario["steps"][0]["probes"][1];
-  EXPECT_EQ(probe, (nlohmann::json{{"from", "x/b"}, {"to", "x/a"}, {"port", 80}, {"protocol", "TCP"},
-                                   {"expected", "allow"}, {"got", "deny"}}));
+  EXPECT_EQ(probe, (nlohmann::json{{"from", "x/b"},
+                                   {"to", "x/a"},
+                                   {"port", 80},
+                                   {"protocol", "TCP"},
+                                   {"expected", "allow"},
+                                   {"got", "deny"}}));
   const auto& packet = scenario["steps"][0]["packets"][0];
-  EXPECT_EQ(packet, (nlohmann::json{{"index", 0}, {"expected", nullptr}, {"got", "deny"}, {"reason", "isolated"}}));
+  EXPECT_EQ(packet,
+            (nlohmann::json{{"index", 0}, {"expected", nullptr}, {"got", "deny"}, {"reason", "isolated"}}));
 }
 
 TEST(JunitReport, CountsFailuresAndRefusedFilesAndEscapes) {

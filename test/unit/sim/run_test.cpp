@@ -114,16 +114,17 @@ ScenarioResult run(const Scenario& scenario, ScriptedCluster& cluster) {
 TEST(Run, EachStepPlacesThenLetsTimePassThenProbesThenSends) {
   ScriptedCluster cluster;
   run(two_steps(), cluster);
-  EXPECT_THAT(cluster.calls, ElementsAre("begin", "place traced", "probe 2", "send 2", "place traced outside 203.0.113.7",
-                                         "advance 30000 ms", "probe 1", "send 1"));
+  EXPECT_THAT(cluster.calls,
+              ElementsAre("begin", "place traced", "probe 2", "send 2", "place traced outside 203.0.113.7",
+                          "advance 30000 ms", "probe 1", "send 1"));
 }
 
 TEST(Run, PacketTimesCountFromTheirStepsAdvanceOnTheScenariosClock) {
   ScriptedCluster cluster;
   run(two_steps(), cluster);
   // The second step begins when the last packet of the first was sent.
-  EXPECT_THAT(cluster.packet_times,
-              ElementsAre(Instant{} + milliseconds(0), Instant{} + milliseconds(1500), Instant{} + milliseconds(31510)));
+  EXPECT_THAT(cluster.packet_times, ElementsAre(Instant{} + milliseconds(0), Instant{} + milliseconds(1500),
+                                                Instant{} + milliseconds(31510)));
 }
 
 TEST(Run, TheScenariosSettingsReachTheCluster) {

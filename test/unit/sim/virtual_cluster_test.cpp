@@ -31,7 +31,9 @@ struct Script {
 
 class StubBackend final : public Backend, public PacketInjector {
  public:
-  StubBackend(const TableSizes& sizes, Script& script) : sizes_(sizes), script_(script) { ++script_.backends; }
+  StubBackend(const TableSizes& sizes, Script& script) : sizes_(sizes), script_(script) {
+    ++script_.backends;
+  }
   [[nodiscard]] std::string_view name() const override { return "stub"; }
   [[nodiscard]] TickClock clock() const override { return {}; }
   [[nodiscard]] const TableSizes& sizes() const override { return sizes_; }
@@ -98,7 +100,9 @@ class VirtualClusterTest : public testing::Test {
   static Party node_party(const char* name, const char* address) {
     return {Party::Kind::node, {}, name, *IpAddress::parse(address)};
   }
-  static Party outside(const char* address) { return {Party::Kind::outside, {}, {}, *IpAddress::parse(address)}; }
+  static Party outside(const char* address) {
+    return {Party::Kind::outside, {}, {}, *IpAddress::parse(address)};
+  }
 
   ProbeOutcome probe(const Party& from, const Party& to, ProbeProtocol protocol = ProbeProtocol::tcp,
                      std::uint16_t port = 80) {
