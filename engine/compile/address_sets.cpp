@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <map>
+#include <utility>
 
 namespace postern {
 
@@ -38,36 +39,37 @@ std::vector<Range> ranges_of(const IpBlock& block) {
 
 struct Edge {
   std::uint64_t at;
-  TermId term;
+  BundleId bundle;
   bool begins;
 };
 
-void sweep_blocks(const std::vector<NumberedTerm>& terms, SignaturePool& signatures, AddressSignatures& out) {
+void sweep_blocks(const std::vector<BundledTerm>& terms, SignaturePool& signatures, AddressSignatures& out) {
   std::vector<Edge> edges;
-  for (const auto& [id, term] : terms) {
+  for (const auto& [bundle, term] : terms) {
     if (term->kind != TermKind::block || term->block.cidr.family() != IpFamily::v4) continue;
     out.has_blocks = true;
     for (const auto& range : ranges_of(term->block)) {
-      edges.push_back({range.first, id, true});
-      edges.push_back({std::uint64_t{range.last} + 1, id, false});
+      edges.push_back({range.first, bundle, true});
+      edges.push_back({std::uint64_t{range.last} + 1, bundle, false});
     }
   }
-  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.at < b.at; });
-  std::set<TermId> active;
-  std::vector<TermId> terms_here;
+  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
+    return std::pair(a.at, !a.begins) < std::pair(b.at, !b.begins);
+  });
+  std::map<BundleId, std::uint32_t> active;  // how many blocks of the bundle are open
+  std::vector<BundleId> bundles_here;
   for (std::size_t i = 0; i < edges.size();) {
     const std::uint64_t at = edges[i].at;
-    // Ends first: ranges of one term never overlap, but one may end where the next begins.
-    std::size_t next = i;
-    for (; next < edges.size() && edges[next].at == at; ++next) {
-      if (!edges[next].begins) active.erase(edges[next].term);
-    }
-    for (; i < next; ++i) {
-      if (edges[i].begins) active.insert(edges[i].term);
+    for (; i < edges.size() && edges[i].at == at; ++i) {
+      // Begins come first among equals, so no count falls below zero.
+      auto& open = active[edges[i].bundle];
+      open = edges[i].begins ? open + 1 : open - 1;
+      if (open == 0) active.erase(edges[i].bundle);
     }
     if (at > 0xffffffffu) break;
-    terms_here.assign(active.begin(), active.end());
-    const SignatureId signature = signatures.id_of(terms_here);
+    bundles_here.clear();
+    for (const auto& [bundle, count] : active) bundles_here.push_back(bundle);
+    const SignatureId signature = signatures.id_of(bundles_here);
     if (at == 0) out.intervals.clear();
     if (out.intervals.empty() || out.intervals.back().signature != signature) {
       out.intervals.push_back({static_cast<std::uint32_t>(at), signature});
@@ -77,10 +79,10 @@ void sweep_blocks(const std::vector<NumberedTerm>& terms, SignaturePool& signatu
 
 struct Membership {
   std::uint32_t address;
-  TermId term;
+  BundleId bundle;
 };
 
-// Sorted by address and stable, so that the terms of an address stay in ascending order. A byte
+// Sorted by address and stable, so that the bundles of an address stay in ascending order. A byte
 // that is the same everywhere, as the first ones usually are, costs one count.
 void sort_by_address(std::vector<Membership>& members) {
   std::vector<Membership> other(members.size());
@@ -94,16 +96,16 @@ void sort_by_address(std::vector<Membership>& members) {
   }
 }
 
-std::vector<Membership> memberships(const std::vector<NumberedTerm>& terms,
+std::vector<Membership> memberships(const std::vector<BundledTerm>& terms,
                                     const std::vector<IpAddress>& own_node) {
   std::vector<Membership> members;
   for (const auto& address : own_node) {
-    if (address.is_v4()) members.push_back({address.v4_host_order(), kOwnNodeTerm});
+    if (address.is_v4()) members.push_back({address.v4_host_order(), kOwnNode});
   }
-  for (const auto& [id, term] : terms) {
+  for (const auto& [bundle, term] : terms) {
     if (term->kind != TermKind::addresses) continue;
     for (const auto& address : term->addresses) {
-      if (address.is_v4()) members.push_back({address.v4_host_order(), id});
+      if (address.is_v4()) members.push_back({address.v4_host_order(), bundle});
     }
   }
   sort_by_address(members);
@@ -112,26 +114,27 @@ std::vector<Membership> memberships(const std::vector<NumberedTerm>& terms,
 
 }  // namespace
 
-AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms,
+AddressSignatures sign_addresses(const std::vector<BundledTerm>& terms,
                                  const std::vector<IpAddress>& own_node, SignaturePool& signatures) {
   AddressSignatures out;
   sweep_blocks(terms, signatures, out);
   const auto members = memberships(terms, own_node);
-  std::vector<TermId> terms_here;
+  std::vector<BundleId> bundles_here;
   std::size_t interval = 0;
   for (std::size_t i = 0; i < members.size();) {
     const std::uint32_t address = members[i].address;
-    terms_here.clear();
-    for (; i < members.size() && members[i].address == address; ++i) terms_here.push_back(members[i].term);
+    bundles_here.clear();
+    for (; i < members.size() && members[i].address == address; ++i)
+      bundles_here.push_back(members[i].bundle);
     while (interval + 1 < out.intervals.size() && out.intervals[interval + 1].first <= address) ++interval;
     // A pod is also in the blocks around it (R4).
-    const auto blocks = signatures.terms_of(out.intervals[interval].signature);
+    const auto blocks = signatures.bundles_of(out.intervals[interval].signature);
     if (!blocks.empty()) {
-      terms_here.insert(terms_here.end(), blocks.begin(), blocks.end());
-      std::sort(terms_here.begin(), terms_here.end());
+      bundles_here.insert(bundles_here.end(), blocks.begin(), blocks.end());
+      std::sort(bundles_here.begin(), bundles_here.end());
     }
-    terms_here.erase(std::unique(terms_here.begin(), terms_here.end()), terms_here.end());
-    const SignatureId signature = signatures.id_of(terms_here);
+    bundles_here.erase(std::unique(bundles_here.begin(), bundles_here.end()), bundles_here.end());
+    const SignatureId signature = signatures.id_of(bundles_here);
     if (signature != out.intervals[interval].signature) out.hosts.push_back({address, signature});
   }
   return out;

@@ -31,14 +31,14 @@ struct AddressSignatures {
   bool has_blocks = false;
 };
 
-// A term of the policy that some rule names, with its number.
-struct NumberedTerm {
-  TermId id = 0;
+// A term of the policy that some rule names, with the bundle it belongs to.
+struct BundledTerm {
+  BundleId bundle = 0;
   const Term* term = nullptr;
 };
 
-// `terms` by ascending id.
-AddressSignatures sign_addresses(const std::vector<NumberedTerm>& terms,
+// `terms` by ascending bundle.
+AddressSignatures sign_addresses(const std::vector<BundledTerm>& terms,
                                  const std::vector<IpAddress>& own_node, SignaturePool& signatures);
 
 }  // namespace postern

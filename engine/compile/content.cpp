@@ -31,46 +31,7 @@ ResolvedRule with_term_ids(const ResolvedRule& rule, const std::vector<TermId>& 
   return out;
 }
 
-void index_rules(Content& content) {
-  for (std::uint32_t place = 0; place < content.rules.size(); ++place) {
-    const ResolvedRule& rule = content.rules[place];
-    if (rule.any_peer) {
-      content.any_peer_rules.push_back(place);
-      continue;
-    }
-    for (const TermId term : rule.peers) content.rules_by_term.emplace_back(term, place);
-  }
-  std::sort(content.rules_by_term.begin(), content.rules_by_term.end());
-  if (!content.rules_by_term.empty())
-    content.has_term.resize(content.rules_by_term.back().first + std::size_t{1});
-  for (const auto& [term, place] : content.rules_by_term) content.has_term[term] = true;
-}
-
 }  // namespace
-
-bool Content::names_any(std::span<const TermId> signature) const {
-  return std::any_of(signature.begin(), signature.end(),
-                     [&](TermId term) { return term < has_term.size() && has_term[term]; });
-}
-
-std::vector<std::uint32_t> Content::rules_for(std::span<const TermId> signature) const {
-  std::vector<std::uint32_t> places = any_peer_rules;
-  // Both are sorted; whichever is shorter is walked, and the other searched.
-  if (signature.size() <= rules_by_term.size()) {
-    auto from = rules_by_term.begin();
-    for (const TermId term : signature) {
-      from = std::lower_bound(from, rules_by_term.end(), std::pair(term, std::uint32_t{0}));
-      for (; from != rules_by_term.end() && from->first == term; ++from) places.push_back(from->second);
-    }
-  } else {
-    for (const auto& [term, place] : rules_by_term) {
-      if (std::binary_search(signature.begin(), signature.end(), term)) places.push_back(place);
-    }
-  }
-  std::sort(places.begin(), places.end());
-  places.erase(std::unique(places.begin(), places.end()), places.end());
-  return places;
-}
 
 std::shared_ptr<const Content> ContentPool::intern(const DirectionPolicy& policy, Direction direction,
                                                    const std::vector<TermId>& terms) {
@@ -88,7 +49,6 @@ std::shared_ptr<const Content> ContentPool::intern(const DirectionPolicy& policy
   const auto [found, inserted] = contents_.try_emplace(std::move(key));
   if (inserted) {
     content.id = next_++;
-    index_rules(content);
     found->second = std::make_shared<const Content>(std::move(content));
   }
   return found->second;

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "engine/compile/signatures.h"
@@ -23,15 +22,7 @@ struct Content {
   Direction direction = Direction::ingress;
   bool isolated = false;
   bool strict = false;
-  std::vector<ResolvedRule> rules;                              // `peers` hold TermIds
-  std::vector<std::uint32_t> any_peer_rules;                    // places in `rules`
-  std::vector<std::pair<TermId, std::uint32_t>> rules_by_term;  // sorted
-  std::vector<bool> has_term;                                   // by TermId
-
-  // Whether any rule names one of these terms.
-  [[nodiscard]] bool names_any(std::span<const TermId> signature) const;
-  // Places of the rules that concern an address of this signature, ascending.
-  [[nodiscard]] std::vector<std::uint32_t> rules_for(std::span<const TermId> signature) const;
+  std::vector<ResolvedRule> rules;  // `peers` hold TermIds
 };
 
 class ContentPool {

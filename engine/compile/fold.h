@@ -26,7 +26,7 @@ struct Folded {
   std::array<std::vector<PortStep>, kPortProtocols.size()> ports;
 };
 
-// `rules`: places in content.rules, as Content::rules_for gives them for the class.
+// `rules`: places in content.rules of those that concern the class.
 Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool own_node);
 
 }  // namespace postern

@@ -2,6 +2,7 @@
 #include "engine/compile/signatures.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postern {
 
@@ -11,18 +12,33 @@ TermId TermPool::id_of(const std::string& key) {
   return found->second;
 }
 
-void TermPool::keep_only(const std::set<TermId>& used) {
-  constexpr std::size_t kSlack = 256;
-  if (ids_.size() <= 2 * used.size() + kSlack) return;
-  std::erase_if(ids_, [&](const auto& entry) { return !used.contains(entry.second); });
+BundleId BundlePool::id_of(std::vector<TermId> terms) {
+  const auto [found, inserted] = ids_.try_emplace(std::move(terms), next_);
+  if (inserted) ++next_;
+  return found->second;
 }
 
 namespace {
 
-std::size_t hash_of(std::span<const TermId> terms) {
-  std::uint64_t hash = terms.size();
-  for (const TermId term : terms) {
-    hash = (hash ^ term) * 0x9e3779b97f4a7c15ull;
+template <typename Ids>
+void keep_used(Ids& ids, const std::vector<std::uint32_t>& used) {
+  constexpr std::size_t kSlack = 256;
+  if (ids.size() <= 2 * used.size() + kSlack) return;
+  std::erase_if(
+      ids, [&](const auto& entry) { return !std::binary_search(used.begin(), used.end(), entry.second); });
+}
+
+}  // namespace
+
+void TermPool::keep_only(const std::vector<TermId>& used) { keep_used(ids_, used); }
+void BundlePool::keep_only(const std::vector<BundleId>& used) { keep_used(ids_, used); }
+
+namespace {
+
+std::size_t hash_of(std::span<const BundleId> bundles) {
+  std::uint64_t hash = bundles.size();
+  for (const BundleId bundle : bundles) {
+    hash = (hash ^ bundle) * 0x9e3779b97f4a7c15ull;
     hash ^= hash >> 32;
   }
   return hash;
@@ -32,15 +48,15 @@ std::size_t hash_of(std::span<const TermId> terms) {
 
 SignaturePool::SignaturePool() { id_of({}); }
 
-SignatureId SignaturePool::id_of(std::span<const TermId> terms) {
-  const std::size_t hash = hash_of(terms);
+SignatureId SignaturePool::id_of(std::span<const BundleId> bundles) {
+  const std::size_t hash = hash_of(bundles);
   const auto [begin, end] = by_hash_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
     const auto& known = signatures_[it->second];
-    if (std::equal(known.begin(), known.end(), terms.begin(), terms.end())) return it->second;
+    if (std::equal(known.begin(), known.end(), bundles.begin(), bundles.end())) return it->second;
   }
   const auto id = static_cast<SignatureId>(signatures_.size());
-  signatures_.emplace_back(terms.begin(), terms.end());
+  signatures_.emplace_back(bundles.begin(), bundles.end());
   by_hash_.emplace(hash, id);
   return id;
 }

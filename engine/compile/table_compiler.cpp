@@ -15,7 +15,7 @@ struct TableCompiler::State {
   Compiled compiled;
   CompilerPools pools;
 
-  void keep_only_used(const std::set<TermId>& used_terms);
+  void keep_only_used(const Update& update);
 };
 
 namespace {
@@ -28,18 +28,19 @@ void compact_signatures(Compiled& compiled, SignaturePool& pool) {
   if (pool.size() <= 2 * in_use + kSlack) return;
   SignaturePool compact;
   for (SignatureId& id : compiled.signature_of_class) {
-    if (id != kNoSignature) id = compact.id_of(pool.terms_of(id));
+    if (id != kNoSignature) id = compact.id_of(pool.bundles_of(id));
   }
   pool = std::move(compact);
 }
 
 }  // namespace
 
-void TableCompiler::State::keep_only_used(const std::set<TermId>& used_terms) {
+void TableCompiler::State::keep_only_used(const Update& update) {
   std::set<ContentId> contents;
   for (const auto& [id, row] : compiled.rows) contents.insert(id);
   pools.contents.keep_only(contents);
-  pools.terms.keep_only(used_terms);
+  pools.terms.keep_only(update.used_terms());
+  pools.bundles.keep_only(update.used_bundles());
   compact_signatures(compiled, pools.signatures);
 }
 
@@ -63,7 +64,7 @@ Result<TableDelta> TableCompiler::update(const ResolvedPolicy& policy, const Com
     }
     if (auto applied = state_->tables.apply(*delta); !applied) return fail_as(applied);
     state_->compiled = std::move(update.after());
-    state_->keep_only_used(update.used_terms());
+    state_->keep_only_used(update);
     return delta;
   }
   return delta;

@@ -26,9 +26,10 @@
 
 namespace postern {
 
-// What outlives an update even if it is refused: numbers of terms, signatures and contents.
+// What outlives an update even if it is refused: numbers of terms, bundles, signatures and contents.
 struct CompilerPools {
   TermPool terms;
+  BundlePool bundles;
   SignaturePool signatures;
   ContentPool contents;
 };
@@ -47,7 +48,8 @@ class Update {
   Result<TableDelta> run();
   // After run() succeeded: the state that belongs to the delta.
   Compiled& after() { return after_; }
-  [[nodiscard]] const std::set<TermId>& used_terms() const { return used_terms_; }
+  [[nodiscard]] const std::vector<TermId>& used_terms() const { return used_terms_; }
+  [[nodiscard]] const std::vector<BundleId>& used_bundles() const { return used_bundles_; }
 
  private:
   using Steps = std::vector<std::uint32_t>;
@@ -59,6 +61,7 @@ class Update {
 
   // Reading the policy (update_policy.cpp).
   Result<void> read_policy();
+  std::vector<TermId> number_terms();
   Result<void> read_endpoints(const std::vector<TermId>& term_ids);
   Result<void> write_node();
   void write_epoch();
@@ -98,7 +101,9 @@ class Update {
   CompilerPools& pools_;
   Compiled after_;
 
-  std::set<TermId> used_terms_;
+  std::vector<TermId> used_terms_;
+  std::vector<BundleId> used_bundles_;
+  BundleOfTerm bundle_of_;
   AddressSignatures addresses_;
   std::map<std::uint32_t, Wanted> wanted_;  // by ifindex
   std::uint64_t far_slots_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/compile/bundles.h"
 #include "engine/compile/update.h"
 
 namespace postern {
@@ -30,19 +31,6 @@ Result<void> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
   return {};
 }
 
-std::vector<bool> named_terms(const ResolvedPolicy& policy) {
-  std::vector<bool> named(policy.terms.size());
-  for (const auto& endpoint : policy.endpoints) {
-    for (const auto& direction : endpoint.directions) {
-      for (const auto& rule : direction.rules) {
-        if (rule.any_peer) continue;
-        for (const TermIndex term : rule.peers) named[term] = true;
-      }
-    }
-  }
-  return named;
-}
-
 std::uint32_t ticks(Duration duration, const TickClock& clock) {
   const std::int64_t count = (duration.ns + clock.tick_ns - 1) / clock.tick_ns;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, 0x7fffffff));
@@ -55,21 +43,39 @@ Result<void> Update::read_policy() {
   for (const auto& endpoint : policy.endpoints) {
     if (auto checked = check_rules(endpoint, policy.terms.size()); !checked) return checked;
   }
-  // A term that no rule names splits no class.
-  const auto named = named_terms(policy);
+  const auto term_ids = number_terms();
+  return read_endpoints(term_ids);
+}
+
+// Numbers of the terms that rules name; a term that no rule names splits no class.
+std::vector<TermId> Update::number_terms() {
+  const ResolvedPolicy& policy = input_.policy;
+  const auto bundles = bundle_terms(policy);
   std::vector<TermId> term_ids(policy.terms.size());
-  std::vector<NumberedTerm> terms;
+  std::map<std::uint32_t, std::vector<TermId>> members;
   for (std::size_t i = 0; i < policy.terms.size(); ++i) {
-    if (!named[i]) continue;
+    if (bundles[i] == 0) continue;
     term_ids[i] = pools_.terms.id_of(policy.terms[i].key);
-    terms.push_back({term_ids[i], &policy.terms[i]});
-    used_terms_.insert(term_ids[i]);
+    members[bundles[i]].push_back(term_ids[i]);
+    used_terms_.push_back(term_ids[i]);
   }
+  std::vector<BundledTerm> terms;
+  for (auto& [number, ids] : members) {
+    std::sort(ids.begin(), ids.end());
+    const BundleId bundle = pools_.bundles.id_of(ids);
+    for (const TermId id : ids) bundle_of_.emplace(id, bundle);
+    used_bundles_.push_back(bundle);
+  }
+  for (std::size_t i = 0; i < policy.terms.size(); ++i) {
+    if (bundles[i] != 0) terms.push_back({bundle_of_.at(term_ids[i]), &policy.terms[i]});
+  }
+  std::sort(used_terms_.begin(), used_terms_.end());
+  std::sort(used_bundles_.begin(), used_bundles_.end());
   std::sort(terms.begin(), terms.end(),
-            [](const NumberedTerm& a, const NumberedTerm& b) { return a.id < b.id; });
+            [](const BundledTerm& a, const BundledTerm& b) { return a.bundle < b.bundle; });
   addresses_ = sign_addresses(terms, policy.own_node, pools_.signatures);
   after_.blocks4 = before_.blocks4 || addresses_.has_blocks;
-  return read_endpoints(term_ids);
+  return term_ids;
 }
 
 Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {

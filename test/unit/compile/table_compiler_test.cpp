@@ -351,6 +351,35 @@ TEST(TableCompiler, ManyAddressesInOneBucketAreFoundBesideIt) {
   EXPECT_EQ(entry<pn_hosts4_bucket>(compiler.tables(), TableId::hosts4, 0).head, 0u);
 }
 
+// However many blocks a rule has, no rule tells one from another: one class.
+TEST(TableCompiler, BlocksOfOneRuleAreOneClassUntilARuleTellsThemApart) {
+  ResolvedPolicy policy;
+  std::vector<TermIndex> all;
+  for (int i = 0; i < 200; ++i) {
+    const std::string number = std::to_string(i);
+    policy.terms.push_back(
+        block("block " + std::string(3 - number.size(), '0') + number, "10." + number + ".0.0/17"));
+    all.push_back(static_cast<TermIndex>(i));
+  }
+  policy.endpoints = {endpoint(1, 7)};
+  policy.endpoints[0].directions[0].isolated = true;
+  policy.endpoints[0].directions[0].rules = {rule(1, all, {tcp(80)})};
+  TableCompiler compiler{TableSizes{}};
+  ASSERT_TRUE(compiler.update(policy, {}));
+  const auto class_of = [&](const char* peer) {
+    return TableWalk(compiler.tables()).class_of(ip(peer).v4_host_order(), true);
+  };
+  EXPECT_EQ(class_of("10.3.0.1"), 1u);
+  EXPECT_EQ(class_of("10.199.0.1"), 1u);
+  EXPECT_EQ(class_of("10.3.128.1"), 0u);
+
+  policy.endpoints[0].directions[0].rules.push_back(rule(2, {3}, {tcp(443)}));
+  ASSERT_TRUE(compiler.update(policy, {}));
+  EXPECT_NE(class_of("10.3.0.1"), class_of("10.199.0.1"));
+  EXPECT_EQ(verdict(compiler.tables(), 7, "10.3.0.1", 443), allow(PN_REASON_RULE, 2));
+  EXPECT_EQ(verdict(compiler.tables(), 7, "10.4.0.1", 443), deny(PN_REASON_ISOLATED));
+}
+
 TEST(TableCompiler, ABlockOfAnotherFamilyMatchesNothingHere) {
   World world;
   world.policy.terms[1] = block("web", "2001:db8::/32");
