@@ -92,27 +92,26 @@ PN_INLINE pn_u32 pn_port_step(struct pn_env *env, pn_u32 directory, pn_u32 port)
     return steps ? PN_READ_ONCE(steps->steps[port & 0xffu]) : 0;
 }
 
-/* A protocol without ports. ICMP is denied like anything else; other protocols say that it is for
- * want of a rule without ports (R18). */
-PN_INLINE pn_u32 pn_other_step(const struct pn_body *body, pn_u32 protocol)
-{
-    pn_u32 step = body->other;
-    if (protocol == PN_IP_ICMP || pn_step_allows(step) || pn_step_reason(step) != PN_REASON_ISOLATED)
-        return step;
-    return pn_step_deny(PN_REASON_PROTOCOL, pn_step_rule(step));
-}
-
 PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body,
                               const struct pn_question *question)
 {
     pn_u32 protocol = question->protocol;
     pn_u32 port = question->port;
     if (!pn_has_ports(protocol))
-        return pn_other_step(body, protocol);
+        return body->other;
     if (body->interval_protocol == protocol && body->interval_lo <= port && port <= body->interval_hi)
         return body->interval_step;
     pn_u32 step = protocol == PN_IP_TCP ? body->tcp : protocol == PN_IP_UDP ? body->udp : body->sctp;
     return pn_step_is_final(step) ? step : pn_port_step(env, pn_step_index(step), port);
+}
+
+/* A protocol without ports that no rule allows: ICMP is denied like anything else, the others say that
+ * it is for want of a rule without ports (R18). */
+PN_INLINE pn_u32 pn_portless_denial(pn_u32 step, pn_u32 protocol)
+{
+    if (pn_has_ports(protocol) || protocol == PN_IP_ICMP || step != pn_step_deny(PN_REASON_ISOLATED, 0))
+        return step;
+    return pn_step_deny(PN_REASON_PROTOCOL, 0);
 }
 
 /* Always final. */
@@ -132,7 +131,7 @@ PN_INLINE pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir,
         const struct pn_body *body = pn_env_body(env, pn_step_index(step));
         step = body ? pn_body_step(env, body, question) : 0;
     }
-    return pn_step_is_final(step) ? step : 0;
+    return pn_step_is_final(step) ? pn_portless_denial(step, question->protocol) : 0;
 }
 
 /* The policy of a judged direction. */

@@ -172,7 +172,8 @@ TEST_P(PacketContract, AnOtherProtocolPassesUnderARuleWithoutPorts) {
   tables().judge(PN_INGRESS, {denied(), rule(1)}).host(kClient.address, 1);
   enforce();
   EXPECT_ALLOWED(in(other_protocol(kClient.address, kPod, 47)), PN_REASON_RULE);
-  EXPECT_DENIED(in(other_protocol(kStranger.address, kPod, 47)), PN_REASON_ISOLATED);
+  EXPECT_DENIED(in(other_protocol(kStranger.address, kPod, 47)), PN_REASON_PROTOCOL) << "no rule at all";
+  EXPECT_DENIED(in(icmp(kStranger.address, kPod, 13, 1)), PN_REASON_ISOLATED);
 }
 
 TEST_P(PacketContract, WhatIsNoJudgeablePacketIsDroppedOnlyWhereThePodIsJudged) {
