@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 
+#include "sim/capture/capture.h"
 #include "test/kernel_cluster/small_cluster.h"
 
 namespace postern::sim {
@@ -114,6 +116,39 @@ TEST_F(TopologyTest, twenty_scenarios_leave_the_number_of_descriptors_as_it_was)
     expect_all_allowed(requests);
   }
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(TopologyTest, a_capture_holds_each_packet_once_in_the_order_of_time) {
+  const SmallCluster small = two_nodes();
+  put(small.placement);
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("topology_test." + std::to_string(::time(nullptr)) + ".pcap");
+  const auto started = cluster->start_capture(path);
+  ASSERT_TRUE(started) << started.error().message;
+  expect_all_allowed({
+      small.probe("x/a", "x/b", ProbeProtocol::udp, 80),
+      small.probe("x/a", "y/a", ProbeProtocol::sctp, 80),
+      small.probe("x/a", "93.184.216.34", ProbeProtocol::icmp),
+      small.probe("node:n1", "x/a", ProbeProtocol::udp, 80),
+      small.probe("node:n1", "y/a", ProbeProtocol::udp, 80),
+      small.probe("y/host", "node:n1", ProbeProtocol::udp, 80),
+      small.probe("93.184.216.34", "node:n2", ProbeProtocol::icmp),
+  });
+  const auto packets = cluster->stop_capture();
+  ASSERT_TRUE(packets) << packets.error().message;
+  EXPECT_EQ(*packets, 14u) << "a question and an answer each";
+  auto reader = CaptureReader::open(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(reader) << reader.error().message;
+  Instant last;
+  for (std::size_t i = 0; i < *packets; ++i) {
+    const auto packet = reader->next();
+    ASSERT_TRUE(packet && *packet) << i;
+    EXPECT_GE((*packet)->at, last) << i;
+    last = (*packet)->at;
+    EXPECT_FALSE((*packet)->cut()) << i;
+  }
+  EXPECT_FALSE(cluster->stop_capture()) << "nothing is being captured";
 }
 
 TEST_F(TopologyTest, a_party_that_was_not_placed_is_an_error_that_names_it) {
