@@ -114,6 +114,7 @@ Result<void> TcBackend::wait_for_readers() {
   if (bpf_map_update_elem(grace_outer_, &zero, &grace_inner_, BPF_ANY) != 0) {
     return fail_errno("waiting for running programs", errno, &log);
   }
+  ++grace_periods_;
   return {};
 }
 
@@ -121,8 +122,13 @@ Result<void> TcBackend::apply(const TableDelta& delta) {
   if (delta.reuses_freed) {
     if (auto waited = wait_for_readers(); !waited) return waited;
   }
-  for (const TableWrite& write : delta.writes) {
-    if (auto written = tables_.write(write); !written) return written;
+  auto pause = delta.pauses.begin();
+  for (std::size_t i = 0; i < delta.writes.size(); ++i) {
+    if (pause != delta.pauses.end() && *pause == i) {
+      ++pause;
+      if (auto waited = wait_for_readers(); !waited) return waited;
+    }
+    if (auto written = tables_.write(delta.writes[i]); !written) return written;
   }
   return {};
 }

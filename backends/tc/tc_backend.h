@@ -55,6 +55,9 @@ class TcBackend final : public Backend {
   [[nodiscard]] int map_fd(const char* map_name) const;
   [[nodiscard]] tc::AttachKind attach_kind() const { return attach_kind_; }
 
+  // How often apply() has waited until no running program could still read what was there before.
+  [[nodiscard]] std::uint64_t grace_periods() const { return grace_periods_; }
+
  private:
   struct Hooks {
     std::unique_ptr<tc::Attachment> ingress;
@@ -74,6 +77,7 @@ class TcBackend final : public Backend {
   tc::ConntrackTable connections_;
   std::array<int, 2> programs_{-1, -1};  // by direction of the pod
   int counters_fd_ = -1;
+  std::uint64_t grace_periods_ = 0;
   ring_buffer* events_ = nullptr;
   EventSink* sink_ = nullptr;  // while events are drained
   int grace_outer_ = -1;       // array of one map: replacing its element waits for running programs

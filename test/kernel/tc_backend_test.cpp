@@ -88,6 +88,27 @@ TEST(TcBackendTables, HoldTheSameBytesAsTablesInMemoryAfterTheSameWrites) {
   }
 }
 
+TEST(TcBackendTables, WaitForPacketsInFlightWhereTheDeltaSaysSo) {
+  auto backend = make_backend();
+  ASSERT_NE(backend, nullptr);
+  Prng random(1);
+  TableDelta delta = random_delta(random, backend->sizes(), 30);
+  PolicyTables expected(backend->sizes());
+  ASSERT_TRUE(expected.apply(delta));
+  ASSERT_TRUE(backend->apply(delta));
+  EXPECT_EQ(backend->grace_periods(), 0u);
+  delta.pauses = {0, 10, 29};
+  ASSERT_TRUE(backend->apply(delta));
+  EXPECT_EQ(backend->grace_periods(), 3u);
+  delta.reuses_freed = true;
+  delta.pauses = {};
+  ASSERT_TRUE(backend->apply(delta));
+  EXPECT_EQ(backend->grace_periods(), 4u);
+  auto dumped = backend->dump();
+  ASSERT_TRUE(dumped) << dumped.error().to_string();
+  EXPECT_TRUE(*dumped == expected) << "no write was lost at a pause";
+}
+
 TEST(TcBackendTables, TakeTheSizesTheyAreGiven) {
   TableSizes sizes;
   sizes.entries[static_cast<std::size_t>(TableId::bodies)] = 5;
