@@ -5,7 +5,7 @@
 #include <iterator>
 #include <limits>
 
-#include "engine/explain/nearest_names.h"
+#include "engine/base/nearest_names.h"
 
 namespace postern::explain_detail {
 

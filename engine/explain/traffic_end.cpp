@@ -2,8 +2,8 @@
 // Texts that name one end of the traffic.
 #include <algorithm>
 
+#include "engine/base/nearest_names.h"
 #include "engine/explain/explain.h"
-#include "engine/explain/nearest_names.h"
 
 namespace postern {
 

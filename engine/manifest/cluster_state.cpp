@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "engine/manifest/nearest.h"
+#include "engine/base/nearest_names.h"
 #include "engine/manifest/workloads.h"
 
 namespace postern::manifest {

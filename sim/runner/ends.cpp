@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "engine/explain/nearest_names.h"
+#include "engine/base/nearest_names.h"
 #include "engine/manifest/cluster_state.h"
 #include "sim/runner/glob.h"
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "engine/base/nearest_names.h"
 #include "engine/manifest/cluster_state.h"
-#include "engine/explain/nearest_names.h"
 #include "sim/runner/ends.h"
 
 namespace postern::sim {

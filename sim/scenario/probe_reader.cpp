@@ -2,7 +2,7 @@
 // Ends and probes, and the small readers that the other parts share.
 #include <algorithm>
 
-#include "engine/manifest/nearest.h"
+#include "engine/base/nearest_names.h"
 #include "sim/scenario/parts.h"
 #include "sim/scenario/scenario_reader.h"
 
@@ -30,7 +30,7 @@ void only_keys(const Report& report, const Value& mapping, std::string_view part
     const Value& key = mapping.key(i);
     if (std::find(keys.begin(), keys.end(), key.text) != keys.end()) continue;
     report.error(key, "found the key " + describe(key) + " in " + std::string(part) + ", expected " +
-                          join(keys) + manifest::did_you_mean(key.text, {keys.begin(), keys.end()}));
+                          join(keys) + did_you_mean(key.text, {keys.begin(), keys.end()}));
   }
 }
 

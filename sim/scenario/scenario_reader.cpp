@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/base/nearest_names.h"
 #include "engine/manifest/kinds.h"
-#include "engine/manifest/nearest.h"
 #include "sim/scenario/parts.h"
 
 namespace postern::sim {
@@ -161,7 +161,7 @@ void ScenarioBuilder::read_deletes(const Value& step, Step& read) {
       std::vector<std::string> known;
       for (const auto& each : manifest::known_kinds()) known.emplace_back(each.kind);
       report_.unexpected(*entry->find("kind"), "kind",
-                         "a kind that policy depends on" + manifest::did_you_mean(*kind, known));
+                         "a kind that policy depends on" + did_you_mean(*kind, known));
     } else if (row->service) {
       unsupported(report_, *entry, *kind);
     } else if (!row->namespaced && ns) {

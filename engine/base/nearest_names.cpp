@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/explain/nearest_names.h"
+#include "engine/base/nearest_names.h"
 
 #include <algorithm>
 #include <utility>
@@ -26,8 +26,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 
 std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names,
                                        std::size_t count) {
+  constexpr std::size_t kLongest = 512;  // twice a Kubernetes name; longer ones are not worth the time
   std::vector<std::pair<std::size_t, std::string>> ranked;
+  if (name.size() > kLongest) return {};
   for (const auto& candidate : names) {
+    if (candidate.size() > kLongest) continue;
     const std::size_t distance = edit_distance(name, candidate);
     // More than half of the letters differ: not a slip of the pen.
     if (distance * 2 > std::max(name.size(), candidate.size())) continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/explain/nearest_names.h"
+#include "engine/base/nearest_names.h"
 
 #include <gtest/gtest.h>
 
