@@ -72,6 +72,21 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A /proc of the new PID namespace. What it is mounted on must be private first, else it would show
+// outside too. Below chroot the root is no mount point and cannot be made private; /proc itself can.
+Result<void> mount_fresh_proc() {
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (errno != EINVAL) return tl::unexpected(system_error("cannot make the mounts private"));
+    if (::mount("none", "/proc", nullptr, MS_PRIVATE, nullptr) != 0) {
+      return tl::unexpected(system_error("cannot make /proc private (is it mounted in this chroot?)"));
+    }
+  }
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return tl::unexpected(system_error("cannot mount /proc"));
+  }
+  return {};
+}
+
 Result<void> set_up_child(const UniqueFd& parent_alive) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
     return tl::unexpected(system_error("cannot set the death signal"));
@@ -85,12 +100,7 @@ Result<void> set_up_child(const UniqueFd& parent_alive) {
   if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) {
     return tl::unexpected(system_error("cannot make mount and network namespaces"));
   }
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return tl::unexpected(system_error("cannot make the mounts private"));
-  }
-  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
-    return tl::unexpected(system_error("cannot mount /proc"));
-  }
+  if (auto fresh = mount_fresh_proc(); !fresh) return fresh;
   raise_descriptor_limit();
   return loopback_up();
 }
