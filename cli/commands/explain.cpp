@@ -7,19 +7,14 @@
 #include <cstdio>
 #include <optional>
 
+#include "cli/commands/cluster.h"
+#include "engine/base/nearest_names.h"
 #include "engine/explain/explain.h"
-#include "engine/explain/nearest_names.h"
 #include "sim/replay/explanation_json.h"
-#include "sim/replay/manifest_cluster.h"
 
 namespace postern::cli {
 
 namespace {
-
-int refuse(const std::string& message) {
-  std::fprintf(stderr, "postern: %s\n", message.c_str());
-  return 2;
-}
 
 Result<std::uint8_t> protocol_number(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
@@ -88,20 +83,11 @@ Result<ExplainQuery> query_of(const ClusterSnapshot& cluster, const ExplainOptio
 }  // namespace
 
 int run_explain(const ExplainOptions& options) {
-  manifest::ReadOptions reading;
-  reading.ignore_unsupported = options.ignore_unsupported;
-  const auto loaded = sim::load_cluster(options.manifests, reading);
-  if (!loaded) {
-    for (const auto& error : loaded.error()) refuse(error.to_string());
-    return 2;
-  }
-  for (const auto& left_out : loaded->unsupported) {
-    std::fprintf(stderr, "postern: %s: %s %s is not supported and left out\n", left_out.location.file.c_str(),
-                 left_out.kind.c_str(), left_out.name.c_str());
-  }
-  const auto query = query_of(loaded->cluster, options);
+  const auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
+  if (!cluster) return 2;
+  const auto query = query_of(*cluster, options);
   if (!query) return refuse(query.error().to_string());
-  const auto explanation = explain(loaded->cluster, *query);
+  const auto explanation = explain(*cluster, *query);
   if (!explanation) return refuse(explanation.error().to_string());
   std::fputs((options.json ? sim::explanation_json(*explanation) : to_text(*explanation)).c_str(), stdout);
   return explanation->allowed ? 0 : 1;

@@ -6,18 +6,13 @@
 #include <limits>
 
 #include "backends/native/native_backend.h"
-#include "sim/replay/manifest_cluster.h"
+#include "cli/commands/cluster.h"
 #include "sim/replay/replay.h"
 #include "sim/replay/report.h"
 
 namespace postern::cli {
 
 namespace {
-
-int refuse(const std::string& message) {
-  std::fprintf(stderr, "postern: %s\n", message.c_str());
-  return 2;
-}
 
 Result<void> write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -54,21 +49,12 @@ int report(const ReplayOptions& options, const sim::ReplayResult& result) {
 int run_replay(const ReplayOptions& options) {
   const auto vantage = sim::parse_vantage(options.vantage);
   if (!vantage) return refuse(vantage.error().to_string());
-  manifest::ReadOptions reading;
-  reading.ignore_unsupported = options.ignore_unsupported;
-  const auto loaded = sim::load_cluster(options.manifests, reading);
-  if (!loaded) {
-    for (const auto& error : loaded.error()) refuse(error.to_string());
-    return 2;
-  }
-  for (const auto& left_out : loaded->unsupported) {
-    std::fprintf(stderr, "postern: %s: %s %s is not supported and left out\n", left_out.location.file.c_str(),
-                 left_out.kind.c_str(), left_out.name.c_str());
-  }
+  const auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
+  if (!cluster) return 2;
   sim::ReplaySettings settings;
   settings.vantage = *vantage;
   settings.enforcer.strict = options.strict;
-  const auto result = sim::replay_captures(options.captures, loaded->cluster, settings, make_native_backend);
+  const auto result = sim::replay_captures(options.captures, *cluster, settings, make_native_backend);
   if (!result) return refuse(result.error().to_string());
   return report(options, *result);
 }

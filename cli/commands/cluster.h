@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What explain and replay share: the cluster of a manifest folder, and how a refusal is said.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "engine/model/snapshot.h"
+
+namespace postern::cli {
+
+// Says on standard error why the command cannot go on. Returns its exit status, 2.
+int refuse(const std::string& message);
+
+// The objects of files and of folders. Every error has been said when it is empty; what is left
+// out with --ignore-unsupported is named.
+std::optional<ClusterSnapshot> load_manifests(std::span<const std::string> paths, bool ignore_unsupported);
+
+}  // namespace postern::cli
