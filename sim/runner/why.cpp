@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/runner/why.h"
 
+#include <string_view>
+
 #include "engine/explain/explain.h"
 
 namespace postern::sim {
@@ -50,13 +52,15 @@ bool is_explained(const ProbeOutcome& outcome, const Explanation& explanation) {
   return !end.allowed && end.direction == direction && end.reason == pn_step_reason(outcome.drop->step);
 }
 
+// The nearest miss stands on a line of its own: it is what one looks for.
 void add_lines(std::vector<std::string>& lines, const std::string& text) {
+  constexpr std::string_view kNearest = "; nearest: ";
   std::size_t start = 0;
-  while (start < text.size()) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    if (end > start) lines.push_back(text.substr(start, end - start));
-    start = end + 1;
+  for (auto found = text.find(kNearest); found != std::string::npos; found = text.find(kNearest, start)) {
+    lines.push_back(text.substr(start, found - start));
+    start = found + 2;
   }
+  lines.push_back(text.substr(start));
 }
 
 }  // namespace
