@@ -12,9 +12,9 @@
  *
  * A connection is only opened by a packet that may be its first. Where a direction is judged, policy
  * admits an opener, with or without SYN: a flow whose entry was lost goes on (R39). Where it is not,
- * a TCP packet without SYN opens nothing: else the retransmissions of a server would bring back
- * to life every connection that D has just stopped admitting (R14). Connections that are older than
- * the isolation are the business of seeding and grace (R40), whose place is marked below.
+ * a TCP packet without SYN (SCTP: without INIT) opens nothing: else the retransmissions of a server
+ * would bring back to life every connection that D has just stopped admitting (R14). Connections that
+ * are older than the isolation are the business of seeding and grace (R40), whose place is marked below.
  */
 #ifndef POSTERN_DATAPATH_PIPELINE_H
 #define POSTERN_DATAPATH_PIPELINE_H
@@ -129,7 +129,8 @@ PN_INLINE int pn_may_open(const struct pn_case *c)
 {
     if (c->packet.flags & PN_PACKET_ANSWERS)
         return 0;
-    return c->packet.tuple.protocol != PN_IP_TCP || (c->packet.flags & PN_PACKET_OPENS) ||
+    pn_u32 protocol = c->packet.tuple.protocol;
+    return (protocol != PN_IP_TCP && protocol != PN_IP_SCTP) || (c->packet.flags & PN_PACKET_OPENS) ||
            pn_judged(c, c->direction);
 }
 

@@ -63,6 +63,17 @@ TEST_P(PacketContract, AReplyIsTheExactReverseOnTheSameInterface) {
   EXPECT_ALLOWED(in(udp(kServer, kPodOut)), PN_REASON_ESTABLISHED);
 }
 
+TEST_P(PacketContract, AnAnswerOfSctpOpensNoConnectionWherePolicyJudgesTheOtherDirection) {
+  tables().judge(PN_INGRESS, {denied()});
+  enforce();
+  constexpr std::uint8_t kData = 0;
+  constexpr std::uint8_t kInit = 1;
+  EXPECT_ALLOWED(out(sctp(kPodOut, kServer, kData)), PN_REASON_NOT_ISOLATED);
+  EXPECT_DENIED(in(sctp(kServer, kPodOut, kData)), PN_REASON_ISOLATED) << "DATA is no opening";
+  EXPECT_ALLOWED(out(sctp(kPodOut, kServer, kInit)), PN_REASON_NOT_ISOLATED);
+  EXPECT_ALLOWED(in(sctp(kServer, kPodOut, kData)), PN_REASON_ESTABLISHED);
+}
+
 TEST_P(PacketContract, ASynNeverProfitsFromAConnection) {
   for (const std::uint32_t flags : {0u, static_cast<std::uint32_t>(PN_POD_CT_FIRST)}) {
     judge_ingress(tables());
