@@ -142,8 +142,6 @@ void read_policy_types(const Report& report, const Value* spec, NetworkPolicy& p
 AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata) {
   NetworkPolicy policy;
   policy.key = std::move(metadata.key);
-  const auto audit = metadata.annotations.find("postern.dev/audit");
-  policy.audit = audit != metadata.annotations.end() && audit->second == "true";
   const Value* spec = mapping_at(report, &object, "spec");
   if (const Value* selector = mapping_at(report, spec, "podSelector")) {
     policy.pod_selector = read_selector(report, *selector);

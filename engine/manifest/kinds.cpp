@@ -63,6 +63,12 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
   }
   metadata.labels = read_labels(report, written);
   metadata.annotations = strings_at(report, written, "annotations");
+  for (const auto& [key, value] : metadata.annotations) {
+    // Audit (R44) and enforcement by namespace (R45) come here; read in silence they would pass for it.
+    if (key.rfind("postern.dev/", 0) != 0) continue;
+    report.error(*written->find("annotations"), "annotation " + key + " is not supported yet, expected none; "
+                                                "leaving it out would change verdicts");
+  }
   if (const auto name = string_at(report, written, "name")) {
     metadata.key.name = *name;
     const Value* kind = object.find("kind");

@@ -152,14 +152,6 @@ TEST(Defaulting, an_object_without_a_namespace_is_in_default) {
   EXPECT_EQ(only<NetworkPolicy>(spec + ", namespace: \"\"}}").key.ns, "default");
 }
 
-TEST(Defaulting, the_audit_annotation_of_a_policy_is_read) {
-  const std::string start =
-      "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, annotations: ";
-  EXPECT_TRUE(only<NetworkPolicy>(start + "{postern.dev/audit: \"true\"}}}").audit);
-  EXPECT_FALSE(only<NetworkPolicy>(start + "{postern.dev/audit: \"false\"}}}").audit);
-  EXPECT_FALSE(only<NetworkPolicy>(start + "{}}}").audit);
-}
-
 TEST(Pods, addresses_are_given_assigned_or_not_there_yet) {
   struct Row {
     const char* name;

@@ -24,6 +24,19 @@ const RefusedText kRefusedTexts[] = {
      "  podSelector: {}\n"
      "  policyTypes: [Ingress, Engress]\n",
      {"6:26: policyTypes: found \"Engress\", expected Ingress or Egress"}},
+    {"an annotation that is to change enforcement, on a policy",
+     "apiVersion: networking.k8s.io/v1\n"
+     "kind: NetworkPolicy\n"
+     "metadata: {name: p, namespace: x, annotations: {postern.dev/audit: \"true\", other/note: a}}\n"
+     "spec: {podSelector: {}}\n",
+     {"3:48: annotation postern.dev/audit is not supported yet, expected none; leaving it out would change "
+      "verdicts"}},
+    {"an annotation that is to change enforcement, on a namespace",
+     "apiVersion: v1\n"
+     "kind: Namespace\n"
+     "metadata: {name: x, annotations: {postern.dev/enforcement: strict}}\n",
+     {"3:34: annotation postern.dev/enforcement is not supported yet, expected none; leaving it out would "
+      "change verdicts"}},
     {"a policyType in lower case",
      "apiVersion: networking.k8s.io/v1\n"
      "kind: NetworkPolicy\n"
