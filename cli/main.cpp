@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands/explain.h"
+#include "cli/commands/output.h"
 #include "cli/commands/overview.h"
 #include "cli/commands/replay.h"
 #include "cli/commands/test.h"
@@ -15,11 +16,17 @@
 namespace postern::cli {
 namespace {
 
+// An empty value is a variable that somebody forgot to set, not a wish for the default.
+std::string not_empty(const std::string& value) {
+  return value.empty() ? "found nothing, expected a value" : "";
+}
+
 void add_test(CLI::App& app, TestOptions& options, int& status) {
   auto* command = app.add_subcommand(
       "test", "Run scenario files: does what must get through get through, and nothing else?");
   command->add_option("PATH", options.paths, "Scenario files; a folder means every *.yaml below it")
-      ->required();
+      ->required()
+      ->check(not_empty);
   command
       ->add_option("--backend", options.backend,
                    "sim: in memory. tc: real eBPF on network namespaces. all: both, compared")
@@ -32,10 +39,13 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
   command
       ->add_option("--label", options.labels, "Only scenarios with this key=value; repeatable, all of them")
       ->allow_extra_args(false);
-  command->add_option("--shard", options.shard, "Only part I of N of what is selected, as I/N from 1");
-  command->add_option("--json", options.json, "Write the results to this file as JSON");
-  command->add_option("--junit", options.junit, "Write the results to this file as JUnit XML");
-  command->add_option("--via", options.via, "service: probe pods through a Service (not supported yet)");
+  command->add_option("--shard", options.shard, "Only part I of N of what is selected, as I/N from 1")
+      ->check(not_empty);
+  command->add_option("--json", options.json, "Write the results to this file as JSON")->check(not_empty);
+  command->add_option("--junit", options.junit, "Write the results to this file as JUnit XML")
+      ->check(not_empty);
+  command->add_option("--via", options.via, "service: probe pods through a Service (not supported yet)")
+      ->check(CLI::IsMember({"service"}));
   command->add_flag("--ignore-unsupported", options.ignore_unsupported,
                     "Leave out policy kinds that are not supported");
   command->add_flag("-v,--verbose", options.verbose, "Truth tables of passing scenarios too");
@@ -51,8 +61,11 @@ void add_replay(CLI::App& app, ReplayOptions& options, int& status) {
       ->allow_extra_args(false);
   command->add_option("--vantage", options.vantage, "Where the captures were taken: pod-veth")
       ->capture_default_str();
-  command->add_option("--json", options.json, "Write the result to this file as JSON; - is standard output");
-  command->add_option("--flows", options.flows, "Rows of the table of flows")->capture_default_str();
+  command->add_option("--json", options.json, "Write the result to this file as JSON; - is standard output")
+      ->check(not_empty);
+  command->add_option("--flows", options.flows, "Rows of the table of flows")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   command->add_flag("--fail-on-denied", options.fail_on_denied, "End with status 1 if a packet was denied");
   command->add_flag("--strict", options.strict, "Default deny where no policy decides");
   command->add_flag("--ignore-unsupported", options.ignore_unsupported,
@@ -109,4 +122,4 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace postern::cli
 
-int main(int argc, char** argv) { return postern::cli::run(argc, argv); }
+int main(int argc, char** argv) { return postern::cli::close_output(postern::cli::run(argc, argv)); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What explain and replay share: the cluster of a manifest folder, and how a refusal is said.
+// What explain and replay share: the cluster of a manifest folder.
 #pragma once
 
 #include <optional>
@@ -9,9 +9,6 @@
 #include "engine/model/snapshot.h"
 
 namespace postern::cli {
-
-// Says on standard error why the command cannot go on. Returns its exit status, 2.
-int refuse(const std::string& message);
 
 // The objects of files and of folders. Every error has been said when it is empty; what is left
 // out with --ignore-unsupported is named.

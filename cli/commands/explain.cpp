@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cli/commands/cluster.h"
+#include "cli/commands/output.h"
 #include "engine/base/nearest_names.h"
 #include "engine/explain/explain.h"
 #include "sim/replay/explanation_json.h"

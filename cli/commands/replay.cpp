@@ -2,11 +2,11 @@
 #include "cli/commands/replay.h"
 
 #include <cstdio>
-#include <fstream>
 #include <limits>
 
 #include "backends/native/native_backend.h"
 #include "cli/commands/cluster.h"
+#include "cli/commands/output.h"
 #include "sim/replay/replay.h"
 #include "sim/replay/report.h"
 
@@ -14,25 +14,13 @@ namespace postern::cli {
 
 namespace {
 
-Result<void> write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return fail(ErrorCode::io, "cannot be written", {path});
-  return {};
-}
-
 int report(const ReplayOptions& options, const sim::ReplayResult& result) {
   if (options.json == "-") {
     std::fputs(sim::replay_json(result).c_str(), stdout);
   } else {
     const std::size_t flows = options.verbose ? std::numeric_limits<std::size_t>::max() : options.flows;
     std::fputs(sim::replay_text(result, flows).c_str(), stdout);
-    if (!options.json.empty()) {
-      if (auto written = write_file(options.json, sim::replay_json(result)); !written) {
-        return refuse(written.error().to_string());
-      }
-    }
+    if (!options.json.empty() && !write_file(options.json, sim::replay_json(result))) return 2;
   }
   bool damaged = false;
   for (const auto& capture : result.captures) {
@@ -41,6 +29,10 @@ int report(const ReplayOptions& options, const sim::ReplayResult& result) {
     refuse(capture.damaged->to_string());
   }
   if (damaged) return 2;
+  if (result.totals.judged == 0) {
+    const int status = refuse("no packet could be judged; do captures and manifests belong together?");
+    if (options.fail_on_denied) return status;
+  }
   return options.fail_on_denied && result.totals.denied > 0 ? 1 : 0;
 }
 

@@ -20,7 +20,8 @@ struct ReplayOptions {
   bool verbose = false;  // every flow, not only the most telling
 };
 
-// Exit status: 0 judged, 1 with fail_on_denied and a denied packet, 2 something could not be read
+// Exit status: 0 judged, 1 with fail_on_denied and a denied packet, 2 something could not be read,
+// or with fail_on_denied nothing could be judged
 // (what could be read of a damaged capture is judged and shown all the same).
 int run_replay(const ReplayOptions& options);
 

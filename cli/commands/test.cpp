@@ -6,12 +6,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "cli/build_info.h"
+#include "cli/commands/output.h"
 #include "cli/commands/test_backends.h"
 #include "sim/runner/plan.h"
 #include "sim/runner/report_files.h"
@@ -36,15 +36,10 @@ void say(std::FILE* stream, fmt::format_string<Args...> format, Args&&... args) 
   std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stream);
 }
 
-int complain(const std::string& message) {
-  say(stderr, "postern: {}\n", message);
-  return 2;
-}
-
 // One line that is written over, only for people who watch.
 class Progress {
  public:
-  Progress() : shown_(isatty(STDERR_FILENO) == 1) {}
+  Progress() : shown_(takes_escapes(STDERR_FILENO)) {}
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -61,7 +56,7 @@ class Progress {
 
 class TestRun {
  public:
-  explicit TestRun(const TestOptions& options) : options_(options), colour_(isatty(STDOUT_FILENO) == 1) {}
+  explicit TestRun(const TestOptions& options) : options_(options), colour_(takes_escapes(STDOUT_FILENO)) {}
 
   int run();
 
@@ -77,7 +72,6 @@ class TestRun {
                sim::Outcome& outcome);
   void report(const sim::ScenarioResult& result, const std::string& backend, sim::Outcome& outcome);
   int finish();
-  bool write_file(const std::string& path, const std::string& text);
 
   const TestOptions& options_;
   bool colour_;
@@ -145,7 +139,7 @@ int TestRun::load(const sim::Selection& selection) {
   }
   scenarios_ = std::move(chosen);
   if (scenarios_.empty() && refusals_.empty()) {
-    return complain(skipped_ == 0 ? "no scenario found below the given paths"
+    return cli::refuse(skipped_ == 0 ? "no scenario found below the given paths"
                                   : fmt::format("nothing selected: none of {} scenarios matches", skipped_));
   }
   return 0;
@@ -219,16 +213,6 @@ void TestRun::run_scenario(const sim::Scenario& scenario) {
   outcomes_.push_back(std::move(outcome));
 }
 
-bool TestRun::write_file(const std::string& path, const std::string& text) {
-  if (path.empty()) return true;
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (file) return true;
-  complain("cannot write " + path);
-  return false;
-}
-
 int TestRun::finish() {
   std::size_t passed = 0;
   std::size_t cells = 0;
@@ -259,28 +243,34 @@ int TestRun::finish() {
   say(stdout, "{} passed, {} failed", passed, outcomes_.size() - passed);
   if (skipped_ != 0) say(stdout, ", {} skipped", skipped_);
   say(stdout, "\n");
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    return complain("cannot write to standard output");
   if (!refusals_.empty() || !written) return 2;
   return passed == outcomes_.size() ? 0 : 1;
 }
 
 int TestRun::run() {
-  if (!options_.via.empty()) return complain("--via " + options_.via + " is not supported yet");
+  if (!options_.via.empty()) return cli::refuse("--via " + options_.via + " is not supported yet");
+  for (const auto& path : {options_.json, options_.junit}) {
+    if (path == "-") return cli::refuse("results go to a file of their own, found -, expected a path");
+  }
+  if (!options_.json.empty() && options_.json == options_.junit) {
+    return cli::refuse("--json and --junit both name " + options_.json + ", expected two files");
+  }
   const auto selection = sim::make_selection(options_.filters, options_.labels, options_.shard);
-  if (!selection) return complain(selection.error().to_string());
+  if (!selection) return cli::refuse(selection.error().to_string());
   if (auto prepared = prepare_backends(options_.backend, options_.argv); !prepared) {
-    return complain(prepared.error().message);
+    return cli::refuse(prepared.error().message);
   }
   if (const int status = load(*selection); status != 0) return status;
   auto clusters = make_clusters(options_.backend);
-  if (!clusters) return complain(clusters.error().to_string());
+  if (!clusters) return cli::refuse(clusters.error().to_string());
   clusters_ = std::move(*clusters);
   run_options_.replay_backend = replay_backend();
   seconds_.assign(clusters_.size(), 0.0);
   for (std::size_t i = 0; i < scenarios_.size(); ++i) {
     progress_.show(i + 1, scenarios_.size(), scenarios_[i]->name);
     run_scenario(*scenarios_[i]);
+    // What has been found stands, whatever ends the run.
+    std::fflush(stdout);
   }
   progress_.clear();
   return finish();

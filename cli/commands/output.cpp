@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/output.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+namespace postern::cli {
+
+int refuse(const std::string& message) {
+  std::fputs(("postern: " + message + '\n').c_str(), stderr);
+  return 2;
+}
+
+bool write_file(const std::string& path, const std::string& text) {
+  if (path.empty()) return true;
+  errno = 0;
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  int reason = errno;
+  if (file != nullptr && std::fclose(file) != 0) {
+    written = false;
+    reason = errno;
+  }
+  if (!written) refuse("cannot write " + path + ": " + std::strerror(reason));
+  return written;
+}
+
+bool takes_escapes(int descriptor) {
+  const char* terminal = std::getenv("TERM");
+  const char* no_color = std::getenv("NO_COLOR");
+  if (terminal != nullptr && std::string_view(terminal) == "dumb") return false;
+  if (no_color != nullptr && *no_color != '\0') return false;
+  return isatty(descriptor) == 1;
+}
+
+int close_output(int status) {
+  const bool failed = std::ferror(stdout) != 0;
+  if (std::fflush(stdout) == 0 && !failed) return status;
+  return refuse("cannot write to standard output");
+}
+
+}  // namespace postern::cli
