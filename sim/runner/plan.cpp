@@ -114,6 +114,26 @@ Result<void> plan_packets(PlannedStep& planned) {
   return {};
 }
 
+// IPv6 comes next: until then no backend may take such an address for none at all.
+Result<void> check_family(const ClusterSnapshot& cluster, const Location& where) {
+  const auto refuse = [&](const std::string& who, const IpAddress& address) {
+    return fail(ErrorCode::unsupported,
+                who + " has address " + address.to_string() + ": IPv6 is not supported yet", where);
+  };
+  for (const auto& [key, pod] : cluster.pods) {
+    if (!pod.live()) continue;
+    for (const IpAddress& address : pod.addresses) {
+      if (!address.is_v4()) return refuse("pod " + key.to_string(), address);
+    }
+  }
+  for (const auto& [name, node] : cluster.nodes) {
+    for (const NodeAddress& entry : node.addresses) {
+      if (!entry.address.is_v4()) return refuse("node " + name, entry.address);
+    }
+  }
+  return {};
+}
+
 void reserve_literals(manifest::ClusterState& state, const Scenario& scenario) {
   const auto reserve = [&](const End& end) {
     if (const auto* address = std::get_if<IpAddress>(&end)) state.reserve(*address);
@@ -187,6 +207,7 @@ Result<Plan> make_plan(const Scenario& scenario) {
       if (error.location.file.empty()) error.location = step.location;
       return tl::unexpected<Error>(error);
     }
+    if (auto checked = check_family(*cluster, step.location); !checked) return fail_as(checked);
     planned.placement.cluster = std::move(*cluster);
     planned.placement.trace_all = !step.packets.empty();
     auto cells = expand_probes(step.probes, planned.placement.cluster, planned.placement.outside);

@@ -163,6 +163,18 @@ TEST(Plan, AScenarioThatNamesWhatDoesNotExistIsRunNotAtAll) {
   EXPECT_FALSE(make_plan(scenario));
 }
 
+TEST(Plan, APodOfTheOtherFamilyIsRefusedBeforeAnyBackendSeesIt) {
+  Scenario scenario = two_steps();
+  ASSERT_TRUE(make_plan(scenario));
+  scenario.steps[1].applies.push_back(pod("six", "fd00::1"));
+  scenario.steps[1].location = {"s.yaml", 20, 5};
+  const auto plan = make_plan(scenario);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(plan.error().to_string(),
+            "s.yaml:20:5: pod x/six has address fd00::1: IPv6 is not supported yet");
+}
+
 TEST(Plan, APacketHasOneSenderAndOneReceiver) {
   Scenario scenario = two_steps();
   scenario.steps[0].packets[0].from = PodGlob{"x", "*"};
