@@ -94,7 +94,7 @@ struct PolicyView {
   const NetworkPolicy& policy;
   bool selected = false;
   bool has_type = false;
-  [[nodiscard]] bool counts() const { return selected && has_type && !policy.audit; }
+  [[nodiscard]] bool counts() const { return selected && has_type; }
 };
 
 const std::vector<PolicyRule>& rules_of(const NetworkPolicy& policy, Direction direction) {
@@ -158,7 +158,6 @@ class EndJudge {
       const PolicyView view{
           policy, selects(policy, *subject_.pod),
           direction_ == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress};
-      if (policy.audit) continue;
       if (view.counts()) end_.isolating.push_back(policy.key);
       read_rules(view);
     }

@@ -161,7 +161,6 @@ struct NetworkPolicy {
   bool isolates_egress = false;
   std::vector<PolicyRule> ingress;
   std::vector<PolicyRule> egress;
-  bool audit = false;
 };
 
 }  // namespace postern

@@ -171,8 +171,8 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
   for (auto it = cluster_.network_policies.lower_bound({local.pod.ns, ""});
        it != cluster_.network_policies.end() && it->first.ns == local.pod.ns; ++it) {
     const NetworkPolicy& policy = it->second;
-    // A policy in audit isolates nobody and allows nothing (R44).
-    if (policy.audit || !selects(policy, pod)) continue;
+    // Audit (R44) comes here.
+    if (!selects(policy, pod)) continue;
     for (const Direction direction : kDirections) {
       if (auto done = apply_policy(policy, pod, direction, out.directions[index_of(direction)]); !done) {
         return fail_as(done);

@@ -119,8 +119,6 @@ std::vector<Row> rows() {
   of_y.key.ns = "y";
   NetworkPolicy both = ingress({PolicyRule{{pods(app("b"))}, {}}});
   both.isolates_egress = true;
-  NetworkPolicy audited = ingress({});
-  audited.audit = true;
   NetworkPolicy second = ingress({PolicyRule{{pods(app("b"))}, {}}});
   second.key.name = "second";
   PodPeer red{LabelSelector{{{"team", "red"}}, {}}, std::nullopt};
@@ -252,7 +250,6 @@ std::vector<Row> rows() {
       {"R36: 0.0.0.0/0 is no IPv6 address",
        {ingress({PolicyRule{{block("0.0.0.0/0")}, {}}})},
        {{"a", kIn, "8.8.8.8", kTcp, 80, kRule}, {"a", kIn, "2001:db8::1", kTcp, 80, kIsolated}}},
-      {"R44: a policy in audit isolates nobody", {audited}, {{"a", kIn, "8.8.8.8", kTcp, 80, kOpen}}},
       {"a selector without namespaces stays in its own",
        {ingress({PolicyRule{{pods({})}, {}}})},
        {{"a", kIn, "10.0.0.2", kTcp, 80, kRule}, {"a", kIn, "10.0.1.3", kTcp, 80, kIsolated}}},
