@@ -51,23 +51,6 @@ std::span<const std::uint8_t> untagged(const std::vector<std::uint8_t>& frame) {
   return std::span(frame).subspan(std::min(at, frame.size()));
 }
 
-// A packet socket in a namespace, bound to one interface. Bound to one protocol it sees what passed
-// the program on the way in; bound to all it would see it before.
-Result<UniqueFd> packet_socket(const Netns& netns, std::uint32_t ifindex, std::uint16_t protocol) {
-  auto scope = NetnsScope::enter(netns);
-  if (!scope) return fail_as(scope);
-  UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(protocol);
-  address.sll_ifindex = static_cast<int>(ifindex);
-  if (!socket.valid() ||
-      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return tl::unexpected(system_error("cannot open a packet socket"));
-  }
-  return socket;
-}
-
 bool transmit(int socket, const std::vector<std::uint8_t>& frame) {
   return ::send(socket, frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size());
 }

@@ -13,6 +13,8 @@
 #include <ctime>
 #include <thread>
 
+#include "sim/netns/sockets.h"
+
 namespace postern::sim {
 namespace {
 
@@ -61,19 +63,13 @@ Result<PacketTap> PacketTap::start(const Topology& topology, const std::string& 
 }
 
 Result<void> PacketTap::listen(const Netns& netns, std::uint32_t ifindex, Listener listener) {
-  auto scope = NetnsScope::enter(netns);
-  if (!scope) return fail_as(scope);
-  UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = static_cast<int>(ifindex);
+  auto socket = packet_socket(netns, ifindex, ETH_P_ALL);
+  if (!socket) return fail_as(socket);
   const int on = 1;
-  if (!socket.valid() || ::setsockopt(socket.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0 ||
-      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return tl::unexpected(system_error("cannot open a packet socket to record"));
+  if (::setsockopt(socket->get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0) {
+    return tl::unexpected(system_error("cannot have recorded packets stamped with their time"));
   }
-  listener.socket = std::move(socket);
+  listener.socket = std::move(*socket);
   listeners_.push_back(std::move(listener));
   return {};
 }
@@ -85,13 +81,7 @@ void PacketTap::collect() {
       alignas(cmsghdr) std::array<char, 128> control{};
       sockaddr_ll from{};
       iovec part{buffer.data(), buffer.size()};
-      msghdr message{};
-      message.msg_name = &from;
-      message.msg_namelen = sizeof(from);
-      message.msg_iov = &part;
-      message.msg_iovlen = 1;
-      message.msg_control = control.data();
-      message.msg_controllen = control.size();
+      msghdr message = message_of(from, part, control);
       const auto length = ::recvmsg(listener.socket.get(), &message, 0);
       if (length < 0) break;
       Taken packet;

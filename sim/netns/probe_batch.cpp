@@ -83,14 +83,20 @@ Result<void> ProbeBatch::start(const ProbeRequest& request) {
   return {};
 }
 
-Result<void> ProbeBatch::start_stream(Pending& probe) {
-  const auto& request = *probe.request;
+// A socket of the client on a source port of its own.
+Result<void> ProbeBatch::open_client(Pending& probe, int type) {
   while (!probe.client_socket.valid()) {
     probe.flow.source_port = client_.station->take_port();
-    auto socket = bound_client(SOCK_STREAM, request.from.address, probe.flow.source_port);
+    auto socket = bound_client(type, probe.request->from.address, probe.flow.source_port);
     if (!socket) return fail_as(socket);
     probe.client_socket = std::move(*socket);
   }
+  return {};
+}
+
+Result<void> ProbeBatch::start_stream(Pending& probe) {
+  const auto& request = *probe.request;
+  if (auto opened = open_client(probe, SOCK_STREAM); !opened) return opened;
   const auto to = socket_address(request.to.address, request.port);
   probe.phase = Phase::connecting;
   if (::connect(probe.client_socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
@@ -102,12 +108,7 @@ Result<void> ProbeBatch::start_stream(Pending& probe) {
 
 Result<void> ProbeBatch::start_datagram(Pending& probe) {
   const auto& request = *probe.request;
-  while (!probe.client_socket.valid()) {
-    probe.flow.source_port = client_.station->take_port();
-    auto socket = bound_client(SOCK_DGRAM, request.from.address, probe.flow.source_port);
-    if (!socket) return fail_as(socket);
-    probe.client_socket = std::move(*socket);
-  }
+  if (auto opened = open_client(probe, SOCK_DGRAM); !opened) return opened;
   const auto to = socket_address(request.to.address, request.port);
   const int socket = probe.client_socket.get();
   // Connected, so that a refusal would be seen.

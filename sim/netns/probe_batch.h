@@ -44,6 +44,7 @@ class ProbeBatch {
   using ArrivalMap = std::map<int, Arrivals>;
 
   Result<void> start(const ProbeRequest& request);
+  Result<void> open_client(Pending& probe, int type);
   Result<void> start_stream(Pending& probe);
   Result<void> start_datagram(Pending& probe);
   Result<void> start_raw(Pending& probe);

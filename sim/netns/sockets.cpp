@@ -2,13 +2,12 @@
 #include "sim/netns/sockets.h"
 
 #include <linux/icmp.h>
+#include <linux/if_packet.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
-
-#include "sim/netns/netns.h"
 
 namespace postern::sim {
 namespace {
@@ -100,18 +99,27 @@ Result<UniqueFd> bound_client(int type, const IpAddress& address, std::uint16_t 
   return tl::unexpected(system_error("cannot bind to " + address.to_string() + ":" + std::to_string(port)));
 }
 
+Result<UniqueFd> packet_socket(const Netns& netns, std::uint32_t ifindex, std::uint16_t protocol) {
+  auto scope = NetnsScope::enter(netns);
+  if (!scope) return fail_as(scope);
+  UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(protocol);
+  address.sll_ifindex = static_cast<int>(ifindex);
+  if (!socket.valid() ||
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return tl::unexpected(system_error("cannot open a packet socket"));
+  }
+  return socket;
+}
+
 std::optional<Datagram> receive_datagram(int fd) {
   std::array<std::uint8_t, 2048> buffer{};
   alignas(cmsghdr) std::array<char, 128> control{};
   sockaddr_in from{};
   iovec part{buffer.data(), buffer.size()};
-  msghdr message{};
-  message.msg_name = &from;
-  message.msg_namelen = sizeof(from);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
+  msghdr message = message_of(from, part, control);
   const auto length = ::recvmsg(fd, &message, 0);
   if (length < 0) return std::nullopt;
   Datagram datagram;
@@ -133,13 +141,7 @@ bool send_datagram(int fd, std::span<const std::uint8_t> bytes, const IpAddress&
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo))> control{};
   sockaddr_in name = to;
   iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_name = &name;
-  message.msg_namelen = sizeof(name);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
+  msghdr message = message_of(name, part, control);
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = IPPROTO_IP;
   header->cmsg_type = IP_PKTINFO;

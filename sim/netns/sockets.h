@@ -3,6 +3,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "engine/base/ip.h"
 #include "engine/base/result.h"
 #include "sim/netns/fd.h"
+#include "sim/netns/netns.h"
 
 namespace postern::sim {
 
@@ -24,7 +26,25 @@ Result<UniqueFd> raw_echo_socket();  // receives echo replies only
 // A client socket bound to an address and port; an empty descriptor: the port is taken.
 Result<UniqueFd> bound_client(int type, const IpAddress& address, std::uint16_t port);
 
+// A packet socket in a namespace, bound to one interface. Bound to one protocol it sees what passed
+// the program on the way in; bound to all it would see it before.
+Result<UniqueFd> packet_socket(const Netns& netns, std::uint32_t ifindex, std::uint16_t protocol);
+
 sockaddr_in socket_address(const IpAddress& address, std::uint16_t port);
+
+// The header of one message: whom it is from or to, its bytes, and room for control data. It points to
+// all three.
+template <typename Name, typename Control>
+msghdr message_of(Name& name, iovec& part, Control& control) {
+  msghdr message{};
+  message.msg_name = &name;
+  message.msg_namelen = sizeof(name);
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  return message;
+}
 
 // One datagram as it came, with the address it was sent to.
 struct Datagram {
