@@ -1,31 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is refused in single packets, and what every part of the format that is to come says.
-#include <gtest/gtest.h>
-
-#include "sim/scenario/scenario_reader.h"
+#include "test/unit/scenario/refusals.h"
 
 namespace postern::sim {
 namespace {
-
-struct Row {
-  const char* name;
-  const char* text;
-  std::vector<std::string> messages;  // without the file name
-};
-
-std::vector<std::string> messages_of(const std::string& text) {
-  const auto read = read_scenario(text, "s.yaml");
-  EXPECT_TRUE(read.is_scenario);
-  EXPECT_EQ(read.scenario.has_value(), read.errors.empty());
-  std::vector<std::string> messages;
-  for (const auto& error : read.errors) messages.push_back(error.to_string().substr(7));
-  return messages;
-}
-
-const std::string kTop =
-    "apiVersion: postern.dev/v1alpha1\n"
-    "kind: Scenario\n"
-    "metadata: {name: s}\n";
 
 const Row kPackets[] = {
     {"an unknown key in a packet",
