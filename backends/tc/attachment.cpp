@@ -65,8 +65,6 @@ Result<std::unique_ptr<Attachment>> attach_tcx(std::uint32_t ifindex, Hook hook,
 
 }  // namespace
 
-const char* to_string(AttachKind kind) { return kind == AttachKind::tcx ? "TCX" : "clsact"; }
-
 AttachKind best_attach_kind() {
   static const AttachKind kind = probe_tcx() ? AttachKind::tcx : AttachKind::clsact;
   return kind;

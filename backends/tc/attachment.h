@@ -17,7 +17,6 @@ namespace postern::tc {
 enum class Hook : std::uint8_t { ingress, egress };
 
 enum class AttachKind : std::uint8_t { tcx, clsact };
-const char* to_string(AttachKind kind);
 
 // TCX if this kernel has it. Asks the kernel once per process; a process without the rights to ask
 // gets clsact, and the same refusal again when it attaches.

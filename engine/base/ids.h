@@ -15,10 +15,8 @@ struct StrongId {
 };
 
 using EndpointId = StrongId<struct EndpointTag>;    // one pod interface; 24 bits, 0 = none
-using PeerClassId = StrongId<struct PeerClassTag>;  // 0 = an address no rule names
 using RuleId = StrongId<struct RuleTag>;            // 24 bits, 0 = by default
 using Generation = StrongId<struct GenerationTag>;  // counts complete policies
-using Epoch = StrongId<struct EpochTag>;            // counts changes that may narrow a policy
 
 }  // namespace postern
 

@@ -68,10 +68,4 @@ class TableCompiler {
   std::unique_ptr<State> state_;
 };
 
-// The meaning of rules without any table: what a direction of an endpoint says to (peer, protocol,
-// port), as a final step. The slow reference that the compiler's own tests hold the tables to.
-// `protocol` is any IP protocol number; port is ignored where the protocol has none.
-std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
-                    const IpAddress& peer, std::uint8_t protocol, std::uint16_t port);
-
 }  // namespace postern

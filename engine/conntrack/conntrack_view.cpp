@@ -54,14 +54,6 @@ std::string to_string(const ConnectionView& connection) {
   return text + " endpoint " + std::to_string(connection.endpoint.value);
 }
 
-std::uint32_t timeout_of(const pn_ct4_key& key, const pn_ct_value& value) {
-  return pn_ct_timeout(protocol_of(key), value.state);
-}
-
-bool is_live(const pn_node& node, const pn_ct4_key& key, const pn_ct_value& value, std::uint32_t now) {
-  return pn_ct_live(&node, &value, protocol_of(key), now) != 0;
-}
-
 std::uint32_t ticks_of(Duration by, std::int64_t tick_ns) {
   if (by.ns <= 0 || tick_ns <= 0) return 0;
   const std::int64_t ticks = (by.ns + tick_ns / 2) / tick_ns;

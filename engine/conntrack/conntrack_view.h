@@ -35,12 +35,6 @@ std::string to_string(const ConnectionView& connection);
 
 EndpointId endpoint_of(const pn_ct4_key& key);
 
-// enum pn_timeout that holds for an entry.
-std::uint32_t timeout_of(const pn_ct4_key& key, const pn_ct_value& value);
-
-// Whether the datapath would still find the entry at tick `now`.
-bool is_live(const pn_node& node, const pn_ct4_key& key, const pn_ct_value& value, std::uint32_t now);
-
 // Ticks of a duration, to the nearest: what ageing takes off. A positive one is at least one tick.
 std::uint32_t ticks_of(Duration by, std::int64_t tick_ns);
 

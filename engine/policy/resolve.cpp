@@ -233,18 +233,4 @@ bool selects(const NetworkPolicy& policy, const Pod& pod) {
          policy.pod_selector.matches(pod.labels);
 }
 
-bool peer_matches(const PolicyPeer& peer, const std::string& policy_namespace, const Pod& pod,
-                  const ClusterSnapshot& cluster) {
-  if (!pod.live()) return false;
-  if (const auto* block = std::get_if<IpBlock>(&peer)) {
-    return std::any_of(pod.addresses.begin(), pod.addresses.end(),
-                       [&](const IpAddress& address) { return block->contains(address); });
-  }
-  if (pod.host_network) return false;
-  const auto& pods = std::get<PodPeer>(peer);
-  const bool in_namespace = pods.namespaces ? pods.namespaces->matches(cluster.namespace_labels(pod.key.ns))
-                                            : pod.key.ns == policy_namespace;
-  return in_namespace && (!pods.pods || pods.pods->matches(pod.labels));
-}
-
 }  // namespace postern

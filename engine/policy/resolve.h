@@ -49,9 +49,4 @@ Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const L
 // Whether a policy selects a pod: same namespace, selector matches, not hostNetwork, live.
 bool selects(const NetworkPolicy& policy, const Pod& pod);
 
-// Whether one peer of a policy in namespace `policy_namespace` matches a pod (R3, R23, R24) - by
-// selector, or any of the pod's addresses by block (R4).
-bool peer_matches(const PolicyPeer& peer, const std::string& policy_namespace, const Pod& pod,
-                  const ClusterSnapshot& cluster);
-
 }  // namespace postern

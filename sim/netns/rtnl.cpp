@@ -99,18 +99,15 @@ Result<void> Rtnl::add_veth(const VethSpec& spec) {
   return ask(header, "cannot make the veth pair " + spec.name);
 }
 
-Result<void> Rtnl::set_flags(std::uint32_t ifindex, unsigned flags) {
+Result<void> Rtnl::set_up(std::uint32_t ifindex) {
   Buffer buffer;
   nlmsghdr* header = start(buffer, RTM_NEWLINK, kChange);
   auto* info = extra<ifinfomsg>(header);
   info->ifi_index = static_cast<int>(ifindex);
-  info->ifi_flags = flags;
+  info->ifi_flags = IFF_UP;
   info->ifi_change = IFF_UP;
-  return ask(header, "cannot change the state" + on(ifindex));
+  return ask(header, "cannot set up" + on(ifindex));
 }
-
-Result<void> Rtnl::set_up(std::uint32_t ifindex) { return set_flags(ifindex, IFF_UP); }
-Result<void> Rtnl::set_down(std::uint32_t ifindex) { return set_flags(ifindex, 0); }
 
 Result<std::uint8_t> Rtnl::state_of(std::uint32_t ifindex) {
   Buffer buffer;
@@ -146,13 +143,6 @@ Result<void> Rtnl::wait_until_up(std::uint32_t ifindex) {
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   return fail(ErrorCode::io, "an interface did not start within 10 s:" + on(ifindex));
-}
-
-Result<void> Rtnl::remove_link(std::uint32_t ifindex) {
-  Buffer buffer;
-  nlmsghdr* header = start(buffer, RTM_DELLINK, kChange);
-  extra<ifinfomsg>(header)->ifi_index = static_cast<int>(ifindex);
-  return ask(header, "cannot delete" + on(ifindex));
 }
 
 namespace {

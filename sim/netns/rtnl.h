@@ -42,11 +42,9 @@ class Rtnl {
 
   Result<void> add_veth(const VethSpec& spec);
   Result<void> set_up(std::uint32_t ifindex);
-  Result<void> set_down(std::uint32_t ifindex);
   // Waits until an interface sends: an end that came up before its peer drops everything until the
   // kernel has got round to noticing the carrier. Errors: io, after some seconds.
   Result<void> wait_until_up(std::uint32_t ifindex);
-  Result<void> remove_link(std::uint32_t ifindex);
   // As a host address (/32, /128). Adding one that is there is no error, nor is deleting one that is not.
   Result<void> add_address(std::uint32_t ifindex, const IpAddress& address);
   Result<void> delete_address(std::uint32_t ifindex, const IpAddress& address);
@@ -59,7 +57,6 @@ class Rtnl {
   struct Close {
     void operator()(mnl_socket* socket) const;
   };
-  Result<void> set_flags(std::uint32_t ifindex, unsigned flags);
   // Operational state, RFC 2863, as IF_OPER_*.
   Result<std::uint8_t> state_of(std::uint32_t ifindex);
   // Sends the request and reads the answer; an answer of -`tolerated` is a success.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "test/support/judge.h"
+
 namespace postern {
 
 namespace {

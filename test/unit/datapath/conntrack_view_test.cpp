@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/conntrack/conntrack_view.h"
+#include "engine/datapath/lifetime.h"
 
 #include <gtest/gtest.h>
 
@@ -68,9 +69,9 @@ TEST(ConntrackView, AgeingMovesUsedWaysOnly) {
   EXPECT_EQ(bucket.ways[0].value.seen, 0u);
   pn_node node{};
   node.timeouts[PN_TIMEOUT_TCP_SYN] = 110;
-  EXPECT_TRUE(is_live(node, bucket.ways[1].key, bucket.ways[1].value, 108));
-  EXPECT_FALSE(is_live(node, bucket.ways[1].key, bucket.ways[1].value, 109));
-  EXPECT_EQ(timeout_of(bucket.ways[1].key, bucket.ways[1].value),
+  EXPECT_TRUE(pn_ct_live(&node, &bucket.ways[1].value, PN_IP_TCP, 108));
+  EXPECT_FALSE(pn_ct_live(&node, &bucket.ways[1].value, PN_IP_TCP, 109));
+  EXPECT_EQ(pn_ct_timeout(PN_IP_TCP, bucket.ways[1].value.state),
             static_cast<std::uint32_t>(PN_TIMEOUT_TCP_SYN));
 }
 

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/prng.h"
-#include "engine/compile/table_compiler.h"
 #include "engine/explain/explain.h"
+#include "test/support/judge.h"
 
 namespace postern {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/compile/table_compiler.h"
 #include "engine/policy/resolve.h"
+#include "test/support/judge.h"
 
 namespace postern {
 namespace {
@@ -415,6 +415,22 @@ TEST(Resolve, TheOrderOfEndpointsMeansNothing) {
     EXPECT_EQ(one->endpoints[i].pod, other->endpoints[i].pod);
     EXPECT_EQ(one->endpoints[i].at(kIn).rules, other->endpoints[i].at(kIn).rules);
   }
+}
+
+// Whether one peer of a policy in namespace `policy_namespace` matches a pod (R3, R23, R24) - by
+// selector, or any of the pod's addresses by block (R4).
+bool peer_matches(const PolicyPeer& peer, const std::string& policy_namespace, const Pod& pod,
+                  const ClusterSnapshot& cluster) {
+  if (!pod.live()) return false;
+  if (const auto* block = std::get_if<IpBlock>(&peer)) {
+    return std::any_of(pod.addresses.begin(), pod.addresses.end(),
+                       [&](const IpAddress& address) { return block->contains(address); });
+  }
+  if (pod.host_network) return false;
+  const auto& pods = std::get<PodPeer>(peer);
+  const bool in_namespace = pods.namespaces ? pods.namespaces->matches(cluster.namespace_labels(pod.key.ns))
+                                            : pod.key.ns == policy_namespace;
+  return in_namespace && (!pods.pods || pods.pods->matches(pod.labels));
 }
 
 TEST(PeerMatches, SaysOfOnePodWhatTheTermsSayOfAll) {

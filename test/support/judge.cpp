@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of resolved rules, read one packet at a time and in the order of R42. Slow and plain on
 // purpose: it shares no code with the compiler, whose tests hold the tables to it.
+#include "test/support/judge.h"
+
 #include <algorithm>
 #include <optional>
 #include <tuple>
-
-#include "engine/compile/table_compiler.h"
 
 namespace postern {
 
