@@ -13,7 +13,7 @@
 namespace postern::sim {
 
 // Names of the capabilities that are missing of those the namespace cluster needs
-// (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF), separated by ", "; empty: all are there.
+// (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW), separated by ", "; empty: all are there.
 std::string missing_cluster_rights();
 
 // Call at the start of main(), before any thread is started. The calling process stays behind: it
