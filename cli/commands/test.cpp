@@ -64,6 +64,7 @@ class TestRun {
   int load(const sim::Selection& selection);
   void read_file(const std::string& path, bool named);
   void tell_skipped(const sim::Scenario& scenario) const;
+  void tell_idle(const sim::Plan& plan) const;
   void refuse(const std::string& file, std::vector<std::string> messages);
   void run_scenario(const sim::Scenario& scenario);
   std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan,
@@ -100,6 +101,17 @@ void TestRun::tell_skipped(const sim::Scenario& scenario) const {
   for (const auto& [kind, count] : scenario.skipped_kinds)
     list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
   say(stderr, "postern: {}: left out: {}\n", scenario.file, list);
+}
+
+// A line that judges nothing holds whatever the policies say: a misspelt port name, most likely.
+void TestRun::tell_idle(const sim::Plan& plan) const {
+  for (const auto& step : plan.steps) {
+    for (const sim::ProbeLine* line : step.idle) {
+      progress_.clear();
+      const Error note{ErrorCode::invalid_input, "this probe judges no pair", line->location};
+      say(stderr, "postern: {} ({} -> {})\n", note.to_string(), line->from_text, line->to_text);
+    }
+  }
 }
 
 void TestRun::read_file(const std::string& path, bool named) {
@@ -191,6 +203,7 @@ void TestRun::compare(const sim::ScenarioResult& first, const sim::ScenarioResul
 void TestRun::run_scenario(const sim::Scenario& scenario) {
   const auto plan = sim::make_plan(scenario);
   if (!plan) return refuse(scenario.file, {plan.error().to_string()});
+  tell_idle(*plan);
   sim::Outcome outcome;
   outcome.result.file = scenario.file;
   outcome.result.name = scenario.name;

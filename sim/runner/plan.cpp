@@ -55,8 +55,7 @@ void sort_unique(std::vector<IpAddress>& addresses) {
 
 class Expander {
  public:
-  Expander(const ClusterSnapshot& cluster, std::vector<IpAddress>& outside)
-      : ends_(cluster), outside_(outside) {}
+  explicit Expander(PlannedStep& planned) : ends_(planned.placement.cluster), planned_(planned) {}
 
   Result<void> add(const ProbeLine& line, std::size_t index) {
     const auto from = ends_.resolve(line.from, line.from_text, line.location);
@@ -64,27 +63,27 @@ class Expander {
     const auto to = ends_.resolve(line.to, line.to_text, line.location);
     if (!to) return fail_as(to);
     const bool judges_self = from->exact && to->exact;
-    for (const ResolvedEnd& client : from->ends) note_outside(client.party, outside_);
+    bool idle = true;
+    for (const ResolvedEnd& client : from->ends) note_outside(client.party, planned_.placement.outside);
     for (const ResolvedEnd& server : to->ends) {
-      note_outside(server.party, outside_);
+      note_outside(server.party, planned_.placement.outside);
       const auto port = port_of(line, server, to->exact);
       if (!port) return fail_as(port);
       if (!*port) continue;
       for (const ResolvedEnd& client : from->ends) {
         if (!judges_self && client.party == server.party) continue;
-        cells_[CellKey{client.text, server.text, line.protocol, **port}] =
+        idle = false;
+        planned_.cells[CellKey{client.text, server.text, line.protocol, **port}] =
             PlannedCell{client.party, server.party, line.expect, index};
       }
     }
+    if (idle) planned_.idle.push_back(&line);
     return {};
   }
 
-  std::map<CellKey, PlannedCell> take() { return std::move(cells_); }
-
  private:
   EndResolver ends_;
-  std::vector<IpAddress>& outside_;
-  std::map<CellKey, PlannedCell> cells_;
+  PlannedStep& planned_;
 };
 
 Result<ResolvedEnd> packet_end(EndResolver& ends, const End& end, const std::string& text,
@@ -174,15 +173,13 @@ bool operator<(const CellKey& a, const CellKey& b) {
   return a.port < b.port;
 }
 
-Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines,
-                                                     const ClusterSnapshot& cluster,
-                                                     std::vector<IpAddress>& outside) {
-  Expander expander(cluster, outside);
+Result<void> expand_probes(const std::vector<ProbeLine>& lines, PlannedStep& planned) {
+  Expander expander(planned);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (auto added = expander.add(lines[i], i); !added) return fail_as(added);
+    if (auto added = expander.add(lines[i], i); !added) return added;
   }
-  sort_unique(outside);
-  return expander.take();
+  sort_unique(planned.placement.outside);
+  return {};
 }
 
 Result<Plan> make_plan(const Scenario& scenario) {
@@ -210,9 +207,7 @@ Result<Plan> make_plan(const Scenario& scenario) {
     if (auto checked = check_family(*cluster, step.location); !checked) return fail_as(checked);
     planned.placement.cluster = std::move(*cluster);
     planned.placement.trace_all = !step.packets.empty();
-    auto cells = expand_probes(step.probes, planned.placement.cluster, planned.placement.outside);
-    if (!cells) return fail_as(cells);
-    planned.cells = std::move(*cells);
+    if (auto expanded = expand_probes(step.probes, planned); !expanded) return fail_as(expanded);
     if (auto packets = plan_packets(planned); !packets) return fail_as(packets);
     sort_unique(planned.placement.outside);
     plan.steps.push_back(std::move(planned));

@@ -50,6 +50,7 @@ struct PlannedStep {
   Placement placement;
   std::map<CellKey, PlannedCell> cells;
   std::vector<PlannedPacket> packets;
+  std::vector<const ProbeLine*> idle;  // lines that judge no pair: allowed, but hardly meant
 };
 
 // Points into the scenario, which must outlive it.
@@ -63,9 +64,7 @@ struct Plan {
 Result<Plan> make_plan(const Scenario& scenario);
 
 // The cells of a step's probe lines: a later line overrides an earlier one for every cell it
-// matches. Outside hosts that the lines name are added to `outside` (sorted, unique).
-Result<std::map<CellKey, PlannedCell>> expand_probes(const std::vector<ProbeLine>& lines,
-                                                     const ClusterSnapshot& cluster,
-                                                     std::vector<IpAddress>& outside);
+// matches. Outside hosts that the lines name are added to the placement (sorted, unique).
+Result<void> expand_probes(const std::vector<ProbeLine>& lines, PlannedStep& planned);
 
 }  // namespace postern::sim

@@ -66,18 +66,21 @@ ProbeLine line(const std::string& from, const std::string& to, const char* port 
 struct Expanded {
   std::vector<std::string> cells;  // "x/a -> x/b TCP 80 allow"
   std::vector<IpAddress> outside;
+  std::size_t idle = 0;
   std::string error;
 };
 
 Expanded expand(const std::vector<ProbeLine>& lines) {
-  const ClusterSnapshot cluster = small_cluster();
+  PlannedStep planned;
+  planned.placement.cluster = small_cluster();
   Expanded result;
-  const auto cells = expand_probes(lines, cluster, result.outside);
-  if (!cells) {
-    result.error = cells.error().to_string();
+  if (const auto expanded = expand_probes(lines, planned); !expanded) {
+    result.error = expanded.error().to_string();
     return result;
   }
-  for (const auto& [key, cell] : *cells)
+  result.outside = planned.placement.outside;
+  result.idle = planned.idle.size();
+  for (const auto& [key, cell] : planned.cells)
     result.cells.push_back(to_string(key) + ' ' + std::string(to_string(cell.expect)));
   return result;
 }
@@ -110,6 +113,12 @@ TEST(Expand, ANameAndANumberOfOnePortAreOneCell) {
 TEST(Expand, ANamedPortIsThatOfEachDestinationAndAGlobLeavesOutPodsWithoutIt) {
   EXPECT_THAT(expand({line("x/b", "*/*", "http")}).cells,
               ElementsAre("x/b -> x/a TCP 8080 allow", "x/b -> y/a TCP 80 allow"));
+}
+
+TEST(Expand, ALineThatJudgesNoPairIsReported) {
+  EXPECT_EQ(expand({line("x/b", "*/*", "http")}).idle, 0u);
+  EXPECT_EQ(expand({line("x/b", "*/*", "htpp")}).idle, 1u);
+  EXPECT_EQ(expand({line("x/a", "x/a*")}).idle, 1u);
 }
 
 TEST(Expand, ProtocolsAreCellsOfTheirOwnSortedByName) {
