@@ -46,9 +46,10 @@ struct Placement {
   bool trace_all = false;
 };
 
-// A party to traffic: exactly one of the three.
+// A party to traffic: exactly one of these.
 struct Party {
-  enum class Kind : std::uint8_t { pod, node, outside };
+  // service: a ClusterIP that no backend stands behind; nobody answers there.
+  enum class Kind : std::uint8_t { pod, node, outside, service };
   Kind kind = Kind::pod;
   NamespacedName pod;  // kind pod; a hostNetwork pod is its node's traffic
   std::string node;    // kind node
@@ -56,11 +57,19 @@ struct Party {
   friend auto operator<=>(const Party&, const Party&) = default;
 };
 
+// What the sender writes on a packet that the cluster takes to one backend of a Service: the node
+// translates it behind the sender's own interface, and translates the answer back before it (R7).
+struct ServiceHop {
+  IpAddress address;  // the ClusterIP, of the family of the receiver's address
+  std::uint16_t port = 0;
+};
+
 struct ProbeRequest {
   Party from;
   Party to;
   ProbeProtocol protocol = ProbeProtocol::tcp;
-  std::uint16_t port = 0;  // 0 for ICMP
+  std::uint16_t port = 0;          // where `to` is asked, behind a Service its target port; 0 for ICMP
+  std::optional<ServiceHop> via{};  // absent: asked directly
 };
 
 // What one end's datapath said of a packet.
@@ -82,7 +91,9 @@ struct PacketRequest {
   Party from;
   Party to;
   const PacketLine* line = nullptr;
-  Instant at;  // on the scenario's clock
+  Instant at;                     // on the scenario's clock
+  std::optional<ServiceHop> via{};  // the packet names this ClusterIP and port
+  std::uint16_t target_port = 0;  // with `via`: the receiver's port
 };
 
 struct PacketOutcome {

@@ -319,7 +319,8 @@ Result<Place> Topology::find(const Party& party) {
       if (node == nullptr) return fail(ErrorCode::not_found, "node " + party.node + " was not placed");
       return Place{&node->station, node, nullptr, nullptr};
     }
-    case Party::Kind::outside: break;
+    case Party::Kind::outside:
+    case Party::Kind::service: break;
   }
   for (const auto& slot : outsides_) {
     if (slot->in_use && slot->address == party.address) {

@@ -21,7 +21,8 @@ TrafficEnd traffic_end(const Party& party) {
       end.kind = TrafficEnd::Kind::node;
       end.node = party.node;
       break;
-    case Party::Kind::outside: end.kind = TrafficEnd::Kind::address; break;
+    case Party::Kind::outside:
+    case Party::Kind::service: end.kind = TrafficEnd::Kind::address; break;
   }
   return end;
 }

@@ -27,7 +27,8 @@ std::string describe(const Party& party) {
   switch (party.kind) {
     case Party::Kind::pod: return party.pod.to_string();
     case Party::Kind::node: return "node:" + party.node;
-    case Party::Kind::outside: return party.address.to_string();
+    case Party::Kind::outside:
+    case Party::Kind::service: return party.address.to_string();
   }
   return {};
 }

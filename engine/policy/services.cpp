@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/policy/services.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace postern {
+
+namespace {
+
+bool selected(const Service& service, const Pod& pod) {
+  return std::all_of(service.selector->begin(), service.selector->end(), [&](const auto& wanted) {
+    const auto found = pod.labels.find(wanted.first);
+    return found != pod.labels.end() && found->second == wanted.second;
+  });
+}
+
+std::optional<std::uint16_t> target_port(const Pod& pod, const ServicePort& port) {
+  if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) return *number;
+  const auto& name = std::get<std::string>(port.target_port);
+  for (const ContainerPort& candidate : pod.ports) {
+    if (candidate.name == name && candidate.protocol == port.protocol) return candidate.port;
+  }
+  return std::nullopt;
+}
+
+void add_selected_pods(const ClusterSnapshot& cluster, const Service& service, const ServicePort& port,
+                       IpFamily family, std::vector<ServiceBackend>& out) {
+  for (auto it = cluster.pods.lower_bound({service.key.ns, ""});
+       it != cluster.pods.end() && it->first.ns == service.key.ns; ++it) {
+    const Pod& pod = it->second;
+    if (!pod.live() || !pod.ready || !selected(service, pod)) continue;
+    const auto address = pod.address(family);
+    const auto number = target_port(pod, port);
+    if (address && number) out.push_back({*address, *number, &pod});
+  }
+}
+
+// Live pods by address; of hostNetwork pods none, since their address is the node's.
+std::map<IpAddress, const Pod*> pods_by_address(const ClusterSnapshot& cluster) {
+  std::map<IpAddress, const Pod*> pods;
+  for (const auto& [key, pod] : cluster.pods) {
+    if (!pod.live() || pod.host_network) continue;
+    for (const IpAddress& address : pod.addresses) pods.emplace(address, &pod);
+  }
+  return pods;
+}
+
+void add_slice(const EndpointSlice& slice, const ServicePort& port, IpFamily family,
+               const std::map<IpAddress, const Pod*>& pods, std::vector<ServiceBackend>& out) {
+  for (const ServicePort& target : slice.ports) {
+    const auto* number = std::get_if<std::uint16_t>(&target.target_port);
+    if (target.name != port.name || target.protocol != port.protocol || number == nullptr) continue;
+    for (const auto& endpoint : slice.endpoints) {
+      if (!endpoint.ready) continue;
+      for (const IpAddress& address : endpoint.addresses) {
+        if (address.family() != family) continue;
+        const auto pod = pods.find(address);
+        out.push_back({address, *number, pod == pods.end() ? nullptr : pod->second});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<ServiceBackend> backends_of(const ClusterSnapshot& cluster, const Service& service,
+                                        const ServicePort& port, IpFamily family) {
+  std::vector<ServiceBackend> out;
+  if (service.selector) {
+    add_selected_pods(cluster, service, port, family, out);
+  } else {
+    const auto pods = pods_by_address(cluster);
+    for (auto it = cluster.endpoint_slices.lower_bound({service.key.ns, ""});
+         it != cluster.endpoint_slices.end() && it->first.ns == service.key.ns; ++it) {
+      if (it->second.service == service.key.name) add_slice(it->second, port, family, pods, out);
+    }
+  }
+  const auto place = [](const ServiceBackend& backend) { return std::tie(backend.address, backend.port); };
+  std::sort(out.begin(), out.end(),
+            [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) < place(b); });
+  out.erase(std::unique(out.begin(), out.end(),
+                        [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) == place(b); }),
+            out.end());
+  return out;
+}
+
+}  // namespace postern
