@@ -87,6 +87,12 @@ struct ProbeOutcome {
   bool dropped_reply = false;  // it was the answer that was dropped
 };
 
+// The addresses of the packet that an ICMP error quotes, as that packet has them.
+struct QuotedAddresses {
+  IpAddress source;
+  IpAddress destination;
+};
+
 struct PacketRequest {
   Party from;
   Party to;
@@ -94,6 +100,7 @@ struct PacketRequest {
   Instant at;                     // on the scenario's clock
   std::optional<ServiceHop> via{};  // the packet names this ClusterIP and port
   std::uint16_t target_port = 0;  // with `via`: the receiver's port
+  std::optional<QuotedAddresses> quoted{};  // with `line->quotes`: who its ends are
 };
 
 struct PacketOutcome {

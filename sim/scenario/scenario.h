@@ -84,6 +84,19 @@ struct FragmentPart {
   bool more = false;
 };
 
+// Headers between that of IPv6 and the transport's, in the order in which they are written.
+enum class ExtensionHeader : std::uint8_t { hop_by_hop, destination, routing };
+
+// The packet that an ICMP error complains of: its ends as that packet has them, and what it carries
+// (no whole frame, and nothing that it quotes itself).
+struct QuotedPacket {
+  std::string from_text;
+  std::string to_text;
+  End from;
+  End to;
+  PacketPart part;
+};
+
 // Only what is written is compared.
 struct PacketExpectation {
   std::optional<Expectation> verdict;
@@ -101,9 +114,11 @@ struct PacketLine {
   End from;
   End to;
   PacketPart part;
+  std::optional<QuotedPacket> quotes;  // with an IcmpPart
   std::optional<IpAddress> source;
-  std::vector<std::uint16_t> vlan;       // outermost first
-  std::vector<std::uint8_t> ip_options;  // IPv4
+  std::vector<std::uint16_t> vlan;          // outermost first
+  std::vector<std::uint8_t> ip_options;     // IPv4
+  std::vector<ExtensionHeader> extensions;  // IPv6
   std::optional<FragmentPart> fragment;
   std::optional<std::uint32_t> length;   // bytes kept after the Ethernet header
   PacketExpectation expect;
