@@ -36,29 +36,59 @@ std::vector<std::string> names_of(const Map& map) {
   return names;
 }
 
-// The first address of the range, from `next` on, that nothing else has.
-std::optional<IpAddress> next_free(const char* range, std::uint32_t& next, const std::set<IpAddress>& taken) {
-  const Cidr block = *Cidr::parse(range);
-  const std::uint32_t first = block.network().v4_host_order();
-  const std::uint32_t size = 1u << (32 - block.prefix_length());
-  while (next + 1 < size) {
-    const auto address = IpAddress::v4(first + next++);
-    if (taken.count(address) == 0) return address;
+std::vector<IpFamily> assigned_families(AddressFamilies families) {
+  switch (families) {
+    case AddressFamilies::v4:
+    case AddressFamilies::as_written: return {IpFamily::v4};
+    case AddressFamilies::v6: return {IpFamily::v6};
+    case AddressFamilies::dual: return {IpFamily::v4, IpFamily::v6};
   }
-  return std::nullopt;
+  return {};
 }
 
-void collect(const Object& object, std::set<IpAddress>& addresses) {
+bool has_family(AddressFamilies families, const IpAddress& address) {
+  switch (families) {
+    case AddressFamilies::v4: return address.is_v4();
+    case AddressFamilies::v6: return !address.is_v4();
+    case AddressFamilies::dual:
+    case AddressFamilies::as_written: return true;
+  }
+  return true;
+}
+
+void keep_families(AddressFamilies families, std::vector<IpAddress>& addresses) {
+  std::erase_if(addresses, [&](const IpAddress& address) { return !has_family(families, address); });
+}
+
+// One that was not written: `owner` is unique among all of its use. `expected` ends the message where
+// none is left.
+struct Assignment {
+  AddressUse use;
+  std::string owner;
+  const char* expected;
+  Location location;
+};
+
+Result<IpAddress> assign(AddressBook& book, const Assignment& wanted, IpFamily family) {
+  if (const auto address = book.assign(wanted.use, wanted.owner, family)) return *address;
+  return fail(ErrorCode::invalid_input,
+              std::string("no address is left in ") + AddressBook::range(wanted.use, family) + " for " +
+                  wanted.owner + ", expected " + wanted.expected,
+              wanted.location);
+}
+
+void collect(const Object& object, AddressBook& book) {
+  const auto reserve = [&](const std::vector<IpAddress>& addresses) {
+    for (const auto& address : addresses) book.reserve(address);
+  };
   if (const auto* pod = std::get_if<PodObject>(&object.value)) {
-    addresses.insert(pod->pod.addresses.begin(), pod->pod.addresses.end());
+    reserve(pod->pod.addresses);
   } else if (const auto* node = std::get_if<Node>(&object.value)) {
-    for (const auto& entry : node->addresses) addresses.insert(entry.address);
-  } else if (const auto* service = std::get_if<Service>(&object.value)) {
-    addresses.insert(service->cluster_ips.begin(), service->cluster_ips.end());
+    for (const auto& entry : node->addresses) book.reserve(entry.address);
+  } else if (const auto* service = std::get_if<ServiceObject>(&object.value)) {
+    reserve(service->service.cluster_ips);
   } else if (const auto* slice = std::get_if<EndpointSlice>(&object.value)) {
-    for (const auto& endpoint : slice->endpoints) {
-      addresses.insert(endpoint.addresses.begin(), endpoint.addresses.end());
-    }
+    for (const auto& endpoint : slice->endpoints) reserve(endpoint.addresses);
   }
 }
 
@@ -71,10 +101,12 @@ std::string title(const Pod& pod) {
 }  // namespace
 
 void ClusterState::reserve(std::span<const Object> objects) {
-  for (const auto& object : objects) collect(object, held_.taken);
+  for (const auto& object : objects) collect(object, held_.addresses);
 }
 
-void ClusterState::reserve(const IpAddress& address) { held_.taken.insert(address); }
+Result<IpAddress> ClusterState::detour_address(const std::string& owner, IpFamily family) {
+  return assign(held_.addresses, {AddressUse::detour, owner, "fewer pods", {}}, family);
+}
 
 Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) {
   const NamespacedName key{ref.ns, ref.name};
@@ -155,7 +187,7 @@ struct Put {
   void operator()(const Workload& workload) {
     held.workloads[WorkloadKey{workload.key.ns, workload.key.name, workload.kind}] = {workload, location};
   }
-  void operator()(const Service& service) { held.services[service.key] = service; }
+  void operator()(const ServiceObject& service) { held.services[service.service.key] = {service, location}; }
   void operator()(const EndpointSlice& slice) { held.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) { held.network_policies[policy.key] = policy; }
 };
@@ -164,7 +196,7 @@ struct Put {
 
 void ClusterState::put(Held& held, const Object& object) {
   std::visit(Put<Held, WorkloadKey>{held, object.location}, object.value);
-  collect(object, held.taken);
+  collect(object, held.addresses);
 }
 
 Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(const Held& held) {
@@ -201,48 +233,68 @@ Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(c
   return pods;
 }
 
-Result<void> ClusterState::give_addresses(Held& held, std::map<NamespacedName, HeldPod>& pods) {
+Result<void> ClusterState::give_addresses(Held& held, std::map<NamespacedName, HeldPod>& pods) const {
   for (auto& entry : pods) {
     auto& object = entry.second.object;
     if (!object.assign_address || object.pod.host_network || finished(object.pod)) continue;
-    auto known = held.pod_addresses.find(entry.first);
-    if (known == held.pod_addresses.end()) {
-      const auto address = next_free(kPodRange, held.next_pod, held.taken);
-      if (!address) {
-        return fail(ErrorCode::invalid_input,
-                    "no address is left in " + std::string(kPodRange) + " for pod " + title(object.pod) +
-                        ", expected fewer pods or a status.podIP",
-                    entry.second.location);
-      }
-      known = held.pod_addresses.emplace(entry.first, *address).first;
-      held.taken.insert(*address);
+    object.pod.addresses.clear();
+    for (const IpFamily family : assigned_families(families_)) {
+      const auto address = assign(held.addresses,
+                                  {AddressUse::pod, "pod " + entry.first.to_string(),
+                                   "fewer pods or a status.podIP", entry.second.location},
+                                  family);
+      if (!address) return fail_as(address);
+      object.pod.addresses.push_back(*address);
     }
-    object.pod.addresses = {known->second};
   }
   return {};
 }
 
 Result<void> ClusterState::make_nodes(Held& held, std::map<NamespacedName, HeldPod>& pods,
-                                      std::map<std::string, Node>& nodes) {
+                                      std::map<std::string, Node>& nodes) const {
   for (auto& entry : pods) {
     Pod& pod = entry.second.object.pod;
     if (pod.node_name.empty() && !pod.host_network) pod.node_name = kDefaultNodeName;
     if (!pod.node_name.empty()) nodes[pod.node_name].name = pod.node_name;
   }
-  for (auto& entry : nodes) {
-    if (entry.second.internal_ip(IpFamily::v4)) continue;
-    auto known = held.node_addresses.find(entry.first);
-    if (known == held.node_addresses.end()) {
-      const auto address = next_free(kNodeRange, held.next_node, held.taken);
-      if (!address) {
-        return fail(ErrorCode::invalid_input, "no address is left in " + std::string(kNodeRange) +
-                                                  " for node " + entry.first +
-                                                  ", expected fewer nodes or an InternalIP");
-      }
-      known = held.node_addresses.emplace(entry.first, *address).first;
-      held.taken.insert(*address);
+  for (auto& [name, node] : nodes) {
+    std::erase_if(node.addresses,
+                  [&](const NodeAddress& entry) { return !has_family(families_, entry.address); });
+    if (node.internal_ip(IpFamily::v4) || node.internal_ip(IpFamily::v6)) continue;
+    for (const IpFamily family : assigned_families(families_)) {
+      const auto address = assign(
+          held.addresses, {AddressUse::node, "node " + name, "fewer nodes or an InternalIP", {}}, family);
+      if (!address) return fail_as(address);
+      node.addresses.push_back({"InternalIP", *address});
     }
-    entry.second.addresses.push_back({"InternalIP", known->second});
+  }
+  return {};
+}
+
+Result<void> ClusterState::make_services(Held& held, std::map<NamespacedName, Service>& services) const {
+  std::map<IpAddress, NamespacedName> owners;
+  for (const auto& [key, entry] : held.services) {
+    Service service = entry.object.service;
+    if (entry.object.assign_address) {
+      for (const IpFamily family : assigned_families(families_)) {
+        const auto address = assign(held.addresses,
+                                    {AddressUse::service, "Service " + key.to_string(),
+                                     "fewer Services or a clusterIP", entry.location},
+                                    family);
+        if (!address) return fail_as(address);
+        service.cluster_ips.push_back(*address);
+      }
+    }
+    for (const IpAddress& address : service.cluster_ips) {
+      const auto [owner, first] = owners.emplace(address, key);
+      if (first) continue;
+      return fail(ErrorCode::invalid_input,
+                  "found the ClusterIP " + address.to_string() + " of Service " + owner->second.to_string() +
+                      " also on Service " + key.to_string() + ", expected one Service with it",
+                  entry.location);
+    }
+    keep_families(families_, service.cluster_ips);
+    services.emplace(key, std::move(service));
   }
   return {};
 }
@@ -287,6 +339,7 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
   ClusterSnapshot snapshot;
   snapshot.nodes = next.nodes;
   if (auto made = make_nodes(next, *pods, snapshot.nodes); !made) return fail_as(made);
+  if (auto made = make_services(next, snapshot.services); !made) return fail_as(made);
 
   std::map<IpAddress, const Pod*> owners;
   for (auto& entry : *pods) {
@@ -305,10 +358,10 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
                     entry.second.location);
       }
     }
+    keep_families(families_, object.pod.addresses);
   }
   for (auto& entry : *pods) snapshot.pods.emplace(entry.first, std::move(entry.second.object.pod));
   snapshot.namespaces = next.namespaces;
-  snapshot.services = next.services;
   snapshot.endpoint_slices = next.endpoint_slices;
   snapshot.network_policies = next.network_policies;
   held_ = std::move(next);

@@ -6,8 +6,10 @@ namespace postern::manifest {
 
 namespace {
 
+bool is_none(const Value& value) { return value.kind == Kind::string && value.text == "None"; }
+
 void read_cluster_ip(const Report& report, const Value& value, Service& service) {
-  if (value.kind == Kind::string && (value.text.empty() || value.text == "None")) return;
+  if (is_none(value) || (value.kind == Kind::string && value.text.empty())) return;
   const auto address = address_of(report, value, "clusterIP");
   if (!address) return;
   for (const auto& known : service.cluster_ips) {
@@ -41,21 +43,27 @@ std::optional<ServicePort> read_service_port(const Report& report, const Value& 
 }  // namespace
 
 AnyObject read_service(const Report& report, const Value& object, Metadata metadata) {
-  Service service;
+  ServiceObject read;
+  Service& service = read.service;
   service.key = std::move(metadata.key);
   const Value* spec = mapping_at(report, &object, "spec");
   const std::string type = string_at(report, spec, "type").value_or("ClusterIP");
-  if (type == "ExternalName") return service;
+  if (type == "ExternalName") return read;
   Labels selector = strings_at(report, spec, "selector");
   if (!selector.empty()) service.selector = std::move(selector);
-  if (const Value* one = spec == nullptr ? nullptr : spec->find("clusterIP")) {
-    read_cluster_ip(report, *one, service);
+  auto written = list_at(report, spec, "clusterIPs");
+  const Value* first = spec == nullptr ? nullptr : spec->find("clusterIP");
+  if (first != nullptr) written.insert(written.begin(), first);
+  bool headless = false;
+  for (const Value* each : written) {
+    headless = headless || is_none(*each);
+    read_cluster_ip(report, *each, service);
   }
-  for (const Value* each : list_at(report, spec, "clusterIPs")) read_cluster_ip(report, *each, service);
   for (const Value* entry : mappings_at(report, spec, "ports")) {
     if (auto port = read_service_port(report, *entry)) service.ports.push_back(std::move(*port));
   }
-  return service;
+  read.assign_address = !headless && service.cluster_ips.empty();
+  return read;
 }
 
 AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadata metadata) {

@@ -25,10 +25,17 @@ struct PodObject {
   bool assign_address = false;
 };
 
+// A Service as written. One of a type that has a ClusterIP gets one assigned where it names none;
+// `None` (headless) and ExternalName leave it without.
+struct ServiceObject {
+  Service service;
+  bool assign_address = false;
+};
+
 struct Object {
   Location location;
   std::string kind;
-  std::variant<Namespace, Node, PodObject, Workload, Service, EndpointSlice, NetworkPolicy> value;
+  std::variant<Namespace, Node, PodObject, Workload, ServiceObject, EndpointSlice, NetworkPolicy> value;
 };
 
 // An object by its identity, as a delete names it. `ns` is empty for cluster-wide kinds.

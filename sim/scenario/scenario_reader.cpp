@@ -237,8 +237,9 @@ void ScenarioBuilder::read_step(const Value& step) {
 void ScenarioBuilder::check_cluster_ips() {
   std::set<IpAddress> cluster_ips;
   for (const auto& object : scenario_.manifests) {
-    const auto* service = std::get_if<Service>(&object.value);
-    if (service != nullptr) cluster_ips.insert(service->cluster_ips.begin(), service->cluster_ips.end());
+    const auto* held = std::get_if<manifest::ServiceObject>(&object.value);
+    if (held == nullptr) continue;
+    cluster_ips.insert(held->service.cluster_ips.begin(), held->service.cluster_ips.end());
   }
   const auto check = [&](const End& end, const Location& location) {
     const auto* address = std::get_if<IpAddress>(&end);

@@ -280,6 +280,105 @@ TEST(ClusterState, a_host_network_pod_without_a_node_is_an_error_unless_it_takes
   EXPECT_EQ(state.now.nodes.count(kDefaultNodeName), 0u);
 }
 
+std::string service(const std::string& name, const std::string& spec = "{}") {
+  return "---\n{apiVersion: v1, kind: Service, metadata: {name: " + name + ", namespace: x}, spec: " + spec +
+         "}\n";
+}
+
+std::string joined(const std::vector<IpAddress>& addresses) {
+  std::string text;
+  for (const auto& address : addresses) text += (text.empty() ? "" : " ") + address.to_string();
+  return text.empty() ? "none" : text;
+}
+
+std::string internal_ips(const Node& node) {
+  std::vector<IpAddress> addresses;
+  for (const auto& entry : node.addresses) addresses.push_back(entry.address);
+  return joined(addresses);
+}
+
+struct FamilyRow {
+  const char* name;
+  AddressFamilies families;
+  const char* bare;      // a pod, a Service, a node that were given nothing
+  const char* bare_service;
+  const char* bare_node;
+  const char* written4;  // a pod with 10.0.0.4, and so on
+  const char* written6;
+  const char* written46;
+  const char* service6;  // a Service with fd00::56
+  const char* node4;     // a Node with InternalIP 10.0.1.4
+};
+
+TEST(ClusterState, what_is_assigned_and_what_stands_follows_the_families_of_the_cluster) {
+  const FamilyRow rows[] = {
+      {"IPv4", AddressFamilies::v4, "10.244.0.1", "10.96.0.1", "172.18.0.2", "10.0.0.4", "none", "10.0.0.5",
+       "none", "10.0.1.4"},
+      {"IPv6", AddressFamilies::v6, "fd00:10:244::1", "fd00:10:96::1", "fd00:172:18::2", "none", "fd00::4",
+       "fd00::5", "fd00::56", "fd00:172:18::3"},
+      {"dual", AddressFamilies::dual, "10.244.0.1 fd00:10:244::1", "10.96.0.1 fd00:10:96::1",
+       "172.18.0.2 fd00:172:18::2", "10.0.0.4", "fd00::4", "10.0.0.5 fd00::5", "fd00::56", "10.0.1.4"},
+      {"as written", AddressFamilies::as_written, "10.244.0.1", "10.96.0.1", "172.18.0.2", "10.0.0.4",
+       "fd00::4", "10.0.0.5 fd00::5", "fd00::56", "10.0.1.4"},
+  };
+  for (const FamilyRow& row : rows) {
+    State state{ClusterState(row.families), {}};
+    state.apply(pod("bare") + pod("w4", at("10.0.0.4")) + pod("w6", at("\"fd00::4\"")) +
+                pod("w46", "status: {podIP: 10.0.0.5, podIPs: [{ip: 10.0.0.5}, {ip: \"fd00::5\"}]}") +
+                service("bare") + service("none", "{clusterIP: None}") +
+                service("s6", "{clusterIP: \"fd00::56\"}") + node("n4", "10.0.1.4"));
+    const auto pod_addresses = [&](const char* name) {
+      return joined(state.now.pods.at({"x", name}).addresses);
+    };
+    const auto cluster_ips = [&](const char* name) {
+      return joined(state.now.services.at({"x", name}).cluster_ips);
+    };
+    EXPECT_EQ(pod_addresses("bare"), row.bare) << row.name;
+    EXPECT_EQ(pod_addresses("w4"), row.written4) << row.name;
+    EXPECT_EQ(pod_addresses("w6"), row.written6) << row.name;
+    EXPECT_EQ(pod_addresses("w46"), row.written46) << row.name;
+    EXPECT_EQ(cluster_ips("bare"), row.bare_service) << row.name;
+    EXPECT_EQ(cluster_ips("s6"), row.service6) << row.name;
+    EXPECT_EQ(cluster_ips("none"), "none") << row.name;
+    EXPECT_EQ(internal_ips(state.now.nodes.at(kDefaultNodeName)), row.bare_node) << row.name;
+    EXPECT_EQ(internal_ips(state.now.nodes.at("n4")), row.node4) << row.name;
+  }
+}
+
+TEST(ClusterState, a_host_network_pod_has_its_nodes_address_of_each_family) {
+  State state{ClusterState(AddressFamilies::dual), {}};
+  state.apply(pod("h", "spec: {nodeName: n1, hostNetwork: true}"));
+  EXPECT_EQ(joined(state.now.pods.at({"x", "h"}).addresses), "172.18.0.2 fd00:172:18::2");
+}
+
+TEST(ClusterState, a_service_keeps_its_assigned_address_and_never_takes_a_written_one) {
+  State state;
+  state.state.reserve(objects(service("later", "{clusterIP: 10.96.0.1}")));
+  state.apply(service("a"));
+  state.apply(service("b"), {{"Service", "x", "a"}});
+  state.apply(service("a") + service("later", "{clusterIP: 10.96.0.1}"));
+  EXPECT_EQ(joined(state.now.services.at({"x", "a"}).cluster_ips), "10.96.0.2");
+  EXPECT_EQ(joined(state.now.services.at({"x", "b"}).cluster_ips), "10.96.0.3");
+}
+
+TEST(ClusterState, two_services_with_one_cluster_ip_are_an_error_that_names_both) {
+  State state;
+  EXPECT_EQ(state.error(service("a", "{clusterIP: 10.96.0.1}") + service("b", "{clusterIP: 10.96.0.1}")),
+            "f.yaml:4:1: found the ClusterIP 10.96.0.1 of Service x/a also on Service x/b, expected one "
+            "Service with it");
+}
+
+TEST(ClusterState, detours_have_a_range_of_their_own_and_are_kept) {
+  State state;
+  state.state.reserve(*IpAddress::parse("10.97.0.1"));
+  EXPECT_EQ(state.state.detour_address("x/a", IpFamily::v4)->to_string(), "10.97.0.2");
+  EXPECT_EQ(state.state.detour_address("x/a", IpFamily::v6)->to_string(), "fd00:10:97::1");
+  EXPECT_EQ(state.state.detour_address("x/b", IpFamily::v4)->to_string(), "10.97.0.3");
+  state.apply(service("a"));
+  EXPECT_EQ(state.state.detour_address("x/a", IpFamily::v4)->to_string(), "10.97.0.2");
+  EXPECT_EQ(joined(state.now.services.at({"x", "a"}).cluster_ips), "10.96.0.1");
+}
+
 TEST(ClusterState, an_exhausted_range_is_an_error) {
   State state;
   std::string text;

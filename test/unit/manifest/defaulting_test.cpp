@@ -223,12 +223,12 @@ TEST(Nodes, addresses_that_are_names_are_left_out) {
 }
 
 TEST(Services, target_ports_default_to_the_port) {
-  const auto service = only<Service>(
+  const Service service = only<ServiceObject>(
       "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {clusterIP: 10.96.0.1, clusterIPs: "
       "[10.96.0.1,"
       " \"2001:db8::1\"], selector: {a: b}, ports: [{port: 80}, {port: 53, protocol: UDP, targetPort: dns, "
       "name: d},"
-      " {port: 81, targetPort: 8081}]}}");
+      " {port: 81, targetPort: 8081}]}}").service;
   EXPECT_EQ(service.selector, (Labels{{"a", "b"}}));
   ASSERT_EQ(service.cluster_ips.size(), 2u);
   ASSERT_EQ(service.ports.size(), 3u);
@@ -238,12 +238,29 @@ TEST(Services, target_ports_default_to_the_port) {
   EXPECT_EQ(service.ports[2].target_port, IntOrString(std::uint16_t{8081}));
 }
 
-TEST(Services, headless_and_external_ones_have_no_address) {
-  const std::string start = "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: ";
-  EXPECT_TRUE(only<Service>(start + "{clusterIP: None}}").cluster_ips.empty());
-  EXPECT_FALSE(only<Service>(start + "{}}").selector.has_value());
-  EXPECT_TRUE(only<Service>(start + "{type: ExternalName, externalName: x.example, clusterIP: \"\"}}")
-                  .cluster_ips.empty());
+TEST(Services, get_an_address_unless_they_have_one_or_want_none) {
+  struct Row {
+    const char* spec;
+    std::size_t written;
+    bool assigned;
+  };
+  const Row rows[] = {
+      {"{}", 0, true},
+      {"{type: NodePort, clusterIP: \"\"}", 0, true},
+      {"{type: LoadBalancer}", 0, true},
+      {"{clusterIP: 10.96.0.1}", 1, false},
+      {"{clusterIPs: [\"fd00::1\"]}", 1, false},
+      {"{clusterIP: None}", 0, false},
+      {"{clusterIPs: [None]}", 0, false},
+      {"{type: ExternalName, externalName: x.example, clusterIP: \"\"}", 0, false},
+  };
+  for (const Row& row : rows) {
+    const auto read = only<ServiceObject>(
+        std::string("{apiVersion: v1, kind: Service, metadata: {name: s}, spec: ") + row.spec + "}");
+    EXPECT_EQ(read.service.cluster_ips.size(), row.written) << row.spec;
+    EXPECT_EQ(read.assign_address, row.assigned) << row.spec;
+    EXPECT_FALSE(read.service.selector.has_value()) << row.spec;
+  }
 }
 
 TEST(Services, endpoint_slices_name_their_service) {
