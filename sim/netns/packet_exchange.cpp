@@ -147,7 +147,7 @@ Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
     outcome.to = EndVerdict{to->pod->pod, PN_INGRESS, self, to->node->name};
     return outcome;
   }
-  packet::LineAddresses addresses{request.from.address, request.to.address, kNobody, kNobody};
+  packet::LineAddresses addresses{{request.from.address, request.to.address}, kNobody, kNobody};
   if (from->pod != nullptr) addresses.source_mac = from->pod->pod_mac;
   auto frame = packet::frame_of(*request.line, addresses);
   if (!frame) return fail_as(frame);

@@ -25,6 +25,18 @@ void put32(Bytes bytes, std::size_t offset, std::uint32_t value) {
 }
 
 constexpr std::size_t kSctpCommonHeader = 12;
+constexpr std::size_t kIpv6Header = 40;
+
+// Numbers of headers that are no transport protocol.
+constexpr std::uint8_t kNextHopByHop = 0;
+constexpr std::uint8_t kNextIpv4 = 4;
+constexpr std::uint8_t kNextIpv6 = 41;
+constexpr std::uint8_t kNextRouting = 43;
+constexpr std::uint8_t kNextFragment = 44;
+constexpr std::uint8_t kNextNone = 59;
+constexpr std::uint8_t kNextDestination = 60;
+
+constexpr std::size_t in_units(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 // Bytes of the chunk an SCTP layer writes, its own header included; a multiple of four.
 std::size_t chunk_size(SctpChunk chunk) {
@@ -43,11 +55,19 @@ std::size_t chunk_size(SctpChunk chunk) {
 struct HeaderSize {
   std::size_t operator()(const Ethernet&) const { return 14; }
   std::size_t operator()(const Vlan&) const { return 4; }
-  std::size_t operator()(const Ipv4& ip) const { return 20 + (ip.options.size() + 3) / 4 * 4; }
+  std::size_t operator()(const Ipv4& ip) const { return 20 + in_units(ip.options.size(), 4); }
+  std::size_t operator()(const Ipv6&) const { return kIpv6Header; }
+  std::size_t operator()(const HopByHop& header) const { return in_units(2 + header.options.size(), 8); }
+  std::size_t operator()(const DestinationOptions& header) const {
+    return in_units(2 + header.options.size(), 8);
+  }
+  std::size_t operator()(const Routing& header) const { return in_units(4 + header.data.size(), 8); }
+  std::size_t operator()(const FragmentHeader&) const { return 8; }
   std::size_t operator()(const Tcp&) const { return 20; }
   std::size_t operator()(const Udp&) const { return 8; }
   std::size_t operator()(const Sctp& sctp) const { return kSctpCommonHeader + chunk_size(sctp.chunk); }
   std::size_t operator()(const Icmp&) const { return 8; }
+  std::size_t operator()(const Icmpv6&) const { return 8; }
   std::size_t operator()(const Raw& raw) const { return raw.bytes.size(); }
 };
 
@@ -56,25 +76,49 @@ std::uint16_t ether_type_of(const Layer* next) {
   if (next == nullptr) return 0;
   if (std::holds_alternative<Vlan>(*next)) return kEtherTypeVlan;
   if (std::holds_alternative<Ipv4>(*next)) return kEtherTypeIpv4;
+  if (std::holds_alternative<Ipv6>(*next)) return kEtherTypeIpv6;
   return 0;
 }
+
+struct ProtocolNumber {
+  std::uint8_t operator()(const Ethernet&) const { return 0; }
+  std::uint8_t operator()(const Vlan&) const { return 0; }
+  std::uint8_t operator()(const Ipv4&) const { return kNextIpv4; }
+  std::uint8_t operator()(const Ipv6&) const { return kNextIpv6; }
+  std::uint8_t operator()(const HopByHop&) const { return kNextHopByHop; }
+  std::uint8_t operator()(const DestinationOptions&) const { return kNextDestination; }
+  std::uint8_t operator()(const Routing&) const { return kNextRouting; }
+  std::uint8_t operator()(const FragmentHeader&) const { return kNextFragment; }
+  std::uint8_t operator()(const Tcp&) const { return static_cast<std::uint8_t>(Protocol::tcp); }
+  std::uint8_t operator()(const Udp&) const { return static_cast<std::uint8_t>(Protocol::udp); }
+  std::uint8_t operator()(const Sctp&) const { return static_cast<std::uint8_t>(Protocol::sctp); }
+  std::uint8_t operator()(const Icmp&) const { return static_cast<std::uint8_t>(Protocol::icmp); }
+  std::uint8_t operator()(const Icmpv6&) const { return static_cast<std::uint8_t>(Protocol::icmpv6); }
+  std::uint8_t operator()(const Raw&) const { return 0; }
+};
 
 std::uint8_t protocol_of(const Layer* next) {
-  if (next == nullptr) return 0;
-  if (std::holds_alternative<Tcp>(*next)) return static_cast<std::uint8_t>(Protocol::tcp);
-  if (std::holds_alternative<Udp>(*next)) return static_cast<std::uint8_t>(Protocol::udp);
-  if (std::holds_alternative<Sctp>(*next)) return static_cast<std::uint8_t>(Protocol::sctp);
-  if (std::holds_alternative<Icmp>(*next)) return static_cast<std::uint8_t>(Protocol::icmp);
-  return 0;
+  return next == nullptr ? std::uint8_t{0} : std::visit(ProtocolNumber{}, *next);
 }
 
-std::uint16_t pseudo_header_checksum(const Ipv4* ip, Protocol protocol, Bytes segment) {
+// In IPv6 zero is a header of its own, so a packet without any more says so.
+std::uint8_t next_header_of(const Layer* next) {
+  const bool none = next == nullptr || std::holds_alternative<Raw>(*next);
+  return none ? kNextNone : protocol_of(next);
+}
+
+// The IP layer whose addresses a checksum covers; empty: none, the segment alone.
+using PseudoHeader = std::variant<std::monostate, const Ipv4*, const Ipv6*>;
+
+std::uint16_t pseudo_header_checksum(const PseudoHeader& ip, Protocol protocol, Bytes segment) {
   std::uint32_t sum = 0;
-  if (ip != nullptr) {
-    sum = add_to_sum(sum, std::span(ip->source.bytes()).first(4));
-    sum = add_to_sum(sum, std::span(ip->destination.bytes()).first(4));
+  const auto add = [&](const IpAddress& source, const IpAddress& destination, std::size_t length) {
+    sum = add_to_sum(sum, std::span(source.bytes()).first(length));
+    sum = add_to_sum(sum, std::span(destination.bytes()).first(length));
     sum += static_cast<std::uint32_t>(protocol) + static_cast<std::uint32_t>(segment.size());
-  }
+  };
+  if (const auto* v4 = std::get_if<const Ipv4*>(&ip)) add((*v4)->source, (*v4)->destination, 4);
+  if (const auto* v6 = std::get_if<const Ipv6*>(&ip)) add((*v6)->source, (*v6)->destination, 16);
   return finish_sum(add_to_sum(sum, segment));
 }
 
@@ -82,7 +126,7 @@ std::uint16_t pseudo_header_checksum(const Ipv4* ip, Protocol protocol, Bytes se
 // further in already written.
 struct Writer {
   Bytes bytes;
-  const Ipv4* ip;     // the innermost IP layer around this one
+  PseudoHeader ip;    // the innermost IP layer around this one
   const Layer* next;  // the layer inside this one
 
   void operator()(const Ethernet& layer) const {
@@ -110,6 +154,33 @@ struct Writer {
     std::memcpy(&bytes[16], layer.destination.bytes().data(), 4);
     std::copy(layer.options.begin(), layer.options.end(), bytes.begin() + 20);
     put16(bytes, 10, finish_sum(add_to_sum(0, bytes.first(header))));
+  }
+
+  void operator()(const Ipv6& layer) const {
+    put32(bytes, 0,
+          6u << 28 | static_cast<std::uint32_t>(layer.traffic_class) << 20 | (layer.flow_label & 0xfffff));
+    put16(bytes, 4, layer.payload_length.value_or(static_cast<std::uint16_t>(bytes.size() - kIpv6Header)));
+    bytes[6] = layer.next_header.value_or(next_header_of(next));
+    bytes[7] = layer.hop_limit;
+    std::memcpy(&bytes[8], layer.source.bytes().data(), 16);
+    std::memcpy(&bytes[24], layer.destination.bytes().data(), 16);
+  }
+
+  void operator()(const HopByHop& layer) const { write_options(layer.options, layer.next_header); }
+  void operator()(const DestinationOptions& layer) const { write_options(layer.options, layer.next_header); }
+
+  void operator()(const Routing& layer) const {
+    bytes[0] = layer.next_header.value_or(next_header_of(next));
+    bytes[1] = static_cast<std::uint8_t>(HeaderSize{}(layer) / 8 - 1);
+    bytes[2] = layer.type;
+    bytes[3] = layer.segments_left;
+    std::copy(layer.data.begin(), layer.data.end(), bytes.begin() + 4);
+  }
+
+  void operator()(const FragmentHeader& layer) const {
+    bytes[0] = layer.next_header.value_or(next_header_of(next));
+    put16(bytes, 2, static_cast<std::uint16_t>((layer.offset & 0xfff8) | (layer.more ? 1 : 0)));
+    put32(bytes, 4, layer.id);
   }
 
   void operator()(const Tcp& layer) const {
@@ -150,11 +221,32 @@ struct Writer {
     put16(bytes, 2, finish_sum(add_to_sum(0, bytes)));
   }
 
+  void operator()(const Icmpv6& layer) const {
+    bytes[0] = layer.type;
+    bytes[1] = layer.code;
+    const bool is_echo = layer.type == kIcmpv6Echo || layer.type == kIcmpv6EchoReply;
+    put16(bytes, 4, is_echo ? layer.id : 0);
+    put16(bytes, 6, is_echo ? layer.sequence : 0);
+    put16(bytes, 2, pseudo_header_checksum(ip, Protocol::icmpv6, bytes));
+  }
+
   void operator()(const Raw& layer) const {
     std::copy(layer.bytes.begin(), layer.bytes.end(), bytes.begin());
   }
 
  private:
+  void write_options(const std::vector<std::uint8_t>& options, std::optional<std::uint8_t> next_header) const {
+    const std::size_t size = in_units(2 + options.size(), 8);
+    bytes[0] = next_header.value_or(next_header_of(next));
+    bytes[1] = static_cast<std::uint8_t>(size / 8 - 1);
+    std::copy(options.begin(), options.end(), bytes.begin() + 2);
+    // One byte is the option Pad1, zero; more are PadN: 1, the number of bytes that follow, zeros.
+    const std::size_t padding = size - 2 - options.size();
+    if (padding < 2) return;
+    bytes[2 + options.size()] = 1;
+    bytes[3 + options.size()] = static_cast<std::uint8_t>(padding - 2);
+  }
+
   static void write_chunk(const Sctp& layer, Bytes chunk) {
     chunk[0] = static_cast<std::uint8_t>(layer.chunk);
     std::size_t length = chunk_size(layer.chunk);
@@ -184,6 +276,18 @@ struct Writer {
 
 }  // namespace
 
+namespace {
+
+PseudoHeader innermost_ip(std::span<const Layer> around) {
+  for (std::size_t i = around.size(); i-- > 0;) {
+    if (const auto* v4 = std::get_if<Ipv4>(&around[i])) return v4;
+    if (const auto* v6 = std::get_if<Ipv6>(&around[i])) return v6;
+  }
+  return {};
+}
+
+}  // namespace
+
 std::vector<std::uint8_t> Packet::bytes() const {
   std::size_t total = 0;
   for (const Layer& layer : layers_) total += std::visit(HeaderSize{}, layer);
@@ -193,12 +297,37 @@ std::vector<std::uint8_t> Packet::bytes() const {
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
     offset -= std::visit(HeaderSize{}, layer);
-    const Ipv4* ip = nullptr;
-    for (std::size_t outer = i; outer-- > 0 && ip == nullptr;) ip = std::get_if<Ipv4>(&layers_[outer]);
     const Layer* next = i + 1 < layers_.size() ? &layers_[i + 1] : nullptr;
-    std::visit(Writer{Bytes(result).subspan(offset), ip, next}, layer);
+    std::visit(Writer{Bytes(result).subspan(offset), innermost_ip(std::span(layers_).first(i)), next}, layer);
   }
   return result;
+}
+
+namespace {
+
+// Neighbour messages: the target, then one option with the sender's hardware address.
+Packet neighbour_message(std::uint8_t type, const IpAddress& target, std::uint8_t option,
+                         const MacAddress& sender) {
+  Raw body{{target.bytes().begin(), target.bytes().end()}};
+  body.bytes.insert(body.bytes.end(), {option, 1});
+  body.bytes.insert(body.bytes.end(), sender.begin(), sender.end());
+  return Icmpv6{.type = type} / std::move(body);
+}
+
+}  // namespace
+
+Packet neighbour_solicitation(const IpAddress& target, const MacAddress& sender) {
+  return neighbour_message(kNeighbourSolicitation, target, 1, sender);
+}
+
+Packet neighbour_advertisement(const IpAddress& target, const MacAddress& sender) {
+  return neighbour_message(kNeighbourAdvertisement, target, 2, sender);
+}
+
+Packet multicast_listener_report(const IpAddress& group) {
+  const std::vector<std::uint8_t> router_alert{5, 2, 0, 0};
+  return HopByHop{.options = router_alert} / Icmpv6{.type = kMulticastListenerReport} /
+         Raw{{group.bytes().begin(), group.bytes().end()}};
 }
 
 std::optional<std::uint8_t> parse_tcp_flags(std::string_view letters) {

@@ -6,7 +6,8 @@
 //
 // Lengths, EtherTypes, protocol numbers and checksums follow from the layers below; a field that is
 // set by hand stays as it is set, so that wrong packets can be built too. A transport header under
-// an IP layer takes its pseudo header from it. Nothing here reads packets.
+// an IP layer takes its pseudo header from it, also through extension headers between the two.
+// Nothing here reads packets.
 #pragma once
 
 #include <array>
@@ -27,6 +28,7 @@ using MacAddress = std::array<std::uint8_t, 6>;
 inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherTypeArp = 0x0806;
 inline constexpr std::uint16_t kEtherTypeVlan = 0x8100;
+inline constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 
 struct Ethernet {
   MacAddress destination{0x02, 0, 0, 0, 0, 2};
@@ -52,6 +54,41 @@ struct Ipv4 {
   bool dont_fragment = false;
   std::uint8_t dscp_ecn = 0;
   std::optional<std::uint16_t> total_length{};  // absent: what is there
+};
+
+struct Ipv6 {
+  IpAddress source{};
+  IpAddress destination{};
+  std::uint8_t hop_limit = 64;
+  std::optional<std::uint8_t> next_header{};  // absent: by the next layer
+  std::uint8_t traffic_class = 0;
+  std::uint32_t flow_label = 0;
+  std::optional<std::uint16_t> payload_length{};  // absent: what is there
+};
+
+// The extension headers of IPv6 (RFC 8200). `next_header` absent: by the next layer.
+struct HopByHop {
+  std::vector<std::uint8_t> options{};  // padded by a PadN option to whole units of eight bytes
+  std::optional<std::uint8_t> next_header{};
+};
+
+struct DestinationOptions {
+  std::vector<std::uint8_t> options{};  // as above
+  std::optional<std::uint8_t> next_header{};
+};
+
+struct Routing {
+  std::uint8_t type = 0;
+  std::uint8_t segments_left = 0;
+  std::vector<std::uint8_t> data{};  // padded with zeros to whole units of eight bytes
+  std::optional<std::uint8_t> next_header{};
+};
+
+struct FragmentHeader {
+  std::uint32_t id = 0;
+  std::uint16_t offset = 0;  // bytes, a multiple of eight
+  bool more = false;
+  std::optional<std::uint8_t> next_header{};
 };
 
 inline constexpr std::uint8_t kFin = 0x01;
@@ -112,16 +149,37 @@ struct Icmp {
   std::uint16_t sequence = 1;
 };
 
+inline constexpr std::uint8_t kIcmpv6Unreachable = 1;
+inline constexpr std::uint8_t kIcmpv6TooBig = 2;
+inline constexpr std::uint8_t kIcmpv6Echo = 128;
+inline constexpr std::uint8_t kIcmpv6EchoReply = 129;
+inline constexpr std::uint8_t kMulticastListenerReport = 131;
+inline constexpr std::uint8_t kNeighbourSolicitation = 135;
+inline constexpr std::uint8_t kNeighbourAdvertisement = 136;
+
+// As Icmp, over IPv6: the checksum covers the pseudo header (RFC 4443).
+struct Icmpv6 {
+  std::uint8_t type = kIcmpv6Echo;
+  std::uint8_t code = 0;
+  std::uint16_t id = 0;
+  std::uint16_t sequence = 1;
+};
+
 struct Raw {
   std::vector<std::uint8_t> bytes{};
 };
 
-using Layer = std::variant<Ethernet, Vlan, Ipv4, Tcp, Udp, Sctp, Icmp, Raw>;
+using Layer = std::variant<Ethernet, Vlan, Ipv4, Ipv6, HopByHop, DestinationOptions, Routing, FragmentHeader,
+                           Tcp, Udp, Sctp, Icmp, Icmpv6, Raw>;
+
+template <typename T, typename Variant>
+inline constexpr bool kIsAlternative = false;
+template <typename T, typename... Alternatives>
+inline constexpr bool kIsAlternative<T, std::variant<Alternatives...>> =
+    (std::is_same_v<T, Alternatives> || ...);
 
 template <typename T>
-concept IsLayer = std::is_same_v<T, Ethernet> || std::is_same_v<T, Vlan> || std::is_same_v<T, Ipv4> ||
-    std::is_same_v<T, Tcp> || std::is_same_v<T, Udp> || std::is_same_v<T, Sctp> || std::is_same_v<T, Icmp> ||
-    std::is_same_v<T, Raw> || std::is_same_v<T, Layer>;
+concept IsLayer = kIsAlternative<T, Layer> || std::is_same_v<T, Layer>;
 
 class Packet {
  public:
@@ -170,5 +228,11 @@ inline Packet operator/(Packet packet, const Packet& inner) {
   packet.append(inner);
   return packet;
 }
+
+// What stands behind an Ipv6 layer in the messages that a link itself needs (RFC 4861, RFC 2710).
+// Their Ipv6 layer has hop limit 255 for neighbours, 1 for listeners.
+Packet neighbour_solicitation(const IpAddress& target, const MacAddress& sender);
+Packet neighbour_advertisement(const IpAddress& target, const MacAddress& sender);
+Packet multicast_listener_report(const IpAddress& group);  // with its hop-by-hop router alert
 
 }  // namespace postern::packet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/base/ip.h"
@@ -12,15 +13,32 @@
 
 namespace postern::packet {
 
-struct LineAddresses {
-  IpAddress source;  // of the sending party; the line's `source` replaces it
+// Who a packet names, where that is not what its line says: ports that a node translates.
+struct LineEnds {
+  IpAddress source;
   IpAddress destination;
-  MacAddress source_mac{0x02, 0, 0, 0, 0, 1};
-  MacAddress destination_mac{0x02, 0, 0, 0, 0, 2};
+  std::optional<std::uint16_t> source_port{};
+  std::optional<std::uint16_t> destination_port{};
 };
 
-// A line that gives a whole frame yields exactly that. Errors: unsupported (IPv6), invalid_input
-// (flags or chunk the reader should have refused).
+struct LineAddresses {
+  LineEnds ends;  // of the parties; the line's `source` replaces the sender's address
+  MacAddress source_mac{0x02, 0, 0, 0, 0, 1};
+  MacAddress destination_mac{0x02, 0, 0, 0, 0, 2};
+  std::optional<LineEnds> quoted{};  // of the packet that an ICMP error quotes
+};
+
+// A line that gives a whole frame yields exactly that; `icmp` of an IPv6 packet is ICMPv6. Errors
+// (invalid_input): ends of two families, IPv4 options on IPv6 and extension headers on IPv4, and
+// what the reader should have refused.
 Result<std::vector<std::uint8_t>> frame_of(const sim::PacketLine& line, const LineAddresses& addresses);
+
+// The ports of what a line carries; an ICMP echo has its id twice. Absent: it has none.
+struct LinePorts {
+  std::uint8_t protocol = 0;  // of IP, in the family of the packet
+  std::uint16_t source = 0;
+  std::uint16_t destination = 0;
+};
+std::optional<LinePorts> ports_of(const sim::PacketPart& part, IpFamily family);
 
 }  // namespace postern::packet

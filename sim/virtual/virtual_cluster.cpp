@@ -229,7 +229,7 @@ Result<PacketOutcome> VirtualCluster::send_one(const PacketRequest& request) {
   const auto to = station_of(request.to);
   if (!to) return fail_as(to);
   const auto frame =
-      packet::frame_of(*request.line, {request.from.address, request.to.address, from->mac, to->mac});
+      packet::frame_of(*request.line, {{request.from.address, request.to.address}, from->mac, to->mac});
   if (!frame) return fail_as(frame);
   now_ = std::max(now_, request.at);
   Passage passage = pass(*from, *to, *frame);

@@ -14,6 +14,10 @@ namespace {
 
 const IpAddress kA = IpAddress::v4(0x0a000001);
 const IpAddress kB = IpAddress::v4(0x0a000002);
+const IpAddress kA6 = *IpAddress::parse("fd00::1");
+const IpAddress kB6 = *IpAddress::parse("fd00::2");
+const IpAddress kGroup = *IpAddress::parse("ff02::1:ff00:2");
+const MacAddress kMac{0x02, 0, 0, 0, 0, 0x01};
 
 std::string hex(const std::vector<std::uint8_t>& bytes) {
   std::string text;
@@ -69,6 +73,65 @@ std::vector<Row> rows() {
            (Ipv4{.source = kA, .destination = kB} / Udp{.source_port = 40000, .destination_port = 53}),
        "02000000000202000000000108004500003800000000400166c30a0000020a0000010303111900000000"
        "4500001c00000000401166cf0a0000010a0000029c40003500084f66"},
+      {"TcpOverIpv6",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} /
+           Tcp{.source_port = 40000, .destination_port = 80},
+       "02000000000202000000000186dd6000000000140640fd000000000000000000000000000001"
+       "fd0000000000000000000000000000029c40005000000001000000005002faf01e5c0000"},
+      {"UdpOverIpv6WithAnOddPayload",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} /
+           Udp{.source_port = 40000, .destination_port = 53} / Raw{{'x'}},
+       "02000000000202000000000186dd6000000000091140fd000000000000000000000000000001"
+       "fd0000000000000000000000000000029c4000350009f16178"},
+      {"SctpOverIpv6",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} /
+           Sctp{.source_port = 40000, .destination_port = 80},
+       "02000000000202000000000186dd6000000000208440fd000000000000000000000000000001"
+       "fd0000000000000000000000000000029c40005000000000b8e4107d01000014000000010001"
+       "00000001000100000001"},
+      {"Icmpv6Echo",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} / Icmpv6{.id = 7} / Raw{{'x'}},
+       "02000000000202000000000186dd6000000000093a40fd000000000000000000000000000001"
+       "fd00000000000000000000000000000280000daf0007000178"},
+      {"EveryExtensionHeader",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} / HopByHop{} / DestinationOptions{} / Routing{} /
+           FragmentHeader{.id = 77, .more = true} / Tcp{.source_port = 40000, .destination_port = 80} /
+           Raw{{0, 0, 0, 0}},
+       "02000000000202000000000186dd6000000000380040fd000000000000000000000000000001"
+       "fd0000000000000000000000000000023c000104000000002b000104000000002c0000000000"
+       "0000060000010000004d9c40005000000001000000005002faf01e58000000000000"},
+      {"LaterFragmentOfIpv6",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6} /
+           FragmentHeader{.id = 77, .offset = 24, .next_header = 17} /
+           Raw{std::vector<std::uint8_t>(16, 0xaa)},
+       "02000000000202000000000186dd6000000000182c40fd000000000000000000000000000001"
+       "fd000000000000000000000000000002110000180000004daaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+       "aaaa"},
+      {"Icmpv6ErrorWithItsQuote",
+       Ethernet{} / Ipv6{.source = kB6, .destination = kA6} /
+           Icmpv6{.type = kIcmpv6Unreachable, .code = 4} /
+           (Ipv6{.source = kA6, .destination = kB6} / Udp{.source_port = 40000, .destination_port = 53}),
+       "02000000000202000000000186dd6000000000383a40fd000000000000000000000000000002"
+       "fd00000000000000000000000000000101049355000000006000000000081140fd0000000000"
+       "00000000000000000001fd0000000000000000000000000000029c40003500086964"},
+      {"NeighbourSolicitation",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kGroup, .hop_limit = 255} /
+           neighbour_solicitation(kB6, kMac),
+       "02000000000202000000000186dd6000000000203afffd000000000000000000000000000001"
+       "ff0200000000000000000001ff00000287007d9700000000fd00000000000000000000000000"
+       "00020101020000000001"},
+      {"NeighbourAdvertisement",
+       Ethernet{} / Ipv6{.source = kA6, .destination = kB6, .hop_limit = 255} /
+           neighbour_advertisement(kA6, kMac),
+       "02000000000202000000000186dd6000000000203afffd000000000000000000000000000001"
+       "fd00000000000000000000000000000288007c9c00000000fd00000000000000000000000000"
+       "00010201020000000001"},
+      {"MulticastListenerReport",
+       Ethernet{} / Ipv6{.source = *IpAddress::parse("fe80::1"), .destination = kGroup, .hop_limit = 1} /
+           multicast_listener_report(kGroup),
+       "02000000000202000000000186dd6000000000200001fe800000000000000000000000000001"
+       "ff0200000000000000000001ff0000023a000502000001008300821d00000000ff0200000000"
+       "000000000001ff000002"},
   };
 }
 
@@ -96,6 +159,32 @@ TEST(Packet, FieldsSetByHandStay) {
   EXPECT_EQ(bytes[12] << 8 | bytes[13], 0x88cc);
   EXPECT_EQ(bytes[14 + 2] << 8 | bytes[14 + 3], 9);
   EXPECT_EQ(bytes[14 + 9], 47);
+}
+
+TEST(Packet, ExtensionHeadersAreWholeUnitsOfEightBytesAndSayHowMany) {
+  for (std::size_t length = 0; length < 24; ++length) {
+    SCOPED_TRACE(length);
+    const std::vector<std::uint8_t> some(length, 0);
+    for (const Packet& packet : {Packet(HopByHop{.options = some}), Packet(DestinationOptions{.options = some}),
+                                 Packet(Routing{.data = some})}) {
+      const auto bytes = packet.bytes();
+      EXPECT_EQ(bytes.size(), (bytes[1] + 1u) * 8u);
+      EXPECT_EQ(bytes[0], 59) << "nothing follows";
+    }
+  }
+}
+
+TEST(Packet, FieldsOfIpv6SetByHandStay) {
+  const auto bytes = (Ipv6{.source = kA6,
+                           .destination = kB6,
+                           .hop_limit = 3,
+                           .next_header = 47,
+                           .traffic_class = 0xab,
+                           .flow_label = 0x12345,
+                           .payload_length = 9} /
+                      Tcp{})
+                         .bytes();
+  EXPECT_EQ(hex({bytes.begin(), bytes.begin() + 8}), "6ab1234500092f03");
 }
 
 TEST(Packet, EverySctpChunkIsAWholeNumberOfWordsAndSaysItsLength) {
