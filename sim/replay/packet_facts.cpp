@@ -55,23 +55,65 @@ bool is_vlan(std::uint16_t ether_type) {
   return ether_type == 0x8100 || ether_type == 0x88a8;
 }
 
-bool quotes_a_packet(std::uint8_t type) {
-  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+// What the types of the two families' ICMP mean here.
+enum class IcmpKind : std::uint8_t { echo, error, other };
+
+IcmpKind icmp_kind(std::uint8_t type) {
+  if (type == 0 || type == 8) return IcmpKind::echo;
+  const bool error = type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+  return error ? IcmpKind::error : IcmpKind::other;
 }
 
-// An error is judged by the packet it quotes, so that belongs to its headers.
-void read_icmp(Cursor& cursor, PacketFacts& facts) {
-  if (!cursor.has(8)) return;
-  const std::uint8_t type = cursor.u8(0);
-  if (type == 0 || type == 8) {
+IcmpKind icmpv6_kind(std::uint8_t type) {
+  if (type == 128 || type == 129) return IcmpKind::echo;
+  return type >= 1 && type <= 4 ? IcmpKind::error : IcmpKind::other;
+}
+
+// Reads as far as the header of 8 bytes; an error's quote comes next.
+IcmpKind read_icmp(Cursor& cursor, PacketFacts& facts) {
+  if (!cursor.has(8)) return IcmpKind::other;
+  const bool v6 = facts.protocol == static_cast<std::uint8_t>(Protocol::icmpv6);
+  const IcmpKind kind = v6 ? icmpv6_kind(cursor.u8(0)) : icmp_kind(cursor.u8(0));
+  if (kind == IcmpKind::echo) {
     facts.has_ports = true;
     facts.source_port = facts.destination_port = cursor.u16(4);
+  }
+  cursor.skip(8);
+  return kind;
+}
+
+// Goes on to what the extension headers of IPv6 lead to. False: one of them is not whole.
+bool skip_extensions(Cursor& cursor, PacketFacts& facts) {
+  for (int i = 0; i < kMaxExtensions; ++i) {
+    const std::uint8_t kind = facts.protocol;
+    if (kind != kHopByHop && kind != kRouting && kind != kFragment && kind != kDestination) break;
+    if (!cursor.has(8)) return false;
+    facts.protocol = cursor.u8(0);
+    if (kind == kFragment) {
+      facts.fragment = true;
+      facts.later_fragment = (cursor.u16(2) & 0xfff8) != 0;
+      facts.fragment_id = cursor.u32(4);
+    }
+    const std::size_t length = kind == kFragment ? 8 : (static_cast<std::size_t>(cursor.u8(1)) + 1) * 8;
+    if (!cursor.has(length)) return false;
+    cursor.skip(length);
+  }
+  return true;
+}
+
+// An error is judged by the packet it quotes, so that belongs to its headers: its IP header, its
+// extension headers and eight bytes more.
+void read_quote(Cursor& cursor, bool v6) {
+  if (!v6) {
+    if (!cursor.has(20)) return;
+    (void)cursor.has(static_cast<std::size_t>(cursor.u8(0) & 0x0f) * 4 + 8);
     return;
   }
-  if (!quotes_a_packet(type)) return;
-  cursor.skip(8);
-  if (!cursor.has(20)) return;
-  (void)cursor.has(static_cast<std::size_t>(cursor.u8(0) & 0x0f) * 4 + 8);
+  if (!cursor.has(40)) return;
+  PacketFacts quoted;
+  quoted.protocol = cursor.u8(6);
+  cursor.skip(40);
+  if (skip_extensions(cursor, quoted)) (void)cursor.has(8);
 }
 
 void read_transport(Cursor& cursor, PacketFacts& facts) {
@@ -81,8 +123,11 @@ void read_transport(Cursor& cursor, PacketFacts& facts) {
     case Protocol::tcp: header = 20; break;
     case Protocol::udp: header = 8; break;
     case Protocol::sctp: header = 12; break;
-    case Protocol::icmp: return read_icmp(cursor, facts);
-    case Protocol::icmpv6: (void)cursor.has(8); return;
+    case Protocol::icmp:
+    case Protocol::icmpv6:
+      if (read_icmp(cursor, facts) == IcmpKind::error)
+        read_quote(cursor, facts.protocol == static_cast<std::uint8_t>(Protocol::icmpv6));
+      return;
   }
   if (header == 0 || !cursor.has(header)) return;
   facts.has_ports = true;
@@ -114,20 +159,7 @@ void read_ipv6(Cursor& cursor, PacketFacts& facts) {
   facts.destination = IpAddress::v6(cursor.sixteen(24));
   facts.protocol = cursor.u8(6);
   cursor.skip(40);
-  for (int i = 0; i < kMaxExtensions; ++i) {
-    const std::uint8_t kind = facts.protocol;
-    if (kind != kHopByHop && kind != kRouting && kind != kFragment && kind != kDestination) break;
-    if (!cursor.has(8)) return;
-    facts.protocol = cursor.u8(0);
-    if (kind == kFragment) {
-      facts.fragment = true;
-      facts.later_fragment = (cursor.u16(2) & 0xfff8) != 0;
-      facts.fragment_id = cursor.u32(4);
-    }
-    const std::size_t length = kind == kFragment ? 8 : (static_cast<std::size_t>(cursor.u8(1)) + 1) * 8;
-    if (!cursor.has(length)) return;
-    cursor.skip(length);
-  }
+  if (!skip_extensions(cursor, facts)) return;
   read_transport(cursor, facts);
 }
 
