@@ -36,7 +36,9 @@ constexpr std::uint8_t kNextFragment = 44;
 constexpr std::uint8_t kNextNone = 59;
 constexpr std::uint8_t kNextDestination = 60;
 
-constexpr std::size_t in_units(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+constexpr std::size_t in_units(std::size_t bytes, std::size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
 
 // Bytes of the chunk an SCTP layer writes, its own header included; a multiple of four.
 std::size_t chunk_size(SctpChunk chunk) {
@@ -235,7 +237,8 @@ struct Writer {
   }
 
  private:
-  void write_options(const std::vector<std::uint8_t>& options, std::optional<std::uint8_t> next_header) const {
+  void write_options(const std::vector<std::uint8_t>& options,
+                     std::optional<std::uint8_t> next_header) const {
     const std::size_t size = in_units(2 + options.size(), 8);
     bytes[0] = next_header.value_or(next_header_of(next));
     bytes[1] = static_cast<std::uint8_t>(size / 8 - 1);

@@ -174,8 +174,7 @@ Result<Packet> payload_of(const sim::PacketLine& line, const LineAddresses& addr
 
 Result<std::vector<std::uint8_t>> frame_of(const sim::PacketLine& line, const LineAddresses& addresses) {
   if (const auto* frame = std::get_if<sim::FramePart>(&line.part)) return frame->bytes;
-  LineEnds ends = addresses.ends;
-  ends.source = line.source.value_or(ends.source);
+  const LineEnds& ends = addresses.ends;
   if (auto checked = check_ends(ends, line.location); !checked) return fail_as(checked);
   auto transport = std::visit(PartBuilder{ends, line.location}, line.part);
   if (!transport) return fail_as(transport);

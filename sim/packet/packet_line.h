@@ -13,16 +13,16 @@
 
 namespace postern::packet {
 
-// Who a packet names, where that is not what its line says: ports that a node translates.
+// The ends that a packet names; ports where they are not what its line says, translated by a node.
 struct LineEnds {
-  IpAddress source;
+  IpAddress source;  // of the sending party, or the line's `source`
   IpAddress destination;
   std::optional<std::uint16_t> source_port{};
   std::optional<std::uint16_t> destination_port{};
 };
 
 struct LineAddresses {
-  LineEnds ends;  // of the parties; the line's `source` replaces the sender's address
+  LineEnds ends;
   MacAddress source_mac{0x02, 0, 0, 0, 0, 1};
   MacAddress destination_mac{0x02, 0, 0, 0, 0, 2};
   std::optional<LineEnds> quoted{};  // of the packet that an ICMP error quotes

@@ -18,6 +18,21 @@ std::uint16_t PortAllocator::next(const IpAddress& from, const IpAddress& to, st
   return result;
 }
 
+std::uint16_t PortAllocator::next_on_both(const Side& near, const Side& far, std::uint8_t protocol) {
+  const auto next_of = [&](const Side& side) {
+    return next(side.from, side.to, protocol, side.destination_port);
+  };
+  std::uint16_t a = next_of(near);
+  if (std::minmax(near.from, near.to) == std::minmax(far.from, far.to)) return a;
+  std::uint16_t b = next_of(far);
+  // Both run through the same ports in the same order, so the lower one gets to the higher one.
+  while (a != b) {
+    if (a < b) a = next_of(near);
+    else b = next_of(far);
+  }
+  return a;
+}
+
 void PortAllocator::clear() {
   next_.clear();
   destinations_.clear();

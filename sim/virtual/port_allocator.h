@@ -22,6 +22,13 @@ class PortAllocator {
   // Wraps around after 16,384 probes of one pair and protocol.
   std::uint16_t next(const IpAddress& from, const IpAddress& to, std::uint8_t protocol,
                      std::uint16_t destination_port);
+  // For a probe that a node translates: a port that is fresh on both sides of the node.
+  struct Side {
+    IpAddress from;
+    IpAddress to;
+    std::uint16_t destination_port = 0;
+  };
+  std::uint16_t next_on_both(const Side& near, const Side& far, std::uint8_t protocol);
   void clear();
 
  private:

@@ -47,6 +47,8 @@ Result<void> VirtualCluster::begin(const ClusterSettings& settings) {
   settings_.enforcer.events = EventMode::off;  // verdicts come straight from the injector
   interfaces_.clear();
   nodes_.clear();
+  node_objects_.clear();
+  services_.clear();
   ports_.clear();
   now_ = Instant{};
   next_id_ = 1;
@@ -92,6 +94,7 @@ void VirtualCluster::update_interfaces(const ClusterSnapshot& cluster) {
 Result<void> VirtualCluster::place(const Placement& placement) {
   const ClusterSnapshot& cluster = placement.cluster;
   update_interfaces(cluster);
+  node_objects_ = cluster.nodes;
   std::map<std::string, std::vector<LocalEndpoint>> local;
   for (const auto& [key, interface] : interfaces_) {
     local[interface.node].push_back({interface.endpoint, interface.ifindex, key});
@@ -155,21 +158,63 @@ EndVerdict VirtualCluster::judge(const Station& station, pn_direction direction,
   return {station.pod, direction, said.step, interface.node};
 }
 
-VirtualCluster::Passage VirtualCluster::pass(const Station& from, const Station& to,
-                                             std::span<const std::uint8_t> frame) {
+VirtualCluster::Passage VirtualCluster::pass(const Station& from, const Station& to, const Frames& frames) {
   Passage passage;
-  if (from.interface != nullptr && from.interface == to.interface) {
+  if (frames.stays_inside) {
     const std::uint32_t self = pn_step_allow(PN_REASON_SELF, 0);
     passage.from = EndVerdict{from.pod, PN_EGRESS, self, from.interface->node};
     passage.to = EndVerdict{to.pod, PN_INGRESS, self, to.interface->node};
     return passage;
   }
   if (from.interface != nullptr) {
-    passage.from = judge(from, PN_EGRESS, frame, passage.allowed);
+    passage.from = judge(from, PN_EGRESS, frames.sender, passage.allowed);
     if (!passage.allowed) return passage;
   }
-  if (to.interface != nullptr) passage.to = judge(to, PN_INGRESS, frame, passage.allowed);
+  if (to.interface != nullptr) passage.to = judge(to, PN_INGRESS, frames.receiver, passage.allowed);
   return passage;
+}
+
+Result<std::optional<IpAddress>> VirtualCluster::masquerade_of(const Station& from, const Station& to,
+                                                               IpFamily family) const {
+  if (from.interface == nullptr || from.interface != to.interface) return std::optional<IpAddress>{};
+  const auto node = node_objects_.find(from.interface->node);
+  auto address = node == node_objects_.end() ? std::nullopt : masquerade_address(node->second, family);
+  if (address) return address;
+  return fail(ErrorCode::invalid_input, "node " + from.interface->node +
+                                            " has no address of this family for a pod that reaches itself "
+                                            "through a Service");
+}
+
+Result<VirtualCluster::Talk> VirtualCluster::talk_of(const ProbeRequest& request, const Station& client,
+                                                     const Station& server) {
+  if (request.from.address.family() != request.to.address.family()) {
+    return fail(ErrorCode::invalid_input, "addresses of two families");
+  }
+  const auto protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
+  Talk talk;
+  Conversation& near = talk.near;
+  near.client = request.from.address;
+  near.server = request.to.address;
+  near.client_mac = client.mac;
+  near.server_mac = server.mac;
+  near.protocol = request.protocol;
+  near.server_port = request.port;
+  talk.far = near;
+  if (!request.via) {
+    near.client_port = ports_.next(near.client, near.server, protocol, near.server_port);
+    talk.far.client_port = near.client_port;
+    return talk;
+  }
+  const auto masquerade = masquerade_of(client, server, request.to.address.family());
+  if (!masquerade) return fail_as(masquerade);
+  near.server = request.via->address;
+  near.server_port = request.via->port;
+  talk.far.client = masquerade->value_or(near.client);
+  near.client_port =
+      ports_.next_on_both({near.client, near.server, near.server_port},
+                          {talk.far.client, talk.far.server, talk.far.server_port}, protocol);
+  talk.far.client_port = near.client_port;
+  return talk;
 }
 
 Result<ProbeOutcome> VirtualCluster::probe_one(const ProbeRequest& request) {
@@ -178,30 +223,25 @@ Result<ProbeOutcome> VirtualCluster::probe_one(const ProbeRequest& request) {
   const auto server = station_of(request.to);
   if (!server) return fail_as(server);
   ProbeOutcome outcome;
-  if (client->interface != nullptr && client->interface == server->interface) {
+  if (client->interface != nullptr && client->interface == server->interface && !request.via) {
     outcome.allowed = true;
     return outcome;
   }
-  if (!request.from.address.is_v4() || !request.to.address.is_v4()) {
-    return fail(ErrorCode::unsupported, "IPv6 probes are not supported yet");
-  }
-  Conversation talk;
-  talk.client = request.from.address;
-  talk.server = request.to.address;
-  talk.client_mac = client->mac;
-  talk.server_mac = server->mac;
-  talk.protocol = request.protocol;
-  talk.server_port = request.port;
-  talk.client_port = ports_.next(talk.client, talk.server,
-                                 static_cast<std::uint8_t>(ip_protocol(talk.protocol)), talk.server_port);
-  for (std::size_t i = 0; i < packets_in(talk.protocol); ++i) {
-    const WirePacket wire = packet_of(talk, i);
+  const auto talk = talk_of(request, *client, *server);
+  if (!talk) return fail_as(talk);
+  for (std::size_t i = 0; i < packets_in(request.protocol); ++i) {
+    WirePacket at_client = packet_of(talk->near, i);
+    WirePacket at_server = packet_of(talk->far, i);
+    const bool from_client = at_client.from_client;
     const Passage passage =
-        wire.from_client ? pass(*client, *server, wire.frame) : pass(*server, *client, wire.frame);
-    if (passage.allowed) continue;
-    outcome.drop = passage.to ? passage.to : passage.from;
-    outcome.dropped_reply = !wire.from_client;
-    return outcome;
+        from_client ? pass(*client, *server, {std::move(at_client.frame), std::move(at_server.frame)})
+                    : pass(*server, *client, {std::move(at_server.frame), std::move(at_client.frame)});
+    if (!passage.allowed) {
+      outcome.drop = passage.to ? passage.to : passage.from;
+      outcome.dropped_reply = !from_client;
+      return outcome;
+    }
+    if (request.to.kind == Party::Kind::service) return outcome;  // nobody is there to answer
   }
   outcome.allowed = true;
   return outcome;
@@ -228,12 +268,24 @@ Result<PacketOutcome> VirtualCluster::send_one(const PacketRequest& request) {
   if (!from) return fail_as(from);
   const auto to = station_of(request.to);
   if (!to) return fail_as(to);
-  const auto frame =
-      packet::frame_of(*request.line, {{request.from.address, request.to.address}, from->mac, to->mac});
-  if (!frame) return fail_as(frame);
+  std::optional<IpAddress> own_node;
+  if (request.via) {
+    auto masquerade = masquerade_of(*from, *to, request.via->address.family());
+    if (!masquerade) return fail_as(masquerade);
+    own_node = *masquerade;
+  }
+  const auto views = services_.views_of(request, own_node);
+  auto sender = packet::frame_of(*request.line, {views.sender.ends, from->mac, to->mac, views.sender.quoted});
+  if (!sender) return fail_as(sender);
+  auto receiver =
+      packet::frame_of(*request.line, {views.receiver.ends, from->mac, to->mac, views.receiver.quoted});
+  if (!receiver) return fail_as(receiver);
   now_ = std::max(now_, request.at);
-  Passage passage = pass(*from, *to, *frame);
-  return PacketOutcome{passage.allowed, std::move(passage.from), std::move(passage.to)};
+  const bool inside = from->interface != nullptr && from->interface == to->interface && !request.via;
+  Passage passage = pass(*from, *to, {std::move(*sender), std::move(*receiver), inside});
+  if (passage.allowed || passage.to) services_.passed(request, views);
+  const bool answered = request.to.kind != Party::Kind::service;
+  return PacketOutcome{passage.allowed && answered, std::move(passage.from), std::move(passage.to)};
 }
 
 Result<std::vector<PacketOutcome>> VirtualCluster::send(std::span<const PacketRequest> requests) {

@@ -3,7 +3,9 @@
 // backend that classifies single packets. A packet leaves through its sender's interface (egress,
 // judged on the sender's node) and arrives through its receiver's (ingress, judged on that node);
 // nodes, hostNetwork pods and outside hosts have no interface, so nothing is judged at their end.
-// A pod that talks to itself never leaves its namespace (R1).
+// A pod that talks to itself never leaves its namespace (R1). What a client says to a Service is
+// translated between the two interfaces, as its node does; a pod that reaches itself through a
+// Service is judged at both, and comes in with its node's address (R8).
 #pragma once
 
 #include <map>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/packet/service_views.h"
 #include "sim/virtual/port_allocator.h"
 #include "sim/virtual/virtual_wire.h"
 
@@ -50,6 +53,17 @@ class VirtualCluster final : public Cluster {
     const Interface* interface = nullptr;  // null: nothing judges there
     packet::MacAddress mac{};
   };
+  // One packet on its way, as each interface sees it.
+  struct Frames {
+    std::vector<std::uint8_t> sender;
+    std::vector<std::uint8_t> receiver;
+    bool stays_inside = false;  // from a pod to itself
+  };
+  // A probe's conversation, as the client's interface and as the server's sees it.
+  struct Talk {
+    Conversation near;
+    Conversation far;
+  };
   // What became of one packet.
   struct Passage {
     bool allowed = true;
@@ -62,7 +76,12 @@ class VirtualCluster final : public Cluster {
   Result<Station> station_of(const Party& party) const;
   EndVerdict judge(const Station& station, pn_direction direction, std::span<const std::uint8_t> frame,
                    bool& allowed);
-  Passage pass(const Station& from, const Station& to, std::span<const std::uint8_t> frame);
+  Passage pass(const Station& from, const Station& to, const Frames& frames);
+  // The address that a pod's node puts in the source of what the pod sends to itself through a
+  // Service; absent: these parties are not one pod. Errors: a node without one of that family.
+  Result<std::optional<IpAddress>> masquerade_of(const Station& from, const Station& to,
+                                                 IpFamily family) const;
+  Result<Talk> talk_of(const ProbeRequest& request, const Station& client, const Station& server);
   Result<ProbeOutcome> probe_one(const ProbeRequest& request);
   Result<PacketOutcome> send_one(const PacketRequest& request);
 
@@ -71,6 +90,8 @@ class VirtualCluster final : public Cluster {
   ClusterSettings settings_;
   std::map<std::string, std::unique_ptr<NodeEnforcer>> nodes_;
   std::map<NamespacedName, Interface> interfaces_;
+  std::map<std::string, Node> node_objects_;
+  ServiceViews services_;
   PortAllocator ports_;
   Instant now_;
   std::uint32_t next_id_ = 1;  // of endpoints and interfaces, unique in the cluster

@@ -50,6 +50,11 @@ Packet payload_of(const Conversation& talk, std::size_t index, bool from_client)
                                  .chunk = from_client ? packet::SctpChunk::init : packet::SctpChunk::init_ack,
                                  .verification_tag = from_client ? 0u : 1u});
     case ProbeProtocol::icmp:
+      if (!talk.client.is_v4()) {
+        return packet::Icmpv6{.type = from_client ? packet::kIcmpv6Echo : packet::kIcmpv6EchoReply,
+                              .id = talk.client_port} /
+               one_byte();
+      }
       return packet::Icmp{.type = from_client ? packet::kIcmpEcho : packet::kIcmpEchoReply,
                           .id = talk.client_port} /
              one_byte();
@@ -70,12 +75,16 @@ std::size_t packets_in(ProbeProtocol protocol) {
 WirePacket packet_of(const Conversation& talk, std::size_t index) {
   const bool from_client = is_from_client(talk.protocol, index);
   packet::Ethernet link{.destination = talk.server_mac, .source = talk.client_mac};
-  packet::Ipv4 ip{.source = talk.client, .destination = talk.server};
+  IpAddress source = talk.client;
+  IpAddress destination = talk.server;
   if (!from_client) {
     std::swap(link.destination, link.source);
-    std::swap(ip.source, ip.destination);
+    std::swap(source, destination);
   }
-  const Packet frame = std::move(link) / std::move(ip) / payload_of(talk, index, from_client);
+  Packet frame(std::move(link));
+  if (source.is_v4()) frame.append(packet::Ipv4{.source = source, .destination = destination});
+  else frame.append(packet::Ipv6{.source = source, .destination = destination});
+  frame.append(payload_of(talk, index, from_client));
   return {from_client, frame.bytes()};
 }
 

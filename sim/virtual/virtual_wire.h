@@ -17,9 +17,10 @@ struct WirePacket {
   std::vector<std::uint8_t> frame;
 };
 
+// As one interface sees it. Behind a node that translates it has other ends (R7).
 struct Conversation {
   IpAddress client;
-  IpAddress server;
+  IpAddress server;  // of the client's family
   packet::MacAddress client_mac{};
   packet::MacAddress server_mac{};
   ProbeProtocol protocol = ProbeProtocol::tcp;

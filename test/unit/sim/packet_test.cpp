@@ -165,8 +165,9 @@ TEST(Packet, ExtensionHeadersAreWholeUnitsOfEightBytesAndSayHowMany) {
   for (std::size_t length = 0; length < 24; ++length) {
     SCOPED_TRACE(length);
     const std::vector<std::uint8_t> some(length, 0);
-    for (const Packet& packet : {Packet(HopByHop{.options = some}), Packet(DestinationOptions{.options = some}),
-                                 Packet(Routing{.data = some})}) {
+    for (const Packet& packet :
+         {Packet(HopByHop{.options = some}), Packet(DestinationOptions{.options = some}),
+          Packet(Routing{.data = some})}) {
       const auto bytes = packet.bytes();
       EXPECT_EQ(bytes.size(), (bytes[1] + 1u) * 8u);
       EXPECT_EQ(bytes[0], 59) << "nothing follows";

@@ -37,6 +37,20 @@ TEST(PortAllocator, OnePairMeetsNoConnectionOfItsOwnInEitherDirection) {
   }
 }
 
+TEST(PortAllocator, APortForBothSidesOfANodeIsFreshOnEach) {
+  PortAllocator ports;
+  const IpAddress service = IpAddress::v4(3);
+  std::set<std::uint16_t> near;
+  std::set<std::uint16_t> far;
+  for (int i = 0; i < 1000; ++i) {
+    // A port that is a destination on one side is never a source on the other.
+    const auto target = static_cast<std::uint16_t>(PortAllocator::kFirst + i);
+    const auto port = ports.next_on_both({kA, service, 80}, {kA, kB, target}, kTcp);
+    EXPECT_TRUE(near.insert(port).second && far.insert(port).second) << port;
+    EXPECT_TRUE(far.insert(ports.next(kA, kB, kTcp, 80)).second);
+  }
+}
+
 TEST(PortAllocator, ClearStartsAnew) {
   PortAllocator ports;
   const auto first = ports.next(kA, kB, kTcp, 80);

@@ -9,6 +9,8 @@
 #include <functional>
 #include <set>
 
+#include "sim/replay/packet_facts.h"
+
 namespace postern::sim {
 namespace {
 
@@ -226,6 +228,188 @@ TEST_F(VirtualClusterTest, FinishedPodsAndPodsWithoutAddressHaveNoInterface) {
   start();
   EXPECT_EQ(cluster_.endpoint_of({"x", "done"}), EndpointId{});
   EXPECT_EQ(cluster_.endpoint_of({"x", "new"}), EndpointId{});
+}
+
+// Where the frames of a probe through a Service say that they come from and go to.
+struct Wire {
+  std::string source;
+  std::string destination;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  friend bool operator==(const Wire&, const Wire&) = default;
+};
+
+Wire wire_of(const Asked& asked) {
+  const auto facts = read_packet(asked.frame, asked.frame.size());
+  return {facts.source.to_string(), facts.destination.to_string(), facts.source_port, facts.destination_port};
+}
+
+class ServiceTest : public VirtualClusterTest, public testing::WithParamInterface<IpFamily> {
+ protected:
+  ServiceTest() {
+    const bool v4 = GetParam() == IpFamily::v4;
+    a_ = v4 ? "10.0.0.1" : "fd00::1";
+    b_ = v4 ? "10.0.0.2" : "fd00::2";
+    node_ = v4 ? "172.18.0.2" : "fd18::2";
+    service_ = v4 ? "10.96.0.1" : "fd96::1";
+    placement_.cluster.pods[{"x", "a"}].addresses.push_back(*IpAddress::parse("fd00::1"));
+    placement_.cluster.pods[{"x", "b"}].addresses.push_back(*IpAddress::parse("fd00::2"));
+    placement_.cluster.nodes["n1"].addresses.push_back({"InternalIP", *IpAddress::parse("fd18::2")});
+  }
+  [[nodiscard]] Party end(const char* name) const {
+    Party made = party("x", name);
+    made.address = *placement_.cluster.pods.at({"x", name}).address(GetParam());
+    return made;
+  }
+  ProbeOutcome ask(const Party& from, const Party& to, ProbeProtocol protocol) {
+    script_.asked.clear();
+    ProbeRequest request{from, to, protocol, 8080};
+    if (to.kind != Party::Kind::service) request.via = ServiceHop{*IpAddress::parse(service_), 80};
+    const auto outcomes = cluster_.probe({&request, 1});
+    EXPECT_TRUE(outcomes) << (outcomes ? "" : outcomes.error().message);
+    return outcomes ? outcomes->front() : ProbeOutcome{};
+  }
+  PacketOutcome send(const Party& from, const Party& to, const PacketLine& line, bool via = false) {
+    script_.asked.clear();
+    PacketRequest request{from, to, &line, {}};
+    if (via) {
+      request.via = ServiceHop{*IpAddress::parse(service_), 80};
+      request.target_port = 8080;
+    }
+    if (line.quotes) request.quoted = QuotedAddresses{end("a").address, end("b").address};
+    const auto outcomes = cluster_.send({&request, 1});
+    EXPECT_TRUE(outcomes) << (outcomes ? "" : outcomes.error().message);
+    return outcomes ? outcomes->front() : PacketOutcome{};
+  }
+
+  std::string a_;
+  std::string b_;
+  std::string node_;
+  std::string service_;
+};
+
+TEST_P(ServiceTest, EveryProtocolGoesBetweenPodsOfTheFamily) {
+  start();
+  for (const auto protocol :
+       {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp, ProbeProtocol::icmp}) {
+    EXPECT_TRUE(probe(end("a"), end("b"), protocol).allowed);
+    for (const Asked& asked : script_.asked) {
+      const auto facts = read_packet(asked.frame, asked.frame.size());
+      EXPECT_EQ(facts.source.family(), GetParam());
+      EXPECT_TRUE(facts.has_ports);
+    }
+  }
+}
+
+TEST_P(ServiceTest, TheClientSeesTheServiceAndTheBackendSeesTheClient) {
+  start();
+  for (const auto protocol : {ProbeProtocol::tcp, ProbeProtocol::udp, ProbeProtocol::sctp}) {
+    EXPECT_TRUE(ask(end("a"), end("b"), protocol).allowed);
+    const std::uint16_t port = wire_of(script_.asked.front()).source_port;
+    for (const Asked& asked : script_.asked) {
+      const bool at_client = asked.ifindex == 100 + cluster_.endpoint_of({"x", "a"}).value;
+      const bool from_client = at_client == (asked.direction == PN_EGRESS);
+      const Wire forward = at_client ? Wire{a_, service_, port, 80} : Wire{a_, b_, port, 8080};
+      const Wire back{forward.destination, forward.source, forward.destination_port, forward.source_port};
+      EXPECT_EQ(wire_of(asked), from_client ? forward : back);
+    }
+  }
+}
+
+TEST_P(ServiceTest, APodThatReachesItselfComesInFromItsNode) {
+  start();
+  EXPECT_TRUE(ask(end("a"), end("a"), ProbeProtocol::udp).allowed);
+  EXPECT_THAT(path(), ElementsAre("a>", ">a", "a>", ">a"));
+  const std::uint16_t port = wire_of(script_.asked[0]).source_port;
+  EXPECT_EQ(wire_of(script_.asked[0]), (Wire{a_, service_, port, 80}));
+  EXPECT_EQ(wire_of(script_.asked[1]), (Wire{node_, a_, port, 8080}));
+  EXPECT_EQ(wire_of(script_.asked[2]), (Wire{a_, node_, 8080, port}));
+  EXPECT_EQ(wire_of(script_.asked[3]), (Wire{service_, a_, 80, port}));
+}
+
+TEST_P(ServiceTest, AServiceWithoutABackendIsNeverAnswered) {
+  start();
+  const Party nobody{Party::Kind::service, {}, {}, *IpAddress::parse(service_)};
+  const auto passed = ask(end("a"), nobody, ProbeProtocol::tcp);
+  EXPECT_FALSE(passed.allowed);
+  EXPECT_FALSE(passed.drop);
+  EXPECT_THAT(path(), ElementsAre("a>"));
+  PacketLine line;
+  line.part = UdpPart{40000, 80};
+  const auto sent = send(end("a"), nobody, line);
+  EXPECT_FALSE(sent.allowed);
+  ASSERT_TRUE(sent.from);
+  EXPECT_FALSE(sent.to);
+  script_.allows = [](const Asked&) { return false; };
+  const auto dropped = ask(end("a"), nobody, ProbeProtocol::tcp);
+  ASSERT_TRUE(dropped.drop);
+  EXPECT_EQ(dropped.drop->direction, PN_EGRESS);
+}
+
+TEST_P(ServiceTest, SinglePacketsAreTranslatedAndSoAreTheirAnswers) {
+  start();
+  PacketLine opening;
+  opening.part = TcpPart{40000, 80, "S"};
+  EXPECT_TRUE(send(end("a"), end("b"), opening, true).allowed);
+  EXPECT_EQ(wire_of(script_.asked[0]), (Wire{a_, service_, 40000, 80}));
+  EXPECT_EQ(wire_of(script_.asked[1]), (Wire{a_, b_, 40000, 8080}));
+  PacketLine answer;
+  answer.part = TcpPart{8080, 40000, "SA"};
+  EXPECT_TRUE(send(end("b"), end("a"), answer).allowed);
+  EXPECT_EQ(wire_of(script_.asked[0]), (Wire{b_, a_, 8080, 40000}));
+  EXPECT_EQ(wire_of(script_.asked[1]), (Wire{service_, a_, 80, 40000}));
+  PacketLine other;
+  other.part = TcpPart{8080, 40001, "SA"};
+  EXPECT_TRUE(send(end("b"), end("a"), other).allowed);
+  EXPECT_EQ(wire_of(script_.asked[1]), (Wire{b_, a_, 8080, 40001})) << "no connection that was translated";
+}
+
+TEST_P(ServiceTest, AnIcmpErrorAboutATranslatedConnectionQuotesTheService) {
+  start();
+  PacketLine opening;
+  opening.part = UdpPart{40000, 80};
+  EXPECT_TRUE(send(end("a"), end("b"), opening, true).allowed);
+  PacketLine error;
+  error.part = IcmpPart{static_cast<std::uint8_t>(GetParam() == IpFamily::v4 ? 3 : 1), 3, 0};
+  error.quotes = QuotedPacket{"x/a", "x/b", {}, {}, UdpPart{40000, 8080}};
+  EXPECT_TRUE(send(end("b"), end("a"), error).allowed);
+  const auto quoted = [&](const Asked& asked) {
+    const std::size_t ip = GetParam() == IpFamily::v4 ? 20 : 40;
+    std::vector<std::byte> inner(asked.frame.begin(), asked.frame.begin() + 14);
+    inner.insert(inner.end(), asked.frame.begin() + static_cast<std::ptrdiff_t>(14 + ip + 8),
+                 asked.frame.end());
+    return wire_of({0, 0, inner, {}});
+  };
+  EXPECT_EQ(quoted(script_.asked[0]), (Wire{a_, b_, 40000, 8080}));
+  EXPECT_EQ(quoted(script_.asked[1]), (Wire{a_, service_, 40000, 80}));
+  EXPECT_EQ(wire_of(script_.asked[1]).source, service_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ServiceTest, testing::Values(IpFamily::v4, IpFamily::v6),
+                         [](const auto& family) { return family.param == IpFamily::v4 ? "IPv4" : "IPv6"; });
+
+TEST_F(VirtualClusterTest, ANodeWithoutAnAddressOfTheFamilyCannotMasquerade) {
+  start();
+  ProbeRequest request{party("x", "a"), party("x", "a"), ProbeProtocol::tcp, 8080};
+  request.via = ServiceHop{*IpAddress::parse("fd96::1"), 80};
+  request.from.address = request.to.address;
+  placement_.cluster.nodes["n1"].addresses.clear();
+  place();
+  const auto outcome = cluster_.probe({&request, 1});
+  ASSERT_FALSE(outcome);
+  EXPECT_NE(outcome.error().message.find("node n1 has no address"), std::string::npos)
+      << outcome.error().message;
+}
+
+TEST_F(VirtualClusterTest, ASourceOfItsOwnReplacesTheSendersAddress) {
+  start();
+  PacketLine line;
+  line.part = UdpPart{1000, 53};
+  line.source = *IpAddress::parse("203.0.113.5");
+  const PacketRequest request{party("x", "a"), party("x", "b"), &line, {}};
+  ASSERT_TRUE(cluster_.send({&request, 1}));
+  EXPECT_EQ(wire_of(script_.asked[0]), (Wire{"203.0.113.5", "10.0.0.2", 1000, 53}));
+  EXPECT_EQ(wire_of(script_.asked[1]), (Wire{"203.0.113.5", "10.0.0.2", 1000, 53}));
 }
 
 TEST_F(VirtualClusterTest, TimeMovesOnlyByAdvanceAndByPackets) {
