@@ -96,6 +96,40 @@ Result<void> check_flow_marks(std::string_view text, const std::string& file, co
   return {};
 }
 
+std::size_t line_start(std::string_view text, int line) {
+  std::size_t start = 0;
+  for (int i = 0; i < line; ++i) {
+    const auto end = text.find('\n', start);
+    if (end == std::string_view::npos) return text.size();
+    start = end + 1;
+  }
+  return start;
+}
+
+// Whether a text in quotes that starts at the mark, or behind its anchor and tag, has an end. What is
+// not in quotes has one.
+bool closes_quotes(std::string_view text, const YAML::Mark& mark) {
+  auto rest = text.substr(std::min(text.size(), line_start(text, mark.line)));
+  if (mark.line == 0 && rest.substr(0, 3) == "\xef\xbb\xbf") rest.remove_prefix(3);
+  rest.remove_prefix(std::min(rest.size(), static_cast<std::size_t>(std::max(mark.column, 0))));
+  while (!rest.empty() && (rest[0] == '&' || rest[0] == '!')) {
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_of(" \t\n\"'")));
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(" \t\n")));
+  }
+  if (rest.empty() || (rest[0] != '"' && rest[0] != '\'')) return true;
+  const char quote = rest[0];
+  for (std::size_t i = 1; i < rest.size(); ++i) {
+    if (rest[i] == '\\' && quote == '"') {
+      ++i;
+    } else if (rest[i] == quote && quote == '\'' && rest.substr(i + 1, 1) == "'") {
+      ++i;
+    } else if (rest[i] == quote) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class TreeHandler : public YAML::EventHandler {
  public:
   TreeHandler(std::string_view text, const std::string& file, const ParseLimits& limits)
@@ -141,6 +175,7 @@ class TreeHandler : public YAML::EventHandler {
     Value value = place(mark);
     value.text = text;
     value.kind = kind_of(tag, value);
+    if (tag != "?" && value.kind == Kind::string) last_string_ = mark;
     if (value.is_null() && !builder_.expects_key()) value.text.clear();
     remember(anchor, value);
     check(builder_.scalar(std::move(value)));
@@ -163,6 +198,14 @@ class TreeHandler : public YAML::EventHandler {
   void OnMapEnd() override { end(); }
 
   Value take() { return builder_.take(); }
+
+  // yaml-cpp takes the end of the file for the end of a quoted text, which then has swallowed all that
+  // was to come. Only the last one can be so.
+  [[nodiscard]] Result<void> check_last_string(std::string_view text) const {
+    if (last_string_.is_null() || closes_quotes(text, last_string_)) return {};
+    return fail(ErrorCode::invalid_input, "found a text in quotes that is not closed, expected it to end",
+                {file_, from_zero(last_string_.line), from_zero(last_string_.column)});
+  }
 
  private:
   struct Anchored {
@@ -262,7 +305,17 @@ class TreeHandler : public YAML::EventHandler {
   std::map<YAML::anchor_t, Anchored> anchors_;
   std::vector<OpenAnchor> open_anchors_;
   std::size_t anchored_values_ = 0;
+  YAML::Mark last_string_ = YAML::Mark::null_mark();
 };
+
+// Whoever indents by a tab is told so, and not what yaml-cpp made of it.
+std::string words_of(const YAML::Exception& exception, std::string_view text) {
+  const std::string_view before = text.substr(line_start(text, exception.mark.line));
+  const auto indentation = before.substr(0, before.find_first_not_of(" \t"));
+  return indentation.find('\t') == std::string_view::npos
+             ? "not YAML 1.2: " + exception.msg
+             : "not YAML 1.2: found a tab as indentation, expected spaces";
+}
 
 }  // namespace
 
@@ -280,13 +333,13 @@ Result<void> parse_yaml(std::string_view text, const std::string& file, const Ea
       const Value document = handler.take();
       if (!document.is_null()) each(document);
     }
+    return handler.check_last_string(text);
   } catch (const Stop& stop) {
     return tl::unexpected<Error>(stop.error);
   } catch (const YAML::Exception& exception) {
-    return fail(ErrorCode::invalid_input, "not YAML 1.2: " + exception.msg,
+    return fail(ErrorCode::invalid_input, words_of(exception, text),
                 {file, from_zero(exception.mark.line), from_zero(exception.mark.column)});
   }
-  return {};
 }
 
 }  // namespace postern::manifest
