@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files behind scenarios and manifests: which there are, and their texts with a cap on size.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "sim/scenario/scenario_reader.h"
 
@@ -53,30 +57,64 @@ Result<std::vector<std::string>> files_of(const std::string& path,
 
 }  // namespace
 
-Result<std::string> load_text_file(const std::string& path, std::size_t limit) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) {
-    return fail(ErrorCode::io, "found a folder, expected a file", {path, 0, 0});
+namespace {
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+tl::unexpected<Error> too_large(const std::string& path, std::size_t limit) {
+  return fail(ErrorCode::invalid_input,
+              "the file has more than " + std::to_string(limit) + " bytes, expected at most that many",
+              {path, 0, 0});
+}
+
+// A descriptor that closes itself.
+class OpenFile {
+ public:
+  // Not blocking, because opening a pipe waits for somebody who writes into it.
+  explicit OpenFile(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  ~OpenFile() {
+    if (file_ >= 0) close(file_);
   }
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  [[nodiscard]] int descriptor() const { return file_; }
+
+ private:
+  int file_;
+};
+
+}  // namespace
+
+Result<std::string> load_text_file(const std::string& path, std::size_t limit) {
+  const OpenFile file(path);
+  struct stat status {};
+  if (file.descriptor() < 0 || fstat(file.descriptor(), &status) != 0) {
     return fail(ErrorCode::io, "cannot open the file: " + std::string(std::strerror(errno)), {path, 0, 0});
   }
-  // Read in pieces and stop one byte after the limit: a size that is asked for first can lie.
-  std::string text;
-  std::string piece(std::size_t{64} << 10, '\0');
-  while (file && text.size() <= limit) {
-    file.read(piece.data(), static_cast<std::streamsize>(std::min(piece.size(), limit + 1 - text.size())));
-    text.append(piece, 0, static_cast<std::size_t>(file.gcount()));
-  }
-  if (file.bad()) return fail(ErrorCode::io, "cannot read the file", {path, 0, 0});
-  if (text.size() > limit) {
-    return fail(ErrorCode::invalid_input,
-                "the file has more than " + std::to_string(limit) + " bytes, expected at most that many",
+  if (!S_ISREG(status.st_mode)) {
+    return fail(ErrorCode::io, std::string("found ") + kind_of(status.st_mode) + ", expected a file",
                 {path, 0, 0});
   }
-  return text;
+  if (static_cast<std::uintmax_t>(status.st_size) > limit) return too_large(path, limit);
+  // Read in pieces and stop one byte after the limit: a size that is asked for first can lie.
+  std::string text;
+  text.reserve(static_cast<std::size_t>(status.st_size) + 1);
+  std::array<char, std::size_t{64} << 10> piece{};
+  while (text.size() <= limit) {
+    const ssize_t got = read(file.descriptor(), piece.data(), std::min(piece.size(), limit + 1 - text.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return fail(ErrorCode::io, "cannot read the file: " + std::string(std::strerror(errno)), {path, 0, 0});
+    }
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+  return too_large(path, limit);
 }
 
 ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptions& options) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -78,6 +79,24 @@ TEST_F(Files, a_folder_is_no_text) {
   const auto text = load_text_file(folder_);
   ASSERT_FALSE(text.has_value());
   EXPECT_EQ(text.error().to_string(), folder_ + ": found a folder, expected a file");
+}
+
+TEST_F(Files, what_is_no_regular_file_is_no_text) {
+  const std::string pipe = folder_ + "/pipe.yaml";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(load_text_file(pipe).error().to_string(), pipe + ": found a pipe, expected a file");
+  EXPECT_EQ(load_text_file("/dev/zero").error().to_string(), "/dev/zero: found a device, expected a file");
+  const std::string loop = folder_ + "/loop.yaml";
+  fs::create_symlink("loop.yaml", loop);
+  EXPECT_EQ(load_text_file(loop).error().to_string(),
+            loop + ": cannot open the file: Too many levels of symbolic links");
+}
+
+TEST_F(Files, a_folder_that_links_to_itself_is_listed_once) {
+  const auto path = write("a.yaml", "");
+  fs::create_directory_symlink(".", folder_ + "/self");
+  fs::create_directory_symlink("..", folder_ + "/up.yaml");
+  EXPECT_EQ(list_scenario_files(folder_).value(), std::vector<std::string>{path});
 }
 
 TEST_F(Files, manifests_of_a_folder_are_read_as_one_with_all_their_errors) {
