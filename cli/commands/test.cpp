@@ -124,7 +124,7 @@ void TestRun::read_file(const std::string& path, bool named) {
     refuse(path, std::move(messages));
   } else if (!file.is_scenario) {
     // Folders hold manifests too; a file that was asked for by name must be a scenario.
-    if (named) refuse(path, {path + ": found kind " + file.found_kind + ", expected Scenario"});
+    if (named) refuse(path, {file.no_scenario->to_string()});
   } else if (file.scenario) {
     tell_skipped(*file.scenario);
     scenarios_.push_back(std::make_unique<sim::Scenario>(std::move(*file.scenario)));

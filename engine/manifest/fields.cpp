@@ -127,16 +127,47 @@ std::optional<Protocol> protocol_at(const Report& report, const Value* parent) {
   return protocol;
 }
 
+const char* almost_an_address(std::string_view text) {
+  const bool v6 = text.find(':') != std::string_view::npos;
+  const auto last = text.find_first_not_of(v6 ? "0123456789abcdefABCDEF:." : "0123456789.");
+  if (v6 && last != std::string_view::npos && text[last] == '%') {
+    return "an IPv6 address without a zone";
+  }
+  if (last != std::string_view::npos) return nullptr;
+  if (v6 && text.find('.') != std::string_view::npos) {
+    return "an IPv4 address on its own, not inside an IPv6 address";
+  }
+  if (v6) return "an IPv6 address in its usual notation";
+  if (std::count(text.begin(), text.end(), '.') != 3) return nullptr;
+  return "four numbers from 0 to 255 without leading zeros";
+}
+
 std::optional<IpAddress> address_of(const Report& report, const Value& value, std::string_view name) {
-  const auto address = value.kind == Kind::string ? IpAddress::parse(value.text) : std::nullopt;
-  if (!address) report.unexpected(value, name, "an address like 10.0.0.1, without leading zeros");
+  const bool text = value.kind == Kind::string;
+  const auto address = text ? IpAddress::parse(value.text) : std::nullopt;
+  const char* almost = text && !address ? almost_an_address(value.text) : nullptr;
+  if (!address) {
+    report.unexpected(value, name, almost != nullptr ? almost : "an address like 10.0.0.1 or 2001:db8::1");
+  }
   return address;
 }
 
 std::optional<Cidr> cidr_of(const Report& report, const Value& value, std::string_view name) {
-  const auto cidr = value.kind == Kind::string ? Cidr::parse(value.text) : std::nullopt;
-  if (!cidr) report.unexpected(value, name, "a block of addresses like 10.0.0.0/8, without leading zeros");
-  return cidr;
+  const bool text = value.kind == Kind::string;
+  const auto cidr = text ? Cidr::parse(value.text) : std::nullopt;
+  if (cidr) return cidr;
+  const auto slash = value.text.find('/');
+  const auto address = IpAddress::parse(std::string_view(value.text).substr(0, slash));
+  const char* almost = text ? almost_an_address(std::string_view(value.text).substr(0, slash)) : nullptr;
+  if (text && address && slash == std::string::npos) {
+    report.unexpected(value, name, "a block with its length, " + Cidr::host(*address).to_string());
+  } else if (text && address) {
+    report.unexpected(value, name, "a length from 0 to " + std::to_string(address->bits()));
+  } else {
+    report.unexpected(value, name,
+                      almost != nullptr ? almost : "a block of addresses like 10.0.0.0/8 or 2001:db8::/32");
+  }
+  return std::nullopt;
 }
 
 namespace {

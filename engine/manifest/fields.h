@@ -60,6 +60,9 @@ std::optional<Protocol> protocol_at(const Report& report, const Value* parent);
 
 // "10.0.0.1" or an IPv6 address; reported when it is none.
 std::optional<IpAddress> address_of(const Report& report, const Value& value, std::string_view name);
+// For text that somebody may take for an address, though it is none (leading zeros, a zone, IPv4 inside
+// IPv6): what is expected instead. Null for other text.
+const char* almost_an_address(std::string_view text);
 std::optional<Cidr> cidr_of(const Report& report, const Value& value, std::string_view name);
 
 // Names as the API server checks them: null when right, else what a name must be.

@@ -159,7 +159,7 @@ AnyObject read_workload(const Report& report, const Value& object, Metadata meta
   const Value* template_metadata = mapping_at(report, pod_template, "metadata");
   Metadata pod_metadata;
   pod_metadata.key.ns = metadata.key.ns;
-  pod_metadata.labels = read_labels(report, template_metadata);
+  pod_metadata.labels = label_strings_at(report, template_metadata, "labels");
   pod_metadata.annotations = strings_at(report, template_metadata, "annotations");
   workload.pod_template =
       read_pod_spec(report, mapping_at(report, pod_template, "spec"), std::move(pod_metadata));

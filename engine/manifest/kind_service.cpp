@@ -49,7 +49,7 @@ AnyObject read_service(const Report& report, const Value& object, Metadata metad
   const Value* spec = mapping_at(report, &object, "spec");
   const std::string type = string_at(report, spec, "type").value_or("ClusterIP");
   if (type == "ExternalName") return read;
-  Labels selector = strings_at(report, spec, "selector");
+  Labels selector = label_strings_at(report, spec, "selector");
   if (!selector.empty()) service.selector = std::move(selector);
   auto written = list_at(report, spec, "clusterIPs");
   const Value* first = spec == nullptr ? nullptr : spec->find("clusterIP");

@@ -9,19 +9,19 @@ namespace postern::manifest {
 
 const std::vector<KindRow>& known_kinds() {
   static const std::vector<KindRow> kKinds{
-      {"Namespace", "v1", false, false, read_namespace},
-      {"Node", "v1", false, false, read_node},
-      {"Pod", "v1", true, false, read_pod},
-      {"Deployment", "apps/v1", true, false, read_workload},
-      {"StatefulSet", "apps/v1", true, false, read_workload},
-      {"DaemonSet", "apps/v1", true, false, read_workload},
-      {"ReplicaSet", "apps/v1", true, false, read_workload},
-      {"ReplicationController", "v1", true, false, read_workload},
-      {"Job", "batch/v1", true, false, read_workload},
-      {"CronJob", "batch/v1", true, false, read_workload},
-      {"Service", "v1", true, true, read_service},
-      {"EndpointSlice", "discovery.k8s.io/v1", true, true, read_endpoint_slice},
-      {"NetworkPolicy", "networking.k8s.io/v1", true, false, read_network_policy},
+      {"Namespace", "v1", false, read_namespace},
+      {"Node", "v1", false, read_node},
+      {"Pod", "v1", true, read_pod},
+      {"Deployment", "apps/v1", true, read_workload},
+      {"StatefulSet", "apps/v1", true, read_workload},
+      {"DaemonSet", "apps/v1", true, read_workload},
+      {"ReplicaSet", "apps/v1", true, read_workload},
+      {"ReplicationController", "v1", true, read_workload},
+      {"Job", "batch/v1", true, read_workload},
+      {"CronJob", "batch/v1", true, read_workload},
+      {"Service", "v1", true, read_service},
+      {"EndpointSlice", "discovery.k8s.io/v1", true, read_endpoint_slice},
+      {"NetworkPolicy", "networking.k8s.io/v1", true, read_network_policy},
   };
   return kKinds;
 }
@@ -33,13 +33,13 @@ const KindRow* find_kind(std::string_view kind) {
   return found == kinds.end() ? nullptr : &*found;
 }
 
-Labels read_labels(const Report& report, const Value* metadata) {
-  Labels labels = strings_at(report, metadata, "labels");
-  const Value* written = metadata == nullptr ? nullptr : metadata->find("labels");
+Labels label_strings_at(const Report& report, const Value* parent, std::string_view name) {
+  Labels labels = strings_at(report, parent, name);
+  const Value* written = parent == nullptr ? nullptr : parent->find(name);
   for (std::size_t i = 0; written != nullptr && written->kind == Kind::mapping && i < written->size(); ++i) {
     const Value& key = written->key(i);
     const Value& value = written->member(i);
-    if (const char* expected = wrong_label_key(key.text)) report.unexpected(key, "labels", expected);
+    if (const char* expected = wrong_label_key(key.text)) report.unexpected(key, name, expected);
     if (value.kind != Kind::string) continue;
     if (const char* expected = wrong_label_value(value.text)) report.unexpected(value, key.text, expected);
   }
@@ -61,7 +61,7 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
     if (object.find("metadata") == nullptr) report.error(object, "metadata: found nothing, expected a name");
     return metadata;
   }
-  metadata.labels = read_labels(report, written);
+  metadata.labels = label_strings_at(report, written, "labels");
   metadata.annotations = strings_at(report, written, "annotations");
   for (const auto& [key, value] : metadata.annotations) {
     // Audit (R44) and enforcement by namespace (R45) come here; read in silence they would pass for it.
@@ -159,15 +159,7 @@ std::optional<LabelRequirement> read_requirement(const Report& report, const Val
 
 LabelSelector read_selector(const Report& report, const Value& selector) {
   LabelSelector read;
-  read.match_labels = strings_at(report, &selector, "matchLabels");
-  const Value* labels = selector.find("matchLabels");
-  for (std::size_t i = 0; labels != nullptr && labels->kind == Kind::mapping && i < labels->size(); ++i) {
-    const Value& key = labels->key(i);
-    const Value& value = labels->member(i);
-    if (const char* expected = wrong_label_key(key.text)) report.unexpected(key, "matchLabels", expected);
-    if (value.kind != Kind::string) continue;
-    if (const char* expected = wrong_label_value(value.text)) report.unexpected(value, key.text, expected);
-  }
+  read.match_labels = label_strings_at(report, &selector, "matchLabels");
   for (const Value* expression : mappings_at(report, &selector, "matchExpressions")) {
     if (auto requirement = read_requirement(report, *expression)) {
       read.match_expressions.push_back(std::move(*requirement));

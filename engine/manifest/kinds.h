@@ -24,7 +24,6 @@ struct KindRow {
   std::string_view kind;
   std::string_view api_version;
   bool namespaced;
-  bool service;  // refused where Services are not supported yet
   decltype(Object::value) (*read)(const Report& report, const Value& object, Metadata metadata);
 };
 
@@ -34,7 +33,8 @@ const KindRow* find_kind(std::string_view kind);
 const std::vector<KindRow>& known_kinds();
 
 Metadata read_metadata(const Report& report, const Value& object, bool namespaced);
-Labels read_labels(const Report& report, const Value* metadata);
+// A mapping of label keys to label values, both checked.
+Labels label_strings_at(const Report& report, const Value* parent, std::string_view name);
 LabelSelector read_selector(const Report& report, const Value& selector);
 Pod read_pod_spec(const Report& report, const Value* spec, Metadata metadata);
 

@@ -104,11 +104,6 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
                       std::string(row->api_version) + " for a " + kind);
     return;
   }
-  if (row->service && !options_.services) {
-    report.error(object, kind + " " + name_of(object) + " is not supported yet in a scenario, expected none",
-                 ErrorCode::unsupported);
-    return;
-  }
   const std::size_t errors_before = errors_.size();
   Metadata metadata = read_metadata(report, object, row->namespaced);
   auto value = row->read(report, object, std::move(metadata));

@@ -23,8 +23,6 @@ using Errors = std::vector<Error>;
 struct ReadOptions {
   // Policy kinds that are not supported are listed in the result instead of being errors.
   bool ignore_unsupported = false;
-  // False: Services and EndpointSlices are refused as not supported yet.
-  bool services = true;
 };
 
 // A policy object of a kind that is left out.

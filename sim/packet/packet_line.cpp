@@ -109,7 +109,7 @@ Result<Packet> ipv4_header(const sim::PacketLine& line, const LineEnds& ends, st
           .protocol = protocol,
           .options = line.ip_options};
   if (line.fragment) {
-    ip.id = line.fragment->id;
+    ip.id = static_cast<std::uint16_t>(line.fragment->id);
     ip.fragment_offset = line.fragment->offset;
     ip.more_fragments = line.fragment->more;
   }

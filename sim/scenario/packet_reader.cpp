@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single packets. Everything the format knows is checked; what this version cannot send is refused
-// as not supported yet.
+// Single packets. Everything the format knows is read and checked.
 #include <algorithm>
 #include <array>
 
@@ -55,14 +54,10 @@ SctpPart read_sctp(const Report& report, const Value& part) {
 }
 
 IcmpPart read_icmp(const Report& report, const Value& part) {
-  only_keys(report, part, "icmp", {"type", "code", "id", "quotes"});
   IcmpPart icmp;
   icmp.type = static_cast<std::uint8_t>(field(report, part, "icmp", "type", 255));
   icmp.code = static_cast<std::uint8_t>(number_at(report, &part, "code", 0, 255).value_or(0));
   icmp.id = u16(number_at(report, &part, "id", 0, 65535));
-  if (const Value* quotes = part.find("quotes")) {
-    unsupported(report, *quotes, "an ICMP packet that quotes another");
-  }
   return icmp;
 }
 
@@ -104,29 +99,70 @@ std::vector<std::uint8_t> read_hex(const Report& report, const Value& mapping, s
   return {};
 }
 
-std::optional<PacketPart> read_part(const Report& report, const Value& packet) {
-  static constexpr std::array<std::string_view, 6> kParts{"tcp", "udp", "sctp", "icmp", "ip", "frame"};
+IpPart read_ip(const Report& report, const Value& part) {
+  only_keys(report, part, "ip", {"protocol"});
+  return IpPart{static_cast<std::uint8_t>(field(report, part, "ip", "protocol", 255))};
+}
+
+// The one of these keys that the packet has, with a value that is no null; reported otherwise.
+std::string_view content_of(const Report& report, const Value& packet, std::string_view what,
+                            std::initializer_list<std::string_view> keys) {
   std::vector<std::string_view> found;
-  for (const auto part : kParts) {
-    if (packet.find(part) != nullptr) found.push_back(part);
+  for (const auto key : keys) {
+    if (packet.find(key) != nullptr) found.push_back(key);
   }
-  if (found.size() != 1) {
-    report.error(packet, found.empty()
-                             ? "a packet has no content, expected one of tcp, udp, sctp, icmp, ip or frame"
-                             : "a packet has " + std::string(found[0]) + " and " + std::string(found[1]) +
-                                   ", expected one of them");
-    return std::nullopt;
+  if (found.size() == 1) return found[0];
+  const std::string expected = found.empty() ? " has no content, expected one of " + join(keys)
+                                             : " has " + std::string(found[0]) + " and " +
+                                                   std::string(found[1]) + ", expected one of them";
+  report.error(packet, std::string(what) + expected);
+  return {};
+}
+
+std::optional<QuotedPacket> read_quotes(const Report& report, const Value& icmp, ScenarioFamily family) {
+  if (icmp.find("quotes") == nullptr) return std::nullopt;
+  const Value* quotes = mapping_at(report, &icmp, "quotes");
+  if (quotes == nullptr) return std::nullopt;
+  const std::size_t errors_before = report.errors.size();
+  only_keys(report, *quotes, "quotes", {"from", "to", "tcp", "udp", "sctp", "icmp", "ip"});
+  const Value* from = required(report, *quotes, "quotes", "from");
+  const Value* to = required(report, *quotes, "quotes", "to");
+  const auto from_end = read_end(report, *quotes, "from", family);
+  const auto to_end = read_end(report, *quotes, "to", family);
+  const auto name = content_of(report, *quotes, "quotes", {"tcp", "udp", "sctp", "icmp", "ip"});
+  const Value* part = name.empty() ? nullptr : mapping_at(report, quotes, name);
+  if (part == nullptr) return std::nullopt;
+  QuotedPacket quoted;
+  if (name == "tcp") quoted.part = read_tcp(report, *part);
+  if (name == "udp") quoted.part = read_udp(report, *part);
+  if (name == "sctp") quoted.part = read_sctp(report, *part);
+  if (name == "ip") quoted.part = read_ip(report, *part);
+  if (name == "icmp") {
+    only_keys(report, *part, "icmp", {"type", "code", "id"});
+    quoted.part = read_icmp(report, *part);
   }
-  const std::string_view name = found[0];
+  if (report.errors.size() != errors_before || !from_end || !to_end) return std::nullopt;
+  quoted.from_text = from->text;
+  quoted.to_text = to->text;
+  quoted.from = *from_end;
+  quoted.to = *to_end;
+  return quoted;
+}
+
+std::optional<PacketPart> read_part(const Report& report, const Value& packet, PacketLine& line,
+                                    ScenarioFamily family) {
+  const auto name = content_of(report, packet, "a packet", {"tcp", "udp", "sctp", "icmp", "ip", "frame"});
+  if (name.empty()) return std::nullopt;
   if (name == "frame") return FramePart{read_hex(report, packet, "frame", 14, 65535)};
   const Value* part = mapping_at(report, &packet, name);
   if (part == nullptr) return std::nullopt;
   if (name == "tcp") return read_tcp(report, *part);
   if (name == "udp") return read_udp(report, *part);
   if (name == "sctp") return read_sctp(report, *part);
-  if (name == "icmp") return read_icmp(report, *part);
-  only_keys(report, *part, "ip", {"protocol"});
-  return IpPart{static_cast<std::uint8_t>(field(report, *part, "ip", "protocol", 255))};
+  if (name == "ip") return read_ip(report, *part);
+  only_keys(report, *part, "icmp", {"type", "code", "id", "quotes"});
+  line.quotes = read_quotes(report, *part, family);
+  return read_icmp(report, *part);
 }
 
 void read_expectation(const Report& report, const Value& packet, PacketExpectation& expect) {
@@ -134,7 +170,10 @@ void read_expectation(const Report& report, const Value& packet, PacketExpectati
   const Value* written = mapping_at(report, &packet, "expect");
   if (written == nullptr) return;
   only_keys(report, *written, "expect", {"verdict", "reason", "policy", "rule", "at"});
-  if (written->size() == 0) report.error(*written, "expect is empty, expected a verdict or a reason");
+  static constexpr std::array<std::string_view, 4> kCompared{"verdict", "reason", "policy", "rule"};
+  const bool compares = std::any_of(kCompared.begin(), kCompared.end(),
+                                    [&](std::string_view key) { return written->find(key) != nullptr; });
+  if (!compares) report.error(*written, "expect compares nothing, expected a verdict, reason, policy or rule");
   if (const auto verdict = word_at(report, written, "verdict", {"deny", "allow"})) {
     expect.verdict = static_cast<Expectation>(*verdict);
   }
@@ -155,22 +194,22 @@ void read_expectation(const Report& report, const Value& packet, PacketExpectati
   expect.at_from = word_at(report, written, "at", {"to", "from"}, 0) == std::size_t{1};
 }
 
-void read_fragment(const Report& report, const Value& packet) {
-  const Value* fragment = mapping_at(report, &packet, "fragment");
-  if (fragment == nullptr) return;
-  only_keys(report, *fragment, "fragment", {"id", "offset", "more"});
-  number_at(report, fragment, "id", 0, 65535);
-  number_at(report, fragment, "offset", 0, 65535);
-  boolean_at(report, fragment, "more");
-  unsupported(report, *fragment, "a fragment");
+void read_fragment(const Report& report, const Value& packet, PacketLine& line, ScenarioFamily family) {
+  const Value* written = mapping_at(report, &packet, "fragment");
+  if (written == nullptr) return;
+  only_keys(report, *written, "fragment", {"id", "offset", "more"});
+  FragmentPart fragment;
+  const std::int64_t largest_id = family == ScenarioFamily::v4 ? 0xffff : 0xffffffff;
+  fragment.id = static_cast<std::uint32_t>(number_at(report, written, "id", 0, largest_id).value_or(0));
+  fragment.offset = u16(number_at(report, written, "offset", 0, 65528));
+  if (fragment.offset % 8 != 0) {
+    report.unexpected(*written->find("offset"), "offset", "a multiple of 8 bytes");
+  }
+  fragment.more = boolean_at(report, written, "more").value_or(false);
+  line.fragment = fragment;
 }
 
-// What stands around the content.
-void read_envelope(const Report& report, const Value& packet, PacketLine& line) {
-  if (const Value* source = packet.find("source")) {
-    line.source = manifest::address_of(report, *source, "source");
-    if (line.source && !line.source->is_v4()) unsupported(report, *source, "an IPv6 address");
-  }
+void read_vlan(const Report& report, const Value& packet, PacketLine& line) {
   for (const Value* tag : list_at(report, &packet, "vlan")) {
     const auto number = tag->kind == manifest::Kind::integer ? manifest::integer_of(*tag) : std::nullopt;
     if (number && *number >= 0 && *number <= 4095) {
@@ -179,24 +218,54 @@ void read_envelope(const Report& report, const Value& packet, PacketLine& line) 
       report.unexpected(*tag, "vlan", "a number from 0 to 4095");
     }
   }
+}
+
+void read_extensions(const Report& report, const Value& packet, PacketLine& line) {
+  static constexpr std::array<std::string_view, 3> kNames{"hop-by-hop", "destination", "routing"};
+  for (const Value* each : list_at(report, &packet, "extensions")) {
+    const auto name = std::find(kNames.begin(), kNames.end(), each->text);
+    if (each->kind == manifest::Kind::string && name != kNames.end()) {
+      line.extensions.push_back(static_cast<ExtensionHeader>(name - kNames.begin()));
+    } else {
+      report.unexpected(*each, "extensions", "hop-by-hop, destination or routing");
+    }
+  }
+}
+
+// Parts of a header that only one family has.
+void check_family(const Report& report, const Value& packet, ScenarioFamily family) {
+  const bool v4 = family == ScenarioFamily::v4;
+  const Value* other = packet.find(v4 ? "extensions" : "options");
+  if (other == nullptr || family == ScenarioFamily::dual) return;
+  report.unexpected(*other, v4 ? "extensions" : "options",
+                    v4 ? "none in an IPv4 packet" : "none in an IPv6 packet, which has extensions");
+}
+
+// What is read and checked but not sent yet is refused, here alone.
+void refuse_what_is_to_come(const Report& report, const Value& packet, const PacketLine& line) {
+  if (!line.quotes) return;
+  unsupported(report, *packet.find("icmp")->find("quotes"), "an ICMP packet that quotes another");
+}
+
+// What stands around the content.
+void read_envelope(const Report& report, const Value& packet, PacketLine& line, ScenarioFamily family) {
+  if (const Value* source = packet.find("source")) {
+    line.source = manifest::address_of(report, *source, "source");
+    if (line.source) check_family(report, *source, "source", *line.source, family);
+  }
+  read_vlan(report, packet, line);
   line.ip_options = read_hex(report, packet, "options", 4, 40);
   if (line.ip_options.size() % 4 != 0) {
     report.unexpected(*packet.find("options"), "options", "whole words of 4 bytes");
   }
-  if (const Value* extensions = packet.find("extensions")) {
-    for (const Value* each : list_at(report, &packet, "extensions")) {
-      if (each->text != "hop-by-hop" && each->text != "destination" && each->text != "routing") {
-        report.unexpected(*each, "extensions", "hop-by-hop, destination or routing");
-      }
-    }
-    unsupported(report, *extensions, "an IPv6 extension header");
-  }
-  read_fragment(report, packet);
+  read_extensions(report, packet, line);
+  check_family(report, packet, family);
+  read_fragment(report, packet, line, family);
   if (const auto length = number_at(report, &packet, "length", 0, 65535)) {
     line.length = static_cast<std::uint32_t>(*length);
   }
   if (packet.find("frame") == nullptr) return;
-  for (const auto key : {"source", "vlan", "options"}) {
+  for (const auto key : {"source", "vlan", "options", "extensions", "fragment"}) {
     if (const Value* value = packet.find(key)) {
       report.unexpected(*value, key, "none beside frame, which is whole");
     }
@@ -216,8 +285,9 @@ std::optional<PacketLine> read_packet(const Report& report, const Value& packet,
   const Value* to = required(report, packet, "a packet", "to");
   const auto from_end = read_end(report, packet, "from", family);
   const auto to_end = read_end(report, packet, "to", family);
-  auto part = read_part(report, packet);
-  read_envelope(report, packet, line);
+  auto part = read_part(report, packet, line, family);
+  read_envelope(report, packet, line, family);
+  refuse_what_is_to_come(report, packet, line);
   read_expectation(report, packet, line.expect);
   if (from == nullptr || to == nullptr || !from_end || !to_end || !part) return std::nullopt;
   line.from_text = from->text;

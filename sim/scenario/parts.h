@@ -33,6 +33,11 @@ std::optional<std::int64_t> number_at(const Report& report, const Value* parent,
                                       std::int64_t lo, std::int64_t hi);
 std::optional<Duration> duration_at(const Report& report, const Value* parent, std::string_view key);
 void unsupported(const Report& report, const Value& place, std::string_view what);
+// "a, b or c"
+std::string join(std::initializer_list<std::string_view> words);
+// Reports an address that is not of the scenario's family; false then.
+bool check_family(const Report& report, const Value& place, std::string_view name, const IpAddress& address,
+                  ScenarioFamily family);
 
 // `side` is "from" or "to"; Services stand only in `to`.
 std::optional<End> read_end(const Report& report, const Value& mapping, std::string_view side,

@@ -8,8 +8,6 @@
 
 namespace postern::sim {
 
-namespace {
-
 std::string join(std::initializer_list<std::string_view> words) {
   std::string text;
   std::size_t left = words.size();
@@ -20,8 +18,6 @@ std::string join(std::initializer_list<std::string_view> words) {
   }
   return text;
 }
-
-}  // namespace
 
 void only_keys(const Report& report, const Value& mapping, std::string_view part,
                std::initializer_list<std::string_view> keys) {
@@ -111,6 +107,15 @@ void unsupported(const Report& report, const Value& place, std::string_view what
   report.error(place, std::string(what) + " is not supported yet", ErrorCode::unsupported);
 }
 
+bool check_family(const Report& report, const Value& place, std::string_view name, const IpAddress& address,
+                  ScenarioFamily family) {
+  if (family == ScenarioFamily::dual || address.is_v4() == (family == ScenarioFamily::v4)) return true;
+  report.unexpected(
+      place, name,
+      std::string("an address of the scenario's family, ") + (family == ScenarioFamily::v4 ? "IPv4" : "IPv6"));
+  return false;
+}
+
 namespace {
 
 // A name in a glob: what names are made of, and '*'.
@@ -118,22 +123,6 @@ bool right_pattern(std::string_view text) {
   std::string name(text);
   std::replace(name.begin(), name.end(), '*', 'x');
   return manifest::wrong_subdomain(name) == nullptr;
-}
-
-std::optional<End> read_address_end(const Report& report, const Value& value, const IpAddress& address,
-                                    ScenarioFamily family) {
-  const bool fits = family == ScenarioFamily::dual || address.is_v4() == (family == ScenarioFamily::v4);
-  if (!fits) {
-    report.unexpected(
-        value, "address",
-        std::string("one of the scenario's family, ") + (family == ScenarioFamily::v4 ? "IPv4" : "IPv6"));
-    return std::nullopt;
-  }
-  if (!address.is_v4()) {
-    unsupported(report, value, "an IPv6 address");
-    return std::nullopt;
-  }
-  return End(address);
 }
 
 std::optional<End> read_service_end(const Report& report, const Value& value, std::string_view side) {
@@ -146,7 +135,7 @@ std::optional<End> read_service_end(const Report& report, const Value& value, st
              manifest::wrong_label_name(name.substr(slash + 1)) != nullptr) {
     report.unexpected(value, side, "service:namespace/name");
   } else {
-    unsupported(report, value, "a Service as an end (" + value.text + ")");
+    return End(ServiceEnd{{std::string(name.substr(0, slash)), std::string(name.substr(slash + 1))}});
   }
   return std::nullopt;
 }
@@ -173,7 +162,13 @@ std::optional<End> read_end(const Report& report, const Value& mapping, std::str
     return std::nullopt;
   }
   if (text.substr(0, 8) == "service:") return read_service_end(report, *value, side);
-  if (const auto address = IpAddress::parse(text)) return read_address_end(report, *value, *address, family);
+  if (const auto address = IpAddress::parse(text)) {
+    return check_family(report, *value, side, *address, family) ? std::optional(End(*address)) : std::nullopt;
+  }
+  if (const char* expected = manifest::almost_an_address(text)) {
+    report.unexpected(*value, side, expected);
+    return std::nullopt;
+  }
   const auto slash = text.find('/');
   if (slash != std::string_view::npos && !Cidr::parse(text) && right_pattern(text.substr(0, slash)) &&
       right_pattern(text.substr(slash + 1))) {

@@ -79,8 +79,8 @@ struct FramePart {
 using PacketPart = std::variant<TcpPart, UdpPart, SctpPart, IcmpPart, IpPart, FramePart>;
 
 struct FragmentPart {
-  std::uint16_t id = 0;
-  std::uint16_t offset = 0;  // bytes
+  std::uint32_t id = 0;      // at most 16 bits in IPv4
+  std::uint16_t offset = 0;  // bytes, a multiple of 8
   bool more = false;
 };
 

@@ -2,7 +2,6 @@
 #include "sim/scenario/scenario_reader.h"
 
 #include <algorithm>
-#include <set>
 
 #include "engine/base/nearest_names.h"
 #include "engine/manifest/kinds.h"
@@ -36,7 +35,6 @@ class ScenarioBuilder {
   void read_deletes(const Value& step, Step& read);
   void read_packets(const Value& step, Step& read);
   void read_replay(const Value& step, Step& read);
-  void check_cluster_ips();
   void take_over(manifest::Manifest& manifest, std::vector<manifest::Object>& objects);
   [[nodiscard]] std::string beside_file(const std::string& path) const;
 
@@ -55,7 +53,6 @@ void ScenarioBuilder::read(const Value& document) {
   read_metadata(document);
   if (required(report_, document, "a scenario", "spec") == nullptr) return;
   if (const Value* spec = mapping_at(report_, &document, "spec")) read_spec(*spec);
-  check_cluster_ips();
 }
 
 void ScenarioBuilder::read_metadata(const Value& document) {
@@ -77,9 +74,6 @@ void ScenarioBuilder::read_spec(const Value& spec) {
   scenario_.description = string_at(report_, &spec, "description").value_or("");
   if (const auto family = word_at(report_, &spec, "ipFamily", {"IPv4", "IPv6", "DualStack"}, 0)) {
     scenario_.family = static_cast<ScenarioFamily>(*family);
-    if (scenario_.family != ScenarioFamily::v4) {
-      unsupported(report_, *spec.find("ipFamily"), "ipFamily " + spec.find("ipFamily")->text);
-    }
   }
   scenario_.strict = word_at(report_, &spec, "enforcement", {"standard", "strict"}, 0) == std::size_t{1};
   if (word_at(report_, &spec, "establishedFlows", {"reevaluate", "keep"}, 0) == std::size_t{1}) {
@@ -136,7 +130,7 @@ void ScenarioBuilder::read_manifests(const Value& spec) {
       report_.error(*entry, "manifests: " + text.error().to_string(), text.error().code);
       continue;
     }
-    auto read = manifest::read_manifest(*text, path, {options_.ignore_unsupported, true});
+    auto read = manifest::read_manifest(*text, path, {options_.ignore_unsupported});
     if (read) {
       take_over(*read, scenario_.manifests);
     } else {
@@ -162,8 +156,6 @@ void ScenarioBuilder::read_deletes(const Value& step, Step& read) {
       for (const auto& each : manifest::known_kinds()) known.emplace_back(each.kind);
       report_.unexpected(*entry->find("kind"), "kind",
                          "a kind that policy depends on" + did_you_mean(*kind, known));
-    } else if (row->service) {
-      unsupported(report_, *entry, *kind);
     } else if (!row->namespaced && ns) {
       report_.unexpected(*entry->find("namespace"), "namespace", "none for a " + *kind);
     } else {
@@ -194,7 +186,10 @@ void ScenarioBuilder::read_replay(const Value& step, Step& read) {
   ReplayLine line;
   line.location = report_.at(*replay);
   required(report_, *replay, "replay", "capture");
-  line.capture = beside_file(string_at(report_, replay, "capture").value_or(""));
+  if (const auto capture = string_at(report_, replay, "capture")) {
+    if (capture->empty()) report_.unexpected(*replay->find("capture"), "capture", "the path of a file");
+    line.capture = beside_file(*capture);
+  }
   line.vantage = "pod-veth";
   word_at(report_, replay, "vantage", {"pod-veth"}, 0);
   required(report_, *replay, "replay", "expect");
@@ -207,7 +202,9 @@ void ScenarioBuilder::read_replay(const Value& step, Step& read) {
     if (const auto denied = number_at(report_, expect, "denied", 0, kMost)) {
       line.denied = static_cast<std::uint64_t>(*denied);
     }
-    if (expect->size() == 0) report_.error(*expect, "expect is empty, expected allowed or denied");
+    if (expect->find("allowed") == nullptr && expect->find("denied") == nullptr) {
+      report_.error(*expect, "expect compares nothing, expected allowed or denied");
+    }
   }
   read.replay = std::move(line);
 }
@@ -219,7 +216,7 @@ void ScenarioBuilder::read_step(const Value& step) {
   read.name =
       string_at(report_, &step, "name").value_or("step " + std::to_string(scenario_.steps.size() + 1));
   read_deletes(step, read);
-  manifest::ObjectReader objects(file_, {options_.ignore_unsupported, false});
+  manifest::ObjectReader objects(file_, {options_.ignore_unsupported});
   for (const Value* object : list_at(report_, &step, "apply")) objects.read(*object);
   take_over(objects.manifest(), read.applies);
   for (auto& error : objects.errors()) errors_.push_back(std::move(error));
@@ -232,67 +229,86 @@ void ScenarioBuilder::read_step(const Value& step) {
   scenario_.steps.push_back(std::move(read));
 }
 
-// Services of `manifests` are held, but no traffic goes through one yet: an end that is a ClusterIP
-// must not pass for an outside host.
-void ScenarioBuilder::check_cluster_ips() {
-  std::set<IpAddress> cluster_ips;
-  for (const auto& object : scenario_.manifests) {
-    const auto* held = std::get_if<manifest::ServiceObject>(&object.value);
-    if (held == nullptr) continue;
-    cluster_ips.insert(held->service.cluster_ips.begin(), held->service.cluster_ips.end());
-  }
-  const auto check = [&](const End& end, const Location& location) {
-    const auto* address = std::get_if<IpAddress>(&end);
-    if (address == nullptr || cluster_ips.count(*address) == 0) return;
-    errors_.push_back({ErrorCode::unsupported,
-                       "a Service as an end (ClusterIP " + address->to_string() + ") is not supported yet",
-                       location});
-  };
-  for (const Step& step : scenario_.steps) {
-    for (const auto& probe : step.probes) {
-      check(probe.from, probe.location);
-      check(probe.to, probe.location);
-    }
-    for (const auto& packet : step.packets) {
-      check(packet.from, packet.location);
-      check(packet.to, packet.location);
-    }
-  }
-}
-
 std::string kind_of(const Value& document) {
   const Value* kind = document.find("kind");
   return kind == nullptr || kind->kind != manifest::Kind::string ? describe(document) : kind->text;
 }
 
+// Ours by its apiVersion, whatever its kind says: a misspelt kind must not be passed over in silence.
+bool is_ours(const Value& document) {
+  const Value* version = document.find("apiVersion");
+  return version != nullptr && version->text.rfind("postern.dev/", 0) == 0;
+}
+
+// What to say of a document that is no scenario where one was expected.
+Error no_scenario(const std::string& file, const Value& document) {
+  const Value* kind = document.find("kind");
+  const Value& place = kind == nullptr ? document : *kind;
+  const std::string found = kind == nullptr ? "nothing" : describe(*kind);
+  const std::string hint = kind == nullptr ? "" : did_you_mean(kind->text, {"Scenario"});
+  return {ErrorCode::invalid_input,
+          "kind: found " + found + ", expected Scenario" + hint,
+          {file, place.line, place.column}};
+}
+
+// Takes the documents of one file, in order.
+class FileReader {
+ public:
+  FileReader(const std::string& file, const ScenarioReadOptions& options)
+      : file_(file), builder_(file, options) {
+    result_.file = file;
+  }
+
+  void document(const Value& document) {
+    const bool scenario = kind_of(document) == "Scenario";
+    if (++documents_ == 1) {
+      result_.found_kind = kind_of(document);
+      result_.is_scenario = scenario || is_ours(document);
+      if (!scenario) result_.no_scenario = no_scenario(file_, document);
+      if (!scenario && is_ours(document)) builder_.errors().push_back(*result_.no_scenario);
+      if (scenario) builder_.read(document);
+    } else if (result_.is_scenario && !told_) {
+      told_ = true;
+      builder_.report().error(
+          document, "found a second document (" + kind_of(document) + "), expected one scenario in a file");
+    } else if (!result_.is_scenario && scenario) {
+      result_.is_scenario = true;
+      told_ = true;
+      builder_.report().error(document, "found a scenario after another document (" + result_.found_kind +
+                                            "), expected one scenario in a file");
+    }
+  }
+
+  ScenarioFile finish(const Result<void>& parsed) {
+    if (parsed && documents_ == 0) {
+      result_.found_kind = "nothing";
+      result_.is_scenario = false;
+      result_.no_scenario = Error{ErrorCode::invalid_input, "found nothing, expected a Scenario", {file_, 0, 0}};
+    }
+    if (!result_.is_scenario) return std::move(result_);
+    result_.no_scenario.reset();
+    if (!parsed) builder_.errors().push_back(parsed.error());
+    result_.errors = std::move(builder_.errors());
+    if (result_.errors.empty()) result_.scenario = std::move(builder_.scenario());
+    return std::move(result_);
+  }
+
+ private:
+  std::string file_;
+  ScenarioBuilder builder_;
+  ScenarioFile result_;
+  std::size_t documents_ = 0;
+  bool told_ = false;  // that there is more than one document
+};
+
 }  // namespace
 
 ScenarioFile read_scenario(std::string_view text, const std::string& file,
                            const ScenarioReadOptions& options) {
-  ScenarioFile result;
-  result.file = file;
-  ScenarioBuilder builder(file, options);
-  std::size_t documents = 0;
-  const auto parsed = manifest::parse_documents(text, file, [&](const Value& document) {
-    ++documents;
-    if (documents == 1) {
-      result.found_kind = kind_of(document);
-      result.is_scenario = result.found_kind == "Scenario";
-      if (result.is_scenario) builder.read(document);
-    } else if (documents == 2 && result.is_scenario) {
-      builder.report().error(
-          document, "found a second document (" + kind_of(document) + "), expected one scenario in a file");
-    }
-  });
-  if (parsed && documents == 0) {
-    result.found_kind = "nothing";
-    result.is_scenario = false;
-  }
-  if (!result.is_scenario) return result;
-  if (!parsed) builder.errors().push_back(parsed.error());
-  result.errors = std::move(builder.errors());
-  if (result.errors.empty()) result.scenario = std::move(builder.scenario());
-  return result;
+  FileReader reader(file, options);
+  const auto parsed =
+      manifest::parse_documents(text, file, [&](const Value& document) { reader.document(document); });
+  return reader.finish(parsed);
 }
 
 }  // namespace postern::sim

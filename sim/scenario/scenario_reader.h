@@ -23,12 +23,14 @@ struct ScenarioReadOptions {
 };
 
 // What a file turned out to be. Exactly one holds: it is no scenario (then `found_kind` says what
-// its first document is, and it is for the caller to skip or to refuse it), `scenario` has a value,
-// or `errors` is not empty.
+// its first document is, and it is for the caller to skip it or to refuse it with `no_scenario`),
+// `scenario` has a value, or `errors` is not empty. A document with an apiVersion of ours or of the
+// kind Scenario, wherever it stands in the file, is never passed over.
 struct ScenarioFile {
   std::string file;
   bool is_scenario = true;
   std::string found_kind;
+  std::optional<Error> no_scenario;  // with the place of the kind; only when it is no scenario
   std::optional<Scenario> scenario;
   std::vector<Error> errors;  // all of the file; code unsupported: "not supported yet"
 };

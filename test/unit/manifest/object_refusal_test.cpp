@@ -24,6 +24,67 @@ const RefusedText kRefusedTexts[] = {
      "  podSelector: {}\n"
      "  policyTypes: [Ingress, Engress]\n",
      {"6:26: policyTypes: found \"Engress\", expected Ingress or Egress"}},
+    {"a selector of subjects without values",
+     "apiVersion: networking.k8s.io/v1\n"
+     "kind: NetworkPolicy\n"
+     "metadata: {name: p, namespace: x}\n"
+     "spec:\n"
+     "  podSelector: {matchExpressions: [{key: a, operator: In, values: []}]}\n",
+     {"5:67: values: found none, expected at least one for the operator In"}},
+    {"a selector of namespaces with values that say nothing",
+     "apiVersion: networking.k8s.io/v1\n"
+     "kind: NetworkPolicy\n"
+     "metadata: {name: p, namespace: x}\n"
+     "spec:\n"
+     "  podSelector: {}\n"
+     "  ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}]}]\n",
+     {"6:96: values: found 1, expected none for the operator Exists"}},
+    {"a policyType that is a boolean",
+     "apiVersion: networking.k8s.io/v1\n"
+     "kind: NetworkPolicy\n"
+     "metadata: {name: p, namespace: x}\n"
+     "spec:\n"
+     "  podSelector: {}\n"
+     "  policyTypes: [true]\n",
+     {"6:17: policyTypes: found the boolean true, expected Ingress or Egress"}},
+    {"labels that the API server refuses",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "metadata: {name: a, labels: {-app: web, app: \"web front\"}}\n",
+     {"3:30: labels: found \"-app\", expected a label key of letters, digits, '-', '_' and '.', at most 63 long, "
+      "after an optional domain/",
+      "3:46: app: found \"web front\", expected a label value of letters, digits, '-', '_' and '.', at most 63 long"}},
+    {"a Service's selector that can match no pod",
+     "apiVersion: v1\n"
+     "kind: Service\n"
+     "metadata: {name: s}\n"
+     "spec: {selector: {app: \"a b\"}}\n",
+     {"4:24: app: found \"a b\", expected a label value of letters, digits, '-', '_' and '.', at most 63 long"}},
+    {"a container port's name longer than 15 characters",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "metadata: {name: a}\n"
+     "spec: {containers: [{ports: [{containerPort: 80, name: a-very-long-name}]}]}\n",
+     {"4:56: name: found \"a-very-long-name\", expected a port name of at most 15 characters"}},
+    {"a targetPort without a letter",
+     "apiVersion: v1\n"
+     "kind: Service\n"
+     "metadata: {name: s}\n"
+     "spec: {ports: [{port: 80, targetPort: \"80\"}]}\n",
+     {"4:39: targetPort: found \"80\", expected a port number without quotes, or a port name with at least one "
+      "lower-case letter"}},
+    {"a ClusterIP with a leading zero",
+     "apiVersion: v1\n"
+     "kind: Service\n"
+     "metadata: {name: s}\n"
+     "spec: {clusterIP: 10.96.0.01}\n",
+     {"4:19: clusterIP: found \"10.96.0.01\", expected four numbers from 0 to 255 without leading zeros"}},
+    {"an unknown protocol of a container port",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "metadata: {name: a}\n"
+     "spec: {containers: [{ports: [{containerPort: 80, protocol: HTTP}]}]}\n",
+     {"4:60: protocol: found \"HTTP\", expected TCP, UDP or SCTP"}},
     {"an annotation that is to change enforcement, on a policy",
      "apiVersion: networking.k8s.io/v1\n"
      "kind: NetworkPolicy\n"
@@ -158,13 +219,13 @@ const RefusedText kRefusedTexts[] = {
      "kind: Pod\n"
      "metadata: {name: a}\n"
      "status: {podIP: 10.0.0.01}\n",
-     {"4:17: podIP: found \"10.0.0.01\", expected an address like 10.0.0.1, without leading zeros"}},
+     {"4:17: podIP: found \"10.0.0.01\", expected four numbers from 0 to 255 without leading zeros"}},
     {"a pod address that is a block",
      "apiVersion: v1\n"
      "kind: Pod\n"
      "metadata: {name: a}\n"
      "status: {podIP: 10.0.0.0/8}\n",
-     {"4:17: podIP: found \"10.0.0.0/8\", expected an address like 10.0.0.1, without leading zeros"}},
+     {"4:17: podIP: found \"10.0.0.0/8\", expected an address like 10.0.0.1 or 2001:db8::1"}},
     {"podIP that is not the first of podIPs",
      "apiVersion: v1\n"
      "kind: Pod\n"
@@ -194,7 +255,7 @@ const RefusedText kRefusedTexts[] = {
      "kind: Node\n"
      "metadata: {name: n}\n"
      "status: {addresses: [{type: InternalIP, address: n1.example}]}\n",
-     {"4:50: address: found \"n1.example\", expected an address like 10.0.0.1, without leading zeros"}},
+     {"4:50: address: found \"n1.example\", expected an address like 10.0.0.1 or 2001:db8::1"}},
     {"a Deployment without a template",
      "apiVersion: apps/v1\n"
      "kind: Deployment\n"

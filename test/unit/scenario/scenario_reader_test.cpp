@@ -122,6 +122,38 @@ TEST(ScenarioReader, reads_every_kind_of_packet) {
   EXPECT_EQ(frame[13], 0xcc);
 }
 
+TEST(ScenarioReader, reads_extension_headers_and_fragments) {
+  const Scenario read = scenario(kTop +
+                                 "spec:\n  ipFamily: IPv6\n  steps:\n  - packets:\n"
+                                 "    - {from: x/a, to: \"2001:db8::1\", udp: {sport: 1, dport: 2},"
+                                 " extensions: [hop-by-hop, destination, routing, destination],"
+                                 " fragment: {id: 4294967295, offset: 65528, more: true},"
+                                 " source: \"2001:db8::2\", expect: {verdict: deny}}\n");
+  ASSERT_EQ(read.steps.size(), 1u);
+  const PacketLine& packet = read.steps[0].packets.at(0);
+  EXPECT_EQ(packet.extensions,
+            (std::vector<ExtensionHeader>{ExtensionHeader::hop_by_hop, ExtensionHeader::destination,
+                                          ExtensionHeader::routing, ExtensionHeader::destination}));
+  ASSERT_TRUE(packet.fragment.has_value());
+  EXPECT_EQ(packet.fragment->id, 4294967295u);
+  EXPECT_EQ(packet.fragment->offset, 65528);
+  EXPECT_TRUE(packet.fragment->more);
+  EXPECT_EQ(packet.source->to_string(), "2001:db8::2");
+  EXPECT_EQ(read.family, ScenarioFamily::v6);
+}
+
+TEST(ScenarioReader, reads_services_as_ends_and_objects) {
+  const Step step = only_step(
+      "apply: [{apiVersion: v1, kind: Service, metadata: {name: s}}]\n"
+      "    delete: [{kind: EndpointSlice, name: e}]\n"
+      "    probes: [{from: x/a, to: \"service:x/s\", port: web, expect: "
+      "allow}]");
+  ASSERT_EQ(step.probes.size(), 1u);
+  EXPECT_EQ(std::get<ServiceEnd>(step.probes[0].to).service, (NamespacedName{"x", "s"}));
+  EXPECT_EQ(step.applies.at(0).kind, "Service");
+  EXPECT_EQ(step.deletes.at(0).kind, "EndpointSlice");
+}
+
 TEST(ScenarioReader, reads_deletes_and_objects) {
   const Step step = only_step(
       "delete: [{kind: NetworkPolicy, name: p, namespace: x}, {kind: Pod, name: a}, {kind: Namespace, name: "
@@ -181,24 +213,10 @@ TEST(ScenarioReader, reports_what_is_wrong_with_manifests_at_their_own_place) {
   EXPECT_EQ(read.errors[1].code, ErrorCode::io);
 }
 
-TEST(ScenarioReader, an_address_of_a_service_of_the_manifests_is_not_supported_yet) {
-  const std::string text = kTop +
-                           "spec:\n  manifests: [a.yaml]\n  steps:\n  - probes:\n"
-                           "    - {from: x/a, to: 10.96.0.5, port: 80, expect: allow}\n"
-                           "    - {from: x/a, to: 10.96.0.6, port: 80, expect: allow}\n";
-  const auto read = read_scenario(
-      text, "dir/s.yaml",
-      with_files({{"dir/a.yaml",
-                   "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {clusterIP: 10.96.0.5}}"}}));
-  ASSERT_EQ(read.errors.size(), 1u);
-  EXPECT_EQ(read.errors[0].to_string(),
-            "dir/s.yaml:8:7: a Service as an end (ClusterIP 10.96.0.5) is not supported yet");
-  EXPECT_EQ(read.errors[0].code, ErrorCode::unsupported);
-}
-
 TEST(ScenarioReader, unsupported_policies_are_counted_when_told_to_ignore_them) {
   const std::string text = kTop +
-                           "spec: {steps: [{apply: [{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy,"
+                           "spec: {steps: [{apply: [{apiVersion: "
+                           "cilium.io/v2, kind: CiliumNetworkPolicy,"
                            " metadata: {name: c}}]}]}\n";
   EXPECT_EQ(read_scenario(text, "s.yaml").errors.size(), 1u);
   ScenarioReadOptions options;
@@ -210,15 +228,19 @@ TEST(ScenarioReader, files_of_other_kinds_are_no_scenarios) {
   struct Row {
     const char* text;
     const char* kind;
+    const char* message;  // for who named the file
   };
   const Row rows[] = {
-      {"{apiVersion: v1, kind: Pod}\n", "Pod"},
-      {"{apiVersion: v1, kind: Pod}\n---\nkind: Scenario\n", "Pod"},
-      {"{apiVersion: v1, kind: Pod}\n---\n{broken\n", "Pod"},
-      {"[a]\n", "a list"},
-      {"", "nothing"},
-      {"# only a comment\n", "nothing"},
-      {"a: b\n", "a mapping"},
+      {"{apiVersion: v1, kind: Pod}\n", "Pod", "s.yaml:1:24: kind: found \"Pod\", expected Scenario"},
+      {"{apiVersion: v1, kind: Scenaro}\n", "Scenaro",
+       "s.yaml:1:24: kind: found \"Scenaro\", expected Scenario; did you mean "
+       "Scenario?"},
+      {"{apiVersion: v1, kind: Pod}\n---\n{broken\n", "Pod",
+       "s.yaml:1:24: kind: found \"Pod\", expected Scenario"},
+      {"[a]\n", "a list", "s.yaml:1:1: kind: found nothing, expected Scenario"},
+      {"", "nothing", "s.yaml: found nothing, expected a Scenario"},
+      {"# only a comment\n", "nothing", "s.yaml: found nothing, expected a Scenario"},
+      {"a: b\n", "a mapping", "s.yaml:1:1: kind: found nothing, expected Scenario"},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.text);
@@ -227,6 +249,8 @@ TEST(ScenarioReader, files_of_other_kinds_are_no_scenarios) {
     EXPECT_EQ(read.found_kind, row.kind);
     EXPECT_FALSE(read.scenario.has_value());
     EXPECT_TRUE(read.errors.empty());
+    ASSERT_TRUE(read.no_scenario.has_value());
+    EXPECT_EQ(read.no_scenario->to_string(), row.message);
   }
 }
 

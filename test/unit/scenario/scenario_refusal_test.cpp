@@ -276,7 +276,40 @@ const Row kFiles[] = {
      "spec:\n"
      "  steps:\n"
      "  - {replay: {capture: a.pcap, file: b, expect: {denied: 0}}}\n",
-     {"6:32: found the key \"file\" in replay, expected capture, vantage or expect"}},
+     {"6:32: found the key \"file\" in replay, expected capture, vantage or "
+      "expect"}},
+    {"a misspelt kind",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenaro\n"
+     "metadata: {name: s}\n"
+     "spec: {steps: [{name: a}]}\n",
+     {"2:7: kind: found \"Scenaro\", expected Scenario; did you mean "
+      "Scenario?"}},
+    {"no kind, but our apiVersion",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "metadata: {name: s}\n",
+     {"1:1: kind: found nothing, expected Scenario"}},
+    {"a kind of somebody else's apiVersion",
+     "apiVersion: v1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n"
+     "spec: {steps: [{name: a}]}\n",
+     {"1:13: apiVersion: found \"v1\", expected postern.dev/v1alpha1"}},
+    {"metadata that is a string",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: s\n"
+     "spec: {steps: [{name: a}]}\n",
+     {"3:11: metadata: found \"s\", expected a mapping"}},
+    {"a scenario after another document",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "---\n"
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n",
+     {"4:1: found a scenario after another document (Pod), expected one "
+      "scenario in a file"}},
     {"a second document",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
@@ -372,11 +405,12 @@ const Row kProbes[] = {
       "service:namespace/name or an address"}},
     {"an address with a leading zero",
      "{from: 10.0.0.01, to: x/b, port: 80, expect: allow}",
-     {"7:14: from: found \"10.0.0.01\", expected namespace/pod (with * as a wildcard), node:NAME, "
-      "service:namespace/name or an address"}},
+     {"7:14: from: found \"10.0.0.01\", expected four numbers from 0 to 255 "
+      "without leading zeros"}},
     {"an address of the other family",
      "{from: \"2001:db8::1\", to: x/b, port: 80, expect: allow}",
-     {"7:14: address: found \"2001:db8::1\", expected one of the scenario's family, IPv4"}},
+     {"7:14: from: found \"2001:db8::1\", expected an address of the "
+      "scenario's family, IPv4"}},
     {"a node without a name",
      "{from: \"node:\", to: x/b, port: 80, expect: allow}",
      {"7:14: from: found \"node:\", expected node: with the name of a node"}},
