@@ -44,7 +44,9 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
   command->add_option("--json", options.json, "Write the results to this file as JSON")->check(not_empty);
   command->add_option("--junit", options.junit, "Write the results to this file as JUnit XML")
       ->check(not_empty);
-  command->add_option("--via", options.via, "service: probe pods through a Service (not supported yet)")
+  command
+      ->add_option("--via", options.via,
+                   "service: ask pods through a Service of their own; no verdict may change")
       ->check(CLI::IsMember({"service"}));
   command->add_flag("--ignore-unsupported", options.ignore_unsupported,
                     "Leave out policy kinds that are not supported");

@@ -11,8 +11,10 @@
 
 namespace postern::cli {
 
+void note(const std::string& message) { std::fputs(("postern: " + message + '\n').c_str(), stderr); }
+
 int refuse(const std::string& message) {
-  std::fputs(("postern: " + message + '\n').c_str(), stderr);
+  note(message);
   return 2;
 }
 

@@ -6,6 +6,9 @@
 
 namespace postern::cli {
 
+// A line on standard error: "postern: MESSAGE".
+void note(const std::string& message);
+
 // Says on standard error why the command cannot go on. Returns its exit status, 2.
 int refuse(const std::string& message);
 

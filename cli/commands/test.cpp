@@ -11,14 +11,15 @@
 #include <utility>
 
 #include "cli/build_info.h"
+#include "cli/commands/interrupt.h"
 #include "cli/commands/output.h"
 #include "cli/commands/test_backends.h"
+#include "cli/commands/test_files.h"
 #include "sim/runner/plan.h"
 #include "sim/runner/report_files.h"
 #include "sim/runner/report_text.h"
 #include "sim/runner/run.h"
 #include "sim/runner/selection.h"
-#include "sim/scenario/scenario_reader.h"
 
 namespace postern::cli {
 
@@ -61,12 +62,10 @@ class TestRun {
   int run();
 
  private:
-  int load(const sim::Selection& selection);
-  void read_file(const std::string& path, bool named);
-  void tell_skipped(const sim::Scenario& scenario) const;
+  Result<void> prepare();
   void tell_idle(const sim::Plan& plan) const;
   void refuse(const std::string& file, std::vector<std::string> messages);
-  void run_scenario(const sim::Scenario& scenario);
+  bool run_scenario(const sim::Scenario& scenario);
   std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan,
                                             sim::Outcome& outcome);
   void compare(const sim::ScenarioResult& first, const sim::ScenarioResult& other, std::size_t cluster,
@@ -79,10 +78,9 @@ class TestRun {
   std::vector<std::unique_ptr<sim::Cluster>> clusters_;
   std::vector<double> seconds_;  // by cluster
   sim::RunOptions run_options_;
-  std::vector<std::unique_ptr<sim::Scenario>> scenarios_;
-  std::size_t skipped_ = 0;
+  LoadedScenarios loaded_;
   std::vector<sim::Outcome> outcomes_;
-  std::vector<sim::Refusal> refusals_;
+  std::optional<std::size_t> interrupted_after_;  // so many scenarios
   std::vector<sim::Difference> differences_;
   Progress progress_;
   Clock::time_point started_ = Clock::now();
@@ -90,78 +88,31 @@ class TestRun {
 
 void TestRun::refuse(const std::string& file, std::vector<std::string> messages) {
   progress_.clear();
-  for (const auto& message : messages) say(stderr, "postern: {}\n", message);
-  refusals_.push_back({file, std::move(messages)});
+  refuse_file(loaded_.refusals, file, std::move(messages));
 }
 
-// Loud where policies may be among what was left out, else only for those who want to know.
-void TestRun::tell_skipped(const sim::Scenario& scenario) const {
-  if (scenario.skipped_kinds.empty() || !(options_.ignore_unsupported || options_.verbose)) return;
-  std::string list;
-  for (const auto& [kind, count] : scenario.skipped_kinds)
-    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count, kind);
-  say(stderr, "postern: {}: left out: {}\n", scenario.file, list);
-}
-
-// A line that judges nothing holds whatever the policies say: a misspelt port name, most likely.
+// A line that judges nothing holds whatever the policies say: a misspelt port name, most likely. So
+// does a scenario without any line.
 void TestRun::tell_idle(const sim::Plan& plan) const {
+  bool judges = false;
   for (const auto& step : plan.steps) {
+    judges = judges || !step.step->probes.empty() || !step.packets.empty() || step.step->replay;
     for (const sim::ProbeLine* line : step.idle) {
       progress_.clear();
-      const Error note{ErrorCode::invalid_input, "this probe judges no pair", line->location};
-      say(stderr, "postern: {} ({} -> {})\n", note.to_string(), line->from_text, line->to_text);
+      const Error idle{ErrorCode::invalid_input, "this probe judges no pair", line->location};
+      note(fmt::format("{} ({} -> {})", idle.to_string(), line->from_text, line->to_text));
     }
   }
-}
-
-void TestRun::read_file(const std::string& path, bool named) {
-  sim::ScenarioReadOptions reading;
-  reading.ignore_unsupported = options_.ignore_unsupported;
-  sim::ScenarioFile file = sim::read_scenario_file(path, reading);
-  if (!file.errors.empty()) {
-    std::vector<std::string> messages;
-    for (const auto& error : file.errors) messages.push_back(error.to_string());
-    refuse(path, std::move(messages));
-  } else if (!file.is_scenario) {
-    // Folders hold manifests too; a file that was asked for by name must be a scenario.
-    if (named) refuse(path, {file.no_scenario->to_string()});
-  } else if (file.scenario) {
-    tell_skipped(*file.scenario);
-    scenarios_.push_back(std::make_unique<sim::Scenario>(std::move(*file.scenario)));
-  }
-}
-
-int TestRun::load(const sim::Selection& selection) {
-  for (const auto& path : options_.paths) {
-    const auto files = sim::list_scenario_files(path);
-    if (!files) {
-      refuse(path, {files.error().to_string()});
-      continue;
-    }
-    for (const auto& file : *files) read_file(file, file == path);
-  }
-  std::vector<std::unique_ptr<sim::Scenario>> chosen;
-  std::size_t index = 0;
-  for (auto& scenario : scenarios_) {
-    if (sim::selects(selection, scenario->name, scenario->labels) && sim::in_shard(selection, index++)) {
-      chosen.push_back(std::move(scenario));
-    } else {
-      ++skipped_;
-    }
-  }
-  scenarios_ = std::move(chosen);
-  if (scenarios_.empty() && refusals_.empty()) {
-    return cli::refuse(skipped_ == 0 ? "no scenario found below the given paths"
-                                  : fmt::format("nothing selected: none of {} scenarios matches", skipped_));
-  }
-  return 0;
+  if (judges) return;
+  progress_.clear();
+  note(plan.scenario->file + ": no step has a probe, a packet or a replay, so nothing is judged");
 }
 
 void TestRun::report(const sim::ScenarioResult& result, const std::string& backend, sim::Outcome& outcome) {
   sim::TextOptions text;
   text.backend = clusters_.size() > 1 ? backend : "";
   if (!result.passed()) outcome.notes.push_back(sim::text_report(result, text));
-  const bool single = scenarios_.size() == 1;
+  const bool single = loaded_.chosen.size() == 1;
   if (result.passed() && !options_.verbose && !single) return;
   text.colour = colour_;
   progress_.clear();
@@ -173,6 +124,7 @@ std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const si
   const auto start = Clock::now();
   auto result = sim::run_plan(plan, *clusters_[cluster], run_options_);
   seconds_[cluster] += seconds_since(start);
+  if (interrupted()) return std::nullopt;
   if (result) return std::move(*result);
   const std::string backend(clusters_[cluster]->name());
   if (result.error().code == ErrorCode::unsupported) {
@@ -200,9 +152,13 @@ void TestRun::compare(const sim::ScenarioResult& first, const sim::ScenarioResul
   }
 }
 
-void TestRun::run_scenario(const sim::Scenario& scenario) {
-  const auto plan = sim::make_plan(scenario);
-  if (!plan) return refuse(scenario.file, {plan.error().to_string()});
+// False: a signal came before it was judged.
+bool TestRun::run_scenario(const sim::Scenario& scenario) {
+  const auto plan = sim::make_plan(scenario, {.via_service = !options_.via.empty()});
+  if (!plan) {
+    refuse(scenario.file, {plan.error().to_string()});
+    return true;
+  }
   tell_idle(*plan);
   sim::Outcome outcome;
   outcome.result.file = scenario.file;
@@ -212,7 +168,8 @@ void TestRun::run_scenario(const sim::Scenario& scenario) {
   bool have_first = false;
   for (std::size_t i = 0; i < clusters_.size(); ++i) {
     auto result = run_on(i, *plan, outcome);
-    if (outcome.refused) return;
+    if (interrupted()) return false;
+    if (outcome.refused) return true;
     if (!result) {
       outcome.passed = false;
       continue;
@@ -224,6 +181,7 @@ void TestRun::run_scenario(const sim::Scenario& scenario) {
     have_first = true;
   }
   outcomes_.push_back(std::move(outcome));
+  return true;
 }
 
 int TestRun::finish() {
@@ -238,13 +196,17 @@ int TestRun::finish() {
   info.version = POSTERN_VERSION "+" POSTERN_COMMIT;
   info.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count();
   info.differences = differences_;
+  info.via = options_.via;
+  info.interrupted = interrupted_after_.has_value();
   bool written = write_file(options_.json, options_.json.empty() ? "" : sim::json_report(info, outcomes_));
-  written =
-      write_file(options_.junit, options_.junit.empty() ? "" : sim::junit_report(outcomes_, refusals_)) &&
-      written;
-  if (!refusals_.empty()) {
-    std::fflush(stdout);
-    say(stderr, "postern: {} file{} refused\n", refusals_.size(), refusals_.size() == 1 ? "" : "s");
+  const std::string junit =
+      options_.junit.empty() ? "" : sim::junit_report(outcomes_, loaded_.refusals);
+  written = write_file(options_.junit, junit) && written;
+  const std::size_t refused = loaded_.refusals.size();
+  std::fflush(stdout);
+  if (refused != 0) note(fmt::format("{} file{} refused", refused, refused == 1 ? "" : "s"));
+  if (interrupted_after_) {
+    note(fmt::format("interrupted after {} of {} scenarios", *interrupted_after_, loaded_.chosen.size()));
   }
   if (clusters_.size() > 1) {
     std::string times;
@@ -254,34 +216,51 @@ int TestRun::finish() {
         times);
   }
   say(stdout, "{} passed, {} failed", passed, outcomes_.size() - passed);
-  if (skipped_ != 0) say(stdout, ", {} skipped", skipped_);
+  if (loaded_.skipped != 0) say(stdout, ", {} skipped", loaded_.skipped);
   say(stdout, "\n");
-  if (!refusals_.empty() || !written) return 2;
+  if (refused != 0 || loaded_.chosen.empty() || interrupted_after_ || !written) return 2;
   return passed == outcomes_.size() ? 0 : 1;
 }
 
-int TestRun::run() {
-  if (!options_.via.empty()) return cli::refuse("--via " + options_.via + " is not supported yet");
+// Everything that comes before the first scenario. Errors: what the command line asks for cannot be.
+Result<void> TestRun::prepare() {
   for (const auto& path : {options_.json, options_.junit}) {
-    if (path == "-") return cli::refuse("results go to a file of their own, found -, expected a path");
+    if (path == "-") {
+      return fail(ErrorCode::invalid_input, "results go to a file of their own, found -, expected a path");
+    }
   }
   if (!options_.json.empty() && options_.json == options_.junit) {
-    return cli::refuse("--json and --junit both name " + options_.json + ", expected two files");
+    return fail(ErrorCode::invalid_input,
+                "--json and --junit both name " + options_.json + ", expected two files");
   }
   const auto selection = sim::make_selection(options_.filters, options_.labels, options_.shard);
-  if (!selection) return cli::refuse(selection.error().to_string());
-  if (auto prepared = prepare_backends(options_.backend, options_.argv); !prepared) {
-    return cli::refuse(prepared.error().message);
+  if (!selection) return fail_as(selection);
+  if (auto prepared = prepare_backends(options_.backend, options_.argv); !prepared) return prepared;
+  catch_interrupts();
+  loaded_ = load_scenarios(options_, *selection);
+  if (loaded_.chosen.empty()) {
+    if (loaded_.refusals.empty()) {
+      note(fmt::format("nothing selected: none of {} scenarios matches", loaded_.skipped));
+    }
+    return {};
   }
-  if (const int status = load(*selection); status != 0) return status;
   auto clusters = make_clusters(options_.backend);
-  if (!clusters) return cli::refuse(clusters.error().to_string());
+  if (!clusters) return fail_as(clusters);
   clusters_ = std::move(*clusters);
   run_options_.replay_backend = replay_backend();
+  run_options_.stopped = interrupted;
   seconds_.assign(clusters_.size(), 0.0);
-  for (std::size_t i = 0; i < scenarios_.size(); ++i) {
-    progress_.show(i + 1, scenarios_.size(), scenarios_[i]->name);
-    run_scenario(*scenarios_[i]);
+  return {};
+}
+
+int TestRun::run() {
+  if (auto prepared = prepare(); !prepared) return cli::refuse(prepared.error().to_string());
+  for (std::size_t i = 0; i < loaded_.chosen.size(); ++i) {
+    progress_.show(i + 1, loaded_.chosen.size(), loaded_.chosen[i]->name);
+    if (interrupted() || !run_scenario(*loaded_.chosen[i])) {
+      interrupted_after_ = i;
+      break;
+    }
     // What has been found stands, whatever ends the run.
     std::fflush(stdout);
   }

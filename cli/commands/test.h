@@ -16,14 +16,14 @@ struct TestOptions {
   std::string shard;                 // "I/N", from 1; empty: everything
   std::string json;                  // files for results; empty: none
   std::string junit;
-  std::string via;  // "service": not supported yet
+  std::string via;                   // "service": pairs of pods are asked through a Service; or empty
   bool ignore_unsupported = false;
   bool verbose = false;           // truth tables of passing scenarios too
   std::vector<std::string> argv;  // the whole command line, to say how it would work with rights
 };
 
-// Exit status: 0 all hold, 1 some do not, 2 a file could not be read, nothing was selected, or a
-// backend could not start.
+// Exit status: 0 all hold, 1 some do not, 2 a file could not be read, nothing was selected, a backend
+// could not start, or the run was interrupted.
 int run_test(const TestOptions& options);
 
 }  // namespace postern::cli

@@ -5,30 +5,90 @@
 
 #include "engine/base/nearest_names.h"
 #include "engine/manifest/cluster_state.h"
+#include "engine/policy/services.h"
 #include "sim/runner/glob.h"
 
 namespace postern::sim {
 
 namespace {
 
-constexpr IpFamily kFamily = IpFamily::v4;
-
-// Takes part in traffic of the scenario's family.
-bool takes_part(const Pod& pod) { return pod.live() && pod.address(kFamily).has_value(); }
-
 // No scenario can name the node of pods that name none.
 bool can_be_named(const Node& node) { return node.name != manifest::kDefaultNodeName; }
 
+// "IPv6 ", to stand before the word address; both families of a dual-stack scenario need no naming.
+std::string family_word(ScenarioFamily family) {
+  switch (family) {
+    case ScenarioFamily::v4: return "IPv4 ";
+    case ScenarioFamily::v6: return "IPv6 ";
+    case ScenarioFamily::dual: return "";
+  }
+  return "";
+}
+
+// IPv4 first, whatever order they were written in.
+std::vector<IpAddress> sorted(std::vector<IpAddress> addresses) {
+  std::sort(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+ResolvedEnd pod_end(const Pod& pod) {
+  ResolvedEnd end;
+  end.text = pod.key.to_string();
+  end.party.kind = Party::Kind::pod;
+  end.party.pod = pod.key;
+  end.party.node = pod.node_name;
+  end.addresses = sorted(pod.addresses);
+  end.pod = &pod;
+  return end;
+}
+
+ResolvedEnd node_end(const Node& node) {
+  ResolvedEnd end;
+  end.text = "node:" + node.name;
+  end.party.kind = Party::Kind::node;
+  end.party.node = node.name;
+  for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
+    if (const auto address = node.internal_ip(family)) end.addresses.push_back(*address);
+  }
+  return end;
+}
+
+ResolvedEnd service_end(const Service& service) {
+  ResolvedEnd end;
+  end.text = "service:" + service.key.to_string();
+  end.party.kind = Party::Kind::service;
+  end.addresses = sorted(service.cluster_ips);
+  end.service = &service;
+  return end;
+}
+
 }  // namespace
 
-EndResolver::EndResolver(const ClusterSnapshot& cluster) : cluster_(cluster) {
+std::optional<IpAddress> ResolvedEnd::address(IpFamily family) const {
+  for (const IpAddress& candidate : addresses) {
+    if (candidate.family() == family) return candidate;
+  }
+  return std::nullopt;
+}
+
+Party ResolvedEnd::at(const IpAddress& address) const {
+  Party there = party;
+  there.address = address;
+  return there;
+}
+
+EndResolver::EndResolver(const ClusterSnapshot& cluster, ScenarioFamily family)
+    : cluster_(cluster), family_(family) {
   for (const auto& [key, pod] : cluster.pods) {
-    if (!takes_part(pod) || pod.host_network) continue;
+    if (!pod.live() || pod.host_network) continue;
     for (const auto& address : pod.addresses) pods_.emplace(address, &pod);
   }
   for (const auto& [name, node] : cluster.nodes) {
     if (!can_be_named(node)) continue;
     for (const auto& entry : node.addresses) nodes_.emplace(entry.address, &node);
+  }
+  for (const auto& [key, service] : cluster.services) {
+    for (const auto& address : service.cluster_ips) services_.emplace(address, &service);
   }
 }
 
@@ -38,28 +98,17 @@ Result<ResolvedEnds> EndResolver::resolve(const End& end, const std::string& tex
   Result<ResolvedEnds> found = [&]() -> Result<ResolvedEnds> {
     if (const auto* glob = std::get_if<PodGlob>(&end)) return resolve_glob(*glob, text, where);
     if (const auto* node = std::get_if<NodeEnd>(&end)) return resolve_node(*node, where);
-    if (const auto* address = std::get_if<IpAddress>(&end)) return resolve_address(*address, where);
-    return fail(ErrorCode::unsupported, "probes of Services (" + text + ") are not supported yet", where);
+    if (const auto* service = std::get_if<ServiceEnd>(&end)) return resolve_service(*service, where);
+    return resolve_address(std::get<IpAddress>(end));
   }();
   if (found) resolved_.emplace(text, *found);
   return found;
 }
 
-ResolvedEnd EndResolver::pod_end(const Pod& pod) const {
-  ResolvedEnd end;
-  end.text = pod.key.to_string();
-  end.party.kind = Party::Kind::pod;
-  end.party.pod = pod.key;
-  end.party.node = pod.node_name;
-  end.party.address = *pod.address(kFamily);
-  end.pod = &pod;
-  return end;
-}
-
 std::vector<std::string> EndResolver::pod_names() const {
   std::vector<std::string> names;
   for (const auto& [key, pod] : cluster_.pods) {
-    if (takes_part(pod)) names.push_back(key.to_string());
+    if (pod.live()) names.push_back(key.to_string());
   }
   return names;
 }
@@ -75,10 +124,9 @@ Result<ResolvedEnds> EndResolver::resolve_glob(const PodGlob& glob, const std::s
                   "pod " + text + " does not exist at this step" + did_you_mean(text, pod_names()), where);
     }
     const Pod& pod = found->second;
-    if (!takes_part(pod)) {
-      const char* why = pod.live()              ? "has no IPv4 address"
-                        : pod.addresses.empty() ? "has no address"
-                                                : "is finished";
+    if (!pod.live()) {
+      const bool finished = pod.phase == PodPhase::succeeded || pod.phase == PodPhase::failed;
+      const std::string why = finished ? "is finished" : "has no " + family_word(family_) + "address";
       return fail(ErrorCode::not_found, "pod " + text + " " + why + " at this step, so it is no end point",
                   where);
     }
@@ -86,7 +134,7 @@ Result<ResolvedEnds> EndResolver::resolve_glob(const PodGlob& glob, const std::s
     return result;
   }
   for (const auto& [key, pod] : cluster_.pods) {
-    if (takes_part(pod) && glob_matches(glob.ns, key.ns) && glob_matches(glob.name, key.name)) {
+    if (pod.live() && glob_matches(glob.ns, key.ns) && glob_matches(glob.name, key.name)) {
       result.ends.push_back(pod_end(pod));
     }
   }
@@ -107,42 +155,78 @@ Result<ResolvedEnds> EndResolver::resolve_node(const NodeEnd& end, const Locatio
     return fail(ErrorCode::not_found,
                 "node " + end.name + " does not exist at this step" + did_you_mean(end.name, names), where);
   }
-  const auto address = found->second.internal_ip(kFamily);
-  if (!address) return fail(ErrorCode::not_found, "node " + end.name + " has no IPv4 InternalIP", where);
-  ResolvedEnd one;
-  one.text = "node:" + end.name;
-  one.party.kind = Party::Kind::node;
-  one.party.node = end.name;
-  one.party.address = *address;
-  return ResolvedEnds{{one}, true};
+  ResolvedEnd one = node_end(found->second);
+  if (one.addresses.empty()) {
+    return fail(ErrorCode::not_found, "node " + end.name + " has no " + family_word(family_) + "InternalIP",
+                where);
+  }
+  return ResolvedEnds{{std::move(one)}, true};
 }
 
-Result<ResolvedEnds> EndResolver::resolve_address(const IpAddress& address, const Location& where) const {
-  if (address.family() != kFamily) {
-    return fail(ErrorCode::unsupported, "IPv6 (" + address.to_string() + ") is not supported yet", where);
+Result<ResolvedEnds> EndResolver::resolve_service(const ServiceEnd& end, const Location& where) const {
+  const std::string name = end.service.to_string();
+  const auto found = cluster_.services.find(end.service);
+  if (found == cluster_.services.end()) {
+    std::vector<std::string> names;
+    for (const auto& [key, service] : cluster_.services) names.push_back(key.to_string());
+    return fail(ErrorCode::not_found,
+                "Service " + name + " does not exist at this step" + did_you_mean(name, names), where);
   }
-  for (const auto& [key, service] : cluster_.services) {
-    if (std::find(service.cluster_ips.begin(), service.cluster_ips.end(), address) !=
-        service.cluster_ips.end()) {
-      return fail(ErrorCode::unsupported,
-                  address.to_string() + " is the ClusterIP of " + key.to_string() +
-                      ": probes of Services are not supported yet",
-                  where);
-    }
+  ResolvedEnd one = service_end(found->second);
+  if (one.addresses.empty()) {
+    return fail(ErrorCode::not_found,
+                "Service " + name + " has no " + family_word(family_) +
+                    "ClusterIP (headless or ExternalName), so it is no end point",
+                where);
   }
-  if (const auto pod = pods_.find(address); pod != pods_.end())
-    return ResolvedEnds{{pod_end(*pod->second)}, true};
+  return ResolvedEnds{{std::move(one)}, true};
+}
+
+// The pod, node or outside host that has the address.
+ResolvedEnd EndResolver::party_with(const IpAddress& address) const {
   ResolvedEnd one;
-  one.text = address.to_string();
-  one.party.kind = Party::Kind::outside;
-  one.party.address = address;
-  if (const auto node = nodes_.find(address); node != nodes_.end()) {
-    one.party.kind = Party::Kind::node;
-    one.party.node = node->second->name;
-    // Another address of the node is another cell than the node's own one.
-    if (node->second->internal_ip(kFamily) == address) one.text = "node:" + node->second->name;
+  if (const auto pod = pods_.find(address); pod != pods_.end()) {
+    one = pod_end(*pod->second);
+  } else if (const auto node = nodes_.find(address); node != nodes_.end()) {
+    one = node_end(*node->second);
+  } else {
+    one.text = address.to_string();
+    one.party.kind = Party::Kind::outside;
   }
-  return ResolvedEnds{{one}, true};
+  return one;
+}
+
+ResolvedEnds EndResolver::resolve_address(const IpAddress& address) const {
+  const auto service = services_.find(address);
+  ResolvedEnd one = service == services_.end() ? party_with(address) : service_end(*service->second);
+  // The same cell as the party's name only where that means this address and no other: in a
+  // dual-stack scenario a literal fixes the family.
+  if (family_ == ScenarioFamily::dual || one.addresses != std::vector{address}) {
+    one.text = address.to_string();
+  }
+  one.addresses = {address};
+  one.literal = true;
+  return ResolvedEnds{{std::move(one)}, true};
+}
+
+std::vector<Target> EndResolver::targets(const ResolvedEnd& end, std::uint16_t port,
+                                         const ServicePort* service_port) const {
+  std::vector<Target> found;
+  for (const IpAddress& address : end.addresses) {
+    if (service_port == nullptr) {
+      found.push_back({end.at(address), port, std::nullopt});
+      continue;
+    }
+    const ServiceHop hop{address, service_port->port};
+    const auto backends = backends_of(cluster_, *end.service, *service_port, address.family());
+    for (const ServiceBackend& backend : backends) {
+      const ResolvedEnd party =
+          backend.pod == nullptr ? party_with(backend.address) : pod_end(*backend.pod);
+      found.push_back({party.at(backend.address), backend.port, hop});
+    }
+    if (backends.empty()) found.push_back({end.at(address), service_port->port, std::nullopt});
+  }
+  return found;
 }
 
 }  // namespace postern::sim

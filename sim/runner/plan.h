@@ -31,10 +31,11 @@ struct CellKey {
 };
 
 struct PlannedCell {
-  Party from;
-  Party to;
+  // One for each family that both ends have, and to a Service one for each backend; never empty.
+  std::vector<ProbeRequest> requests;
   Expectation expect = Expectation::allow;
   std::size_t line = 0;  // index of the probe line that decides it
+  bool literal = false;  // that line writes an end as an address
 };
 
 struct PlannedPacket {
@@ -43,6 +44,9 @@ struct PlannedPacket {
   std::string to_text;
   Party from;
   Party to;
+  std::optional<ServiceHop> via;
+  std::uint16_t target_port = 0;  // with `via`
+  std::optional<QuotedAddresses> quoted;
 };
 
 struct PlannedStep {
@@ -59,12 +63,19 @@ struct Plan {
   std::vector<PlannedStep> steps;
 };
 
-// Errors: what the objects contradict, what lines name that does not exist, what is not supported
-// yet; with the place in the file.
-Result<Plan> make_plan(const Scenario& scenario);
+struct PlanOptions {
+  // Pairs of pods are asked through a ClusterIP of the destination's own (via_service.h).
+  bool via_service = false;
+};
+
+// Errors: what the objects contradict, what lines name that does not exist; with the place in the
+// file.
+Result<Plan> make_plan(const Scenario& scenario, const PlanOptions& options = {});
 
 // The cells of a step's probe lines: a later line overrides an earlier one for every cell it
 // matches. Outside hosts that the lines name are added to the placement (sorted, unique).
-Result<void> expand_probes(const std::vector<ProbeLine>& lines, PlannedStep& planned);
+Result<void> expand_probes(const std::vector<ProbeLine>& lines, ScenarioFamily family, PlannedStep& planned);
+// The same for the step's packets.
+Result<void> plan_packets(const std::vector<PacketLine>& lines, ScenarioFamily family, PlannedStep& planned);
 
 }  // namespace postern::sim

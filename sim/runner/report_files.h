@@ -15,7 +15,9 @@ struct RunInfo {
   std::string backend;  // "sim", "tc", "all"
   std::string version;
   std::int64_t duration_ms = 0;
-  std::vector<Difference> differences;  // only with "all"
+  std::vector<Difference> differences{};  // only with "all"
+  std::string via{};                    // "service", or empty
+  bool interrupted = false;             // ended by a signal: there is more that was not judged
 };
 
 // A scenario's outcome in a run: its result (of the first backend, where there are several), whether

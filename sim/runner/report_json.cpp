@@ -17,7 +17,10 @@ std::string member(std::string_view key, std::string_view value) {
   return quoted(key) + ": " + quoted(value);
 }
 
-std::string verdict(Expectation expectation) { return quoted(to_string(expectation)); }
+template <typename Verdict>
+std::string verdict(Verdict value) {
+  return quoted(to_string(value));
+}
 
 // "[" lines "]" with one line each, or "[]".
 std::string list(const std::vector<std::string>& lines, const std::string& indent) {
@@ -85,6 +88,8 @@ std::string scenario_object(const Outcome& outcome) {
 std::string run_object(const RunInfo& run) {
   std::string text = "{" + member("backend", run.backend) + ", " + member("version", run.version) +
                      ", \"duration_ms\": " + std::to_string(run.duration_ms);
+  if (!run.via.empty()) text += ", " + member("via", run.via);
+  if (run.interrupted) text += ", \"interrupted\": true";
   if (run.backend == "all") {
     std::vector<std::string> lines;
     for (const auto& difference : run.differences) {

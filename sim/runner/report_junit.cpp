@@ -39,11 +39,19 @@ std::string joined(const std::vector<std::string>& lines) {
 
 std::string failure(const Outcome& outcome) {
   if (!outcome.error.empty()) return "      <error" + attribute("message", outcome.error) + "/>\n";
-  std::size_t wrong = 0;
-  for (const auto& step : outcome.result.steps) wrong += step.wrong_cells() + step.wrong_packets();
-  return "      <failure" +
-         attribute("message",
-                   std::to_string(wrong) + " wrong of " + std::to_string(outcome.result.cells()) + " cells") +
+  std::size_t cells = 0;
+  std::size_t packets = 0;
+  for (const auto& step : outcome.result.steps) {
+    cells += step.wrong_cells();
+    packets += step.wrong_packets();
+  }
+  std::string message =
+      std::to_string(cells) + " wrong of " + std::to_string(outcome.result.cells()) + " cells";
+  if (outcome.result.packets() != 0) {
+    message += ", " + std::to_string(packets) + " wrong of " + std::to_string(outcome.result.packets()) +
+               " packets";
+  }
+  return "      <failure" + attribute("message", message) +
          ">" + escaped(joined(outcome.notes)) + "</failure>\n";
 }
 

@@ -103,9 +103,18 @@ class Names {
   std::map<std::string, std::size_t> numbers_;
 };
 
+const char* letter(CellVerdict verdict) {
+  switch (verdict) {
+    case CellVerdict::allow: return ".";
+    case CellVerdict::deny: return "X";
+    case CellVerdict::differ: return "?";
+  }
+  return " ";
+}
+
 std::string mark(const CellResult* cell, std::size_t width, const TextOptions& options) {
   if (cell == nullptr) return padded("-", width);
-  std::string text = cell->got == Expectation::allow ? "." : "X";
+  std::string text = letter(cell->got);
   if (!cell->wrong()) return padded(text, width);
   text = padded(text + '!', width);
   return options.colour ? "\x1b[31m" + text + "\x1b[0m" : text;
@@ -183,6 +192,13 @@ std::string headline(const StepResult& step) {
   return text + '\n';
 }
 
+bool differs_anywhere(const ScenarioResult& result) {
+  return std::any_of(result.steps.begin(), result.steps.end(), [](const StepResult& step) {
+    return std::any_of(step.cells.begin(), step.cells.end(),
+                       [](const CellResult& cell) { return cell.got == CellVerdict::differ; });
+  });
+}
+
 }  // namespace
 
 std::string truth_tables(const StepResult& step, const TextOptions& options) {
@@ -207,7 +223,11 @@ std::string text_report(const ScenarioResult& result, const TextOptions& options
   if (options.colour) text = (passed ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m";
   text += result.name + "  (" + result.file + ')' +
           (options.backend.empty() ? "" : "  on " + options.backend) + '\n';
-  if (result.cells() != 0) text += "  from \\ to: . allow, X deny, ! not as expected, - not probed\n";
+  if (result.cells() != 0) {
+    text += std::string("  from \\ to: . allow, X deny, ") +
+            (differs_anywhere(result) ? "? backends or families differ, " : "") +
+            "! not as expected, - not probed\n";
+  }
   for (const StepResult& step : result.steps) {
     text += headline(step) + truth_tables(step, options) + wrong_cells(step) + packet_lines(step);
     if (step.replay) text += replay_line(*step.replay);

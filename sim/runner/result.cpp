@@ -29,6 +29,21 @@ std::size_t ScenarioResult::cells() const {
   return count;
 }
 
+std::size_t ScenarioResult::packets() const {
+  std::size_t count = 0;
+  for (const auto& step : steps) count += step.packets.size();
+  return count;
+}
+
+std::string_view to_string(CellVerdict verdict) {
+  switch (verdict) {
+    case CellVerdict::deny: return "deny";
+    case CellVerdict::allow: return "allow";
+    case CellVerdict::differ: return "differ";
+  }
+  return "unknown";
+}
+
 std::string to_string(const CellKey& key) {
   std::string text = key.from + " -> " + key.to + ' ' + std::string(to_string(key.protocol));
   if (key.protocol != ProbeProtocol::icmp) text += ' ' + std::to_string(key.port);
@@ -37,7 +52,8 @@ std::string to_string(const CellKey& key) {
 
 namespace {
 
-std::string both(Expectation a, const std::string& name_a, Expectation b, const std::string& name_b) {
+template <typename Verdict>
+std::string both(Verdict a, const std::string& name_a, Verdict b, const std::string& name_b) {
   return ": " + name_a + ' ' + std::string(to_string(a)) + ", " + name_b + ' ' + std::string(to_string(b));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -13,13 +14,18 @@
 
 namespace postern::sim {
 
+// What came of a cell. `differ`: not all that it asks (families, backends of a Service) answered
+// alike, which is wrong whatever was expected.
+enum class CellVerdict : std::uint8_t { deny, allow, differ };
+std::string_view to_string(CellVerdict verdict);
+
 struct CellResult {
   CellKey key;
   Expectation expected = Expectation::allow;
-  Expectation got = Expectation::allow;
+  CellVerdict got = CellVerdict::allow;
   Location line;                 // the probe line that says so
   std::vector<std::string> why;  // only where wrong: lines of plain text
-  [[nodiscard]] bool wrong() const { return expected != got; }
+  [[nodiscard]] bool wrong() const { return to_string(expected) != to_string(got); }
 };
 
 struct PacketResult {
@@ -61,6 +67,7 @@ struct ScenarioResult {
   std::vector<StepResult> steps;
   [[nodiscard]] bool passed() const;
   [[nodiscard]] std::size_t cells() const;
+  [[nodiscard]] std::size_t packets() const;
 };
 
 // A cell or packet on which two clusters disagree.

@@ -2,6 +2,7 @@
 #include "sim/runner/run.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "sim/runner/packet_check.h"
@@ -12,7 +13,11 @@ namespace postern::sim {
 
 namespace {
 
-Expectation verdict_of(bool allowed) { return allowed ? Expectation::allow : Expectation::deny; }
+CellVerdict verdict_of(const std::vector<ProbeOutcome>& outcomes) {
+  const auto allowed = [](const ProbeOutcome& outcome) { return outcome.allowed; };
+  if (std::all_of(outcomes.begin(), outcomes.end(), allowed)) return CellVerdict::allow;
+  return std::any_of(outcomes.begin(), outcomes.end(), allowed) ? CellVerdict::differ : CellVerdict::deny;
+}
 
 class Run {
  public:
@@ -46,29 +51,57 @@ class Run {
  private:
   Result<void> probe(const PlannedStep& planned, StepResult& result) {
     if (planned.cells.empty()) return {};
-    std::vector<ProbeRequest> requests;
-    requests.reserve(planned.cells.size());
-    for (const auto& [key, cell] : planned.cells)
-      requests.push_back({cell.from, cell.to, key.protocol, key.port});
-    const auto outcomes = cluster_.probe(requests);
+    const auto outcomes = ask(planned);
     if (!outcomes) return fail_as(outcomes);
-    if (outcomes->size() != requests.size()) {
-      return fail(ErrorCode::internal, std::to_string(requests.size()) + " probes had " +
-                                           std::to_string(outcomes->size()) + " outcomes");
-    }
     std::size_t index = 0;
     std::size_t explained = 0;
-    result.cells.reserve(requests.size());
+    result.cells.reserve(planned.cells.size());
     for (const auto& [key, cell] : planned.cells) {
-      const ProbeOutcome& outcome = (*outcomes)[index++];
-      CellResult one{
-          key, cell.expect, verdict_of(outcome.allowed), planned.step->probes[cell.line].location, {}};
+      const std::vector<ProbeOutcome>& answers = (*outcomes)[index++];
+      CellResult one{key, cell.expect, verdict_of(answers), planned.step->probes[cell.line].location, {}};
       if (one.wrong() && explained++ < options_.explained) {
-        one.why = why(cluster_, planned.placement.cluster, plan_.scenario->strict, {key, cell, outcome});
+        one.why = why(cluster_, planned.placement.cluster, plan_.scenario->strict, {key, cell, answers});
       }
       result.cells.push_back(std::move(one));
     }
     return {};
+  }
+
+  // One request of a cell, and where its outcome belongs.
+  struct Asked {
+    std::size_t cell;
+    std::size_t index;
+    const std::string* client;
+    const ProbeRequest* request;
+    [[nodiscard]] auto place() const { return std::tie(*client, request->from.address); }
+  };
+
+  // The outcomes of each cell's requests, in the order of the cells. What a client asks from one
+  // address is asked together: a cluster may then stay at its place.
+  Result<std::vector<std::vector<ProbeOutcome>>> ask(const PlannedStep& planned) {
+    std::vector<std::vector<ProbeOutcome>> outcomes;
+    std::vector<Asked> asked;
+    for (const auto& [key, cell] : planned.cells) {
+      for (std::size_t i = 0; i < cell.requests.size(); ++i) {
+        asked.push_back({outcomes.size(), i, &key.from, &cell.requests[i]});
+      }
+      outcomes.emplace_back(cell.requests.size());
+    }
+    std::stable_sort(asked.begin(), asked.end(),
+                     [](const Asked& a, const Asked& b) { return a.place() < b.place(); });
+    std::vector<ProbeRequest> requests;
+    requests.reserve(asked.size());
+    for (const Asked& one : asked) requests.push_back(*one.request);
+    auto answers = cluster_.probe(requests);
+    if (!answers) return fail_as(answers);
+    if (answers->size() != requests.size()) {
+      return fail(ErrorCode::internal, std::to_string(requests.size()) + " probes had " +
+                                           std::to_string(answers->size()) + " outcomes");
+    }
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      outcomes[asked[i].cell][asked[i].index] = std::move((*answers)[i]);
+    }
+    return outcomes;
   }
 
   Result<void> send(const PlannedStep& planned, StepResult& result) {
@@ -76,7 +109,8 @@ class Run {
     std::vector<PacketRequest> requests;
     Instant last = clock_;
     for (const PlannedPacket& packet : planned.packets) {
-      requests.push_back({packet.from, packet.to, packet.line, clock_ + packet.line->at});
+      requests.push_back({packet.from, packet.to, packet.line, clock_ + packet.line->at, packet.via,
+                          packet.target_port, packet.quoted});
       last = std::max(last, requests.back().at);
     }
     const auto outcomes = cluster_.send(requests);
@@ -109,6 +143,10 @@ Result<ScenarioResult> run_plan(const Plan& plan, Cluster& cluster, const RunOpt
   if (auto begun = run.begin(); !begun) return fail_as(begun);
   ScenarioResult result{scenario.file, scenario.name, scenario.labels, {}};
   for (const PlannedStep& planned : plan.steps) {
+    if (options.stopped && options.stopped()) {
+      return fail(ErrorCode::internal, "stopped before the step \"" + planned.step->name + '"',
+                  planned.step->location);
+    }
     auto step = run.step(planned);
     if (!step) {
       Error error = step.error();

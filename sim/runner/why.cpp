@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/runner/why.h"
 
+#include <algorithm>
+#include <map>
+#include <set>
 #include <string_view>
 
 #include "engine/explain/explain.h"
@@ -93,24 +96,45 @@ std::string to_string(const RuleOrigin& origin) {
   return policy + ' ' + to_string(origin.direction) + " rule " + std::to_string(origin.index + 1);
 }
 
-std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
-                             const WrongCell& wrong) {
+namespace {
+
+// What all explanations of a cell share.
+struct Context {
+  const Cluster& cluster;
+  const ClusterSnapshot& objects;
+  bool strict;
+};
+
+// Why one request of a cell came out as it did.
+std::vector<std::string> why_one(const Context& context, const ProbeRequest& request,
+                                 const ProbeOutcome& outcome) {
   std::vector<std::string> lines;
+  // What the policies say of a backend is not what they say of the ClusterIP before it.
+  const bool by_service = outcome.drop && (pn_step_reason(outcome.drop->step) == PN_REASON_BACKENDS_DIFFER ||
+                                           pn_step_reason(outcome.drop->step) == PN_REASON_NO_BACKEND);
+  if (by_service) return {describe_drop(context.cluster, outcome)};
+  if (request.to.kind == Party::Kind::service) {
+    lines.push_back("no backend stands behind " + request.to.address.to_string() + " at port " +
+                    std::to_string(request.port));
+    if (outcome.drop) lines.push_back(describe_drop(context.cluster, outcome));
+    if (outcome.allowed) lines.push_back("an answer came all the same: this is a defect of Postern");
+    return lines;
+  }
   ExplainQuery query;
-  query.from = traffic_end(wrong.cell.from);
-  query.to = traffic_end(wrong.cell.to);
-  query.protocol = static_cast<std::uint8_t>(ip_protocol(wrong.key.protocol));
-  query.port = wrong.key.port;
-  query.strict = strict;
-  const auto explanation = explain(objects, query);
-  if (!wrong.outcome.allowed && !(explanation && is_explained(wrong.outcome, *explanation))) {
-    lines.push_back(describe_drop(cluster, wrong.outcome));
+  query.from = traffic_end(request.from);
+  query.to = traffic_end(request.to);
+  query.protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
+  query.port = request.port;
+  query.strict = context.strict;
+  const auto explanation = explain(context.objects, query);
+  if (!outcome.allowed && !(explanation && is_explained(outcome, *explanation))) {
+    lines.push_back(describe_drop(context.cluster, outcome));
   }
   if (!explanation) {
     lines.push_back("no explanation: " + explanation.error().message);
     return lines;
   }
-  if (explanation->allowed != wrong.outcome.allowed) {
+  if (explanation->allowed != outcome.allowed) {
     lines.push_back(std::string("the policies themselves say ") + (explanation->allowed ? "allow" : "deny") +
                     ": " + why_line(*explanation));
     lines.push_back(
@@ -119,6 +143,92 @@ std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& obje
   }
   add_lines(lines, why_line(*explanation));
   return lines;
+}
+
+const char* family_name(const ProbeRequest& request) {
+  return request.from.address.is_v4() ? "IPv4" : "IPv6";
+}
+
+std::string receiver(const ProbeRequest& request) {
+  switch (request.to.kind) {
+    case Party::Kind::pod: return request.to.pod.to_string();
+    case Party::Kind::node: return "node:" + request.to.node;
+    case Party::Kind::outside:
+    case Party::Kind::service: break;
+  }
+  return request.to.address.to_string();
+}
+
+// Which requests of a cell disagree, and in what they differ.
+struct Disagreement {
+  bool two_families = false;  // both were asked
+  bool by_family = true;      // within a family all came out alike
+};
+
+Disagreement disagreement_of(const WrongCell& wrong) {
+  Disagreement found;
+  std::map<bool, bool> first;  // by is_v4: allowed
+  for (std::size_t i = 0; i < wrong.outcomes.size(); ++i) {
+    const bool v4 = wrong.cell.requests[i].from.address.is_v4();
+    const bool allowed = first.emplace(v4, wrong.outcomes[i].allowed).first->second;
+    if (allowed != wrong.outcomes[i].allowed) found.by_family = false;
+  }
+  found.two_families = first.size() > 1;
+  return found;
+}
+
+constexpr std::size_t kDifferingShown = 8;
+
+// "denied at ingress of x/b, isolated by x/p" of one request; what else there is to say goes to `rest`.
+std::string denial(const std::string& name, std::vector<std::string> lines, std::vector<std::string>& rest) {
+  std::string first = lines.front();
+  lines.erase(lines.begin());
+  if (const auto end = first.find("; "); end != std::string::npos) {
+    lines.insert(lines.begin(), first.substr(end + 2));
+    first.erase(end);
+  }
+  for (const std::string& line : lines) rest.push_back(name + ": " + line);
+  constexpr std::string_view kDenied = "denied ";
+  return first.compare(0, kDenied.size(), kDenied) == 0 ? first : "denied, " + first;
+}
+
+// "backends differ: x/a allowed; x/b denied at ingress of x/b, …", then what else there is to say.
+std::vector<std::string> why_differing(const Context& context, const WrongCell& wrong) {
+  const Disagreement disagreement = disagreement_of(wrong);
+  std::string first = disagreement.by_family ? "families differ: " : "backends differ: ";
+  std::vector<std::string> rest;
+  std::set<std::string> seen;
+  std::size_t shown = 0;
+  for (std::size_t i = 0; i < wrong.outcomes.size(); ++i) {
+    const ProbeRequest& request = wrong.cell.requests[i];
+    std::string name = disagreement.by_family ? family_name(request) : receiver(request);
+    if (!disagreement.by_family && disagreement.two_families) {
+      name += std::string(" over ") + family_name(request);
+    }
+    if (!seen.insert(name).second) continue;
+    if (shown++ == kDifferingShown) {
+      first += "; …";
+      break;
+    }
+    first += (shown == 1 ? "" : "; ") + name + ' ' +
+             (wrong.outcomes[i].allowed
+                  ? "allowed"
+                  : denial(name, why_one(context, request, wrong.outcomes[i]), rest));
+  }
+  rest.insert(rest.begin(), first);
+  return rest;
+}
+
+}  // namespace
+
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
+                             const WrongCell& wrong) {
+  const Context context{cluster, objects, strict};
+  const bool first = wrong.outcomes.front().allowed;
+  const bool alike = std::all_of(wrong.outcomes.begin(), wrong.outcomes.end(),
+                                 [&](const ProbeOutcome& outcome) { return outcome.allowed == first; });
+  return alike ? why_one(context, wrong.cell.requests.front(), wrong.outcomes.front())
+               : why_differing(context, wrong);
 }
 
 }  // namespace postern::sim

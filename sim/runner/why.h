@@ -28,9 +28,9 @@ std::string to_string(const RuleOrigin& origin);
 struct WrongCell {
   const CellKey& key;
   const PlannedCell& cell;
-  const ProbeOutcome& outcome;
+  const std::vector<ProbeOutcome>& outcomes;  // of the cell's requests
 };
-// Lines of text; never empty.
+// Lines of text; never empty. Where the requests came out differently the first line says which.
 std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
                              const WrongCell& wrong);
 

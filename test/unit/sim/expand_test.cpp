@@ -34,13 +34,41 @@ ClusterSnapshot small_cluster() {
   cluster.nodes["n1"] = node;
   Service service;
   service.key = {"x", "web"};
+  service.selector = Labels{{"app", "web"}};
   service.cluster_ips = {ip("10.96.0.10")};
+  service.ports = {{"http", Protocol::tcp, 80, std::uint16_t{8080}},
+                   {"dns", Protocol::udp, 53, std::string("dns")},
+                   {"", Protocol::tcp, 81, std::string("nobody")}};
   cluster.services[service.key] = service;
+  cluster.pods.at({"x", "a"}).labels = {{"app", "web"}};
+  cluster.pods.at({"x", "b"}).labels = {{"app", "web"}};
+  service.key = {"y", "headless"};
+  service.cluster_ips.clear();
+  cluster.services[service.key] = service;
+  return cluster;
+}
+
+// The same with both families: x/a and y/a have both, x/b IPv4 alone, y/six IPv6 alone.
+ClusterSnapshot dual_cluster() {
+  ClusterSnapshot cluster = small_cluster();
+  cluster.pods.at({"x", "a"}).addresses.push_back(ip("fd00::1"));
+  cluster.pods.at({"y", "a"}).addresses.push_back(ip("fd00::3"));
+  Pod six;
+  six.key = {"y", "six"};
+  six.node_name = "n1";
+  six.addresses = {ip("fd00::6")};
+  cluster.pods[six.key] = six;
+  cluster.nodes["n1"].addresses.push_back({"InternalIP", ip("fd00:172::2")});
+  cluster.services.at({"x", "web"}).cluster_ips.push_back(ip("fd00:96::10"));
   return cluster;
 }
 
 End end_of(const std::string& text) {
   if (text.rfind("node:", 0) == 0) return NodeEnd{text.substr(5)};
+  if (text.rfind("service:", 0) == 0) {
+    const auto separator = text.find('/');
+    return ServiceEnd{{text.substr(8, separator - 8), text.substr(separator + 1)}};
+  }
   if (const auto address = IpAddress::parse(text)) return *address;
   const auto slash = text.find('/');
   return PodGlob{text.substr(0, slash), text.substr(slash + 1)};
@@ -63,25 +91,37 @@ ProbeLine line(const std::string& from, const std::string& to, const char* port 
   return result;
 }
 
+std::string ask_of(const ProbeRequest& request) {
+  std::string text = request.from.address.to_string() + " -> " + request.to.address.to_string() + ' ' +
+                     std::to_string(request.port);
+  if (request.to.kind == Party::Kind::service) text += " unanswered";
+  if (!request.via) return text;
+  return text + " via " + request.via->address.to_string() + ' ' + std::to_string(request.via->port);
+}
+
 struct Expanded {
   std::vector<std::string> cells;  // "x/a -> x/b TCP 80 allow"
+  std::vector<std::string> asks;   // "10.0.0.1 -> 10.0.0.2 8080 via 10.96.0.10 80", of all cells
   std::vector<IpAddress> outside;
   std::size_t idle = 0;
   std::string error;
 };
 
-Expanded expand(const std::vector<ProbeLine>& lines) {
+Expanded expand(const std::vector<ProbeLine>& lines, ScenarioFamily family = ScenarioFamily::v4,
+                ClusterSnapshot cluster = small_cluster()) {
   PlannedStep planned;
-  planned.placement.cluster = small_cluster();
+  planned.placement.cluster = std::move(cluster);
   Expanded result;
-  if (const auto expanded = expand_probes(lines, planned); !expanded) {
+  if (const auto expanded = expand_probes(lines, family, planned); !expanded) {
     result.error = expanded.error().to_string();
     return result;
   }
   result.outside = planned.placement.outside;
   result.idle = planned.idle.size();
-  for (const auto& [key, cell] : planned.cells)
+  for (const auto& [key, cell] : planned.cells) {
     result.cells.push_back(to_string(key) + ' ' + std::string(to_string(cell.expect)));
+    for (const ProbeRequest& request : cell.requests) result.asks.push_back(ask_of(request));
+  }
   return result;
 }
 
@@ -152,14 +192,22 @@ TEST(Expand, WhatDoesNotExistIsAnErrorWithPlaceAndNearestNames) {
       {"no such pod", line("x/a", "x/c"), "x/c does not exist at this step"},
       {"nearest pod", line("x/a", "y/aa"), "y/a"},
       {"finished pod", line("x/a", "x/done"), "is finished"},
-      {"pod without address", line("x/a", "x/new"), "has no address"},
+      {"pod without address", line("x/a", "x/new"), "has no IPv4 address"},
       {"empty glob", line("z/*", "x/a"), "z/* matches no live pod"},
       {"no such node", line("x/a", "node:n2"), "n1"},
       {"no such port", line("x/a", "y/a", "htpp"), "http"},
       {"port of another protocol", line("x/b", "x/a", "dns"), "no TCP port named \"dns\""},
       {"port name of no pod", line("x/a", "203.0.113.7", "http"), "must be a number"},
-      {"ClusterIP", line("x/a", "10.96.0.10"), "not supported yet"},
-      {"IPv6", line("x/a", "2001:db8::1"), "not supported yet"},
+      {"no such Service", line("x/a", "service:x/wep"), "did you mean x/web?"},
+      {"no such Service port", line("x/a", "service:x/web", "8080"),
+       "Service x/web has no TCP port 8080, expected one of http (TCP 80), dns (UDP 53), TCP 81"},
+      {"Service port of another protocol", line("x/a", "service:x/web", "dns"), "no TCP port \"dns\""},
+      {"nearest Service port", line("x/a", "service:x/web", "htpp"), "did you mean http?"},
+      {"port of a ClusterIP", line("x/a", "10.96.0.10", "8080"), "no TCP port 8080"},
+      {"headless Service", line("x/a", "service:y/headless"), "no IPv4 ClusterIP"},
+      {"ICMP to a Service", line("x/a", "service:x/web", "", Expectation::deny, ProbeProtocol::icmp),
+       "takes TCP, UDP and SCTP at its ports: found ICMP"},
+      {"a Service that sends", line("10.96.0.10", "x/a"), "which sends nothing"},
   };
   for (const ErrorRow& row : rows) {
     const auto found = expand({row.line});
@@ -168,18 +216,98 @@ TEST(Expand, WhatDoesNotExistIsAnErrorWithPlaceAndNearestNames) {
   }
 }
 
+TEST(Expand, AServiceIsAskedAtEveryBackendsTargetPort) {
+  const auto found = expand({line("y/a", "service:x/web", "http")});
+  EXPECT_THAT(found.cells, ElementsAre("y/a -> service:x/web TCP 80 allow"));
+  EXPECT_THAT(found.asks, ElementsAre("10.0.0.3 -> 10.0.0.1 8080 via 10.96.0.10 80",
+                                      "10.0.0.3 -> 10.0.0.2 8080 via 10.96.0.10 80"));
+}
+
+TEST(Expand, ABackendWithoutTheNamedTargetPortIsNone) {
+  const auto found =
+      expand({line("y/a", "service:x/web", "53", Expectation::allow, ProbeProtocol::udp)});
+  EXPECT_THAT(found.asks, ElementsAre("10.0.0.3 -> 10.0.0.1 53 via 10.96.0.10 53"));
+}
+
+TEST(Expand, WhereNoBackendStandsTheServiceItselfIsAsked) {
+  EXPECT_THAT(expand({line("y/a", "service:x/web", "81", Expectation::deny)}).asks,
+              ElementsAre("10.0.0.3 -> 10.96.0.10 81 unanswered"));
+}
+
+TEST(Expand, AClusterIpIsTheServiceAndNameNumberAndAddressAreOneCell) {
+  const auto found =
+      expand({line("y/a", "service:x/web", "http"), line("y/a", "10.96.0.10", "80", Expectation::deny)});
+  EXPECT_THAT(found.cells, ElementsAre("y/a -> service:x/web TCP 80 deny"));
+}
+
+TEST(Expand, AGlobAsksAServiceFromItsBackendsToo) {
+  EXPECT_THAT(expand({line("x/*", "service:x/web")}).cells,
+              ElementsAre("x/a -> service:x/web TCP 80 allow", "x/b -> service:x/web TCP 80 allow"));
+}
+
+TEST(Expand, AnEndPointThatIsNoPodIsWhoeverHasTheAddress) {
+  ClusterSnapshot cluster = small_cluster();
+  cluster.services.at({"x", "web"}).selector.reset();
+  cluster.endpoint_slices[{"x", "web-1"}] = {
+      {"x", "web-1"},
+      "web",
+      {{{ip("203.0.113.9")}, true}, {{ip("172.18.0.2")}, true}, {{ip("10.0.0.2")}, false}},
+      {{"http", Protocol::tcp, 9000, std::uint16_t{9000}}}};
+  const auto found = expand({line("y/a", "service:x/web")}, ScenarioFamily::v4, cluster);
+  EXPECT_THAT(found.asks, ElementsAre("10.0.0.3 -> 172.18.0.2 9000 via 10.96.0.10 80",
+                                      "10.0.0.3 -> 203.0.113.9 9000 via 10.96.0.10 80"));
+  EXPECT_THAT(found.outside, ElementsAre(ip("203.0.113.9")));
+}
+
+Expanded expand_dual(const std::vector<ProbeLine>& lines) {
+  return expand(lines, ScenarioFamily::dual, dual_cluster());
+}
+
+TEST(ExpandDual, APairIsAskedInEveryFamilyThatBothHave) {
+  EXPECT_THAT(expand_dual({line("x/a", "y/a")}).asks,
+              ElementsAre("10.0.0.1 -> 10.0.0.3 80", "fd00::1 -> fd00::3 80"));
+  EXPECT_THAT(expand_dual({line("x/a", "x/b")}).asks, ElementsAre("10.0.0.1 -> 10.0.0.2 80"));
+  EXPECT_THAT(expand_dual({line("node:n1", "y/a")}).asks,
+              ElementsAre("172.18.0.2 -> 10.0.0.3 80", "fd00:172::2 -> fd00::3 80"));
+}
+
+TEST(ExpandDual, AGlobLeavesOutPairsWithoutACommonFamilyAndExactNamesAreAnError) {
+  EXPECT_THAT(expand_dual({line("x/b", "y/*")}).cells, ElementsAre("x/b -> y/a TCP 80 allow"));
+  EXPECT_THAT(expand_dual({line("x/b", "y/six")}).error, HasSubstr("no address family in common"));
+  EXPECT_THAT(expand_dual({line("203.0.113.7", "y/six")}).error, HasSubstr("no address family in common"));
+}
+
+TEST(ExpandDual, ALiteralFixesTheFamilyAndIsACellOfItsOwn) {
+  const auto found = expand_dual({line("x/a", "y/a"), line("x/a", "fd00::3", "80", Expectation::deny)});
+  EXPECT_THAT(found.cells,
+              ElementsAre("x/a -> fd00::3 TCP 80 deny", "x/a -> y/a TCP 80 allow"));
+  EXPECT_THAT(found.asks, ElementsAre("fd00::1 -> fd00::3 80", "10.0.0.1 -> 10.0.0.3 80",
+                                      "fd00::1 -> fd00::3 80"));
+  // Still the pod: no glob judges it against itself.
+  EXPECT_THAT(expand_dual({line("y/a*", "fd00::3")}).cells, ElementsAre());
+}
+
+TEST(ExpandDual, AServiceIsAskedByEachClusterIpAtTheBackendsOfItsFamily) {
+  EXPECT_THAT(expand_dual({line("y/a", "service:x/web")}).asks,
+              ElementsAre("10.0.0.3 -> 10.0.0.1 8080 via 10.96.0.10 80",
+                          "10.0.0.3 -> 10.0.0.2 8080 via 10.96.0.10 80",
+                          "fd00::3 -> fd00::1 8080 via fd00:96::10 80"));
+  EXPECT_THAT(expand_dual({line("y/a", "fd00:96::10")}).cells,
+              ElementsAre("y/a -> fd00:96::10 TCP 80 allow"));
+}
+
 TEST(Differences, OnlyDisagreeingCellsAreNamed) {
   ScenarioResult a;
   a.file = "f.yaml";
   a.name = "n";
   a.steps.push_back({"one", {}, {}, {}});
   a.steps[0].cells.push_back(
-      {{"x/a", "x/b", ProbeProtocol::tcp, 80}, Expectation::allow, Expectation::allow, {}, {}});
+      {{"x/a", "x/b", ProbeProtocol::tcp, 80}, Expectation::allow, CellVerdict::allow, {}, {}});
   a.steps[0].cells.push_back(
-      {{"x/b", "x/a", ProbeProtocol::icmp, 0}, Expectation::allow, Expectation::allow, {}, {}});
+      {{"x/b", "x/a", ProbeProtocol::icmp, 0}, Expectation::allow, CellVerdict::allow, {}, {}});
   ScenarioResult b = a;
   EXPECT_TRUE(differences(a, "sim", b, "tc").empty());
-  b.steps[0].cells[1].got = Expectation::deny;
+  b.steps[0].cells[1].got = CellVerdict::deny;
   const auto found = differences(a, "sim", b, "tc");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].what, "x/b -> x/a ICMP: sim allow, tc deny");

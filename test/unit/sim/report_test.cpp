@@ -13,15 +13,15 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-CellResult cell(const char* from, const char* to, Expectation expected, Expectation got) {
+CellResult cell(const char* from, const char* to, Expectation expected, CellVerdict got) {
   return {{from, to, ProbeProtocol::tcp, 80}, expected, got, {"s.yaml", 4, 1}, {}};
 }
 
 StepResult two_by_two() {
   StepResult step;
   step.name = "one";
-  step.cells = {cell("x/a", "x/b", Expectation::allow, Expectation::allow),
-                cell("x/b", "x/a", Expectation::allow, Expectation::deny)};
+  step.cells = {cell("x/a", "x/b", Expectation::allow, CellVerdict::allow),
+                cell("x/b", "x/a", Expectation::allow, CellVerdict::deny)};
   return step;
 }
 
@@ -38,7 +38,7 @@ TEST(TruthTable, WideColumnsAreNumberedAndEveryNumberIsExplained) {
   std::string last;
   for (int i = 10; i < 20; ++i) {
     last = "a-namespace-with-a-name/pod-" + std::to_string(i);
-    step.cells.push_back(cell("x/a", last.c_str(), Expectation::allow, Expectation::allow));
+    step.cells.push_back(cell("x/a", last.c_str(), Expectation::allow, CellVerdict::allow));
   }
   const std::string text = truth_tables(step);
   EXPECT_THAT(text, HasSubstr("[10] = " + last));
@@ -49,7 +49,7 @@ TEST(TruthTable, AVeryWideTableShowsOnlyWhatIsWrong) {
   StepResult step;
   for (int i = 100; i < 160; ++i) {
     step.cells.push_back(cell("x/a", ("p/" + std::to_string(i)).c_str(), Expectation::allow,
-                              i == 130 ? Expectation::deny : Expectation::allow));
+                              i == 130 ? CellVerdict::deny : CellVerdict::allow));
   }
   const std::string text = truth_tables(step);
   EXPECT_THAT(text, HasSubstr("p/130"));

@@ -3,6 +3,8 @@
 // a script.
 #include "sim/runner/run.h"
 
+#include "engine/policy/services.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -163,16 +165,322 @@ TEST(Plan, AScenarioThatNamesWhatDoesNotExistIsRunNotAtAll) {
   EXPECT_FALSE(make_plan(scenario));
 }
 
-TEST(Plan, APodOfTheOtherFamilyIsRefusedBeforeAnyBackendSeesIt) {
+TEST(Plan, APodOfTheOtherFamilyTakesNoPart) {
   Scenario scenario = two_steps();
-  ASSERT_TRUE(make_plan(scenario));
-  scenario.steps[1].applies.push_back(pod("six", "fd00::1"));
-  scenario.steps[1].location = {"s.yaml", 20, 5};
+  scenario.steps[0].applies.push_back(pod("six", "fd00::1"));
   const auto plan = make_plan(scenario);
-  ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
-  EXPECT_EQ(plan.error().to_string(),
-            "s.yaml:20:5: pod x/six has address fd00::1: IPv6 is not supported yet");
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->steps[0].cells.size(), 2u);
+  scenario.steps[0].probes.push_back(probe_line("x/six", "x/a", Expectation::deny));
+  const auto named = make_plan(scenario);
+  ASSERT_FALSE(named);
+  EXPECT_EQ(named.error().to_string(),
+            "s.yaml:9:5: pod x/six has no IPv4 address at this step, so it is no end point");
+}
+
+manifest::Object bare_pod(const char* name) {
+  manifest::PodObject object;
+  object.pod.key = {"x", name};
+  object.pod.labels = {{"app", "web"}};
+  object.assign_address = true;
+  return {{}, "Pod", object};
+}
+
+manifest::Object web_service() {
+  manifest::ServiceObject object;
+  object.service.key = {"x", "web"};
+  object.service.selector = Labels{{"app", "web"}};
+  object.service.ports = {{"http", Protocol::tcp, 80, std::uint16_t{8080}}};
+  object.assign_address = true;
+  return {{}, "Service", object};
+}
+
+Scenario one_step(ScenarioFamily family, std::vector<ProbeLine> probes) {
+  Scenario scenario;
+  scenario.file = "s.yaml";
+  scenario.name = "one-step";
+  scenario.family = family;
+  scenario.steps.resize(1);
+  scenario.steps[0].name = "only";
+  scenario.steps[0].applies = {bare_pod("a"), bare_pod("b"), web_service()};
+  scenario.steps[0].probes = std::move(probes);
+  return scenario;
+}
+
+ProbeLine to_service(const char* from, Expectation expect) {
+  ProbeLine line = probe_line(from, "x/a", expect);
+  line.to_text = "service:x/web";
+  line.to = ServiceEnd{{"x", "web"}};
+  return line;
+}
+
+struct CombineRow {
+  const char* name;
+  bool a;  // what the backends answer
+  bool b;
+  Expectation expect;
+  CellVerdict got;
+  const char* why;  // empty: not wrong
+};
+
+TEST(Run, AServiceCellIsWhatAllItsBackendsSayElseWrongWhateverWasExpected) {
+  const CombineRow rows[] = {
+      {"all answer", true, true, Expectation::allow, CellVerdict::allow, ""},
+      {"none answers", false, false, Expectation::deny, CellVerdict::deny, ""},
+      {"one of two, allow expected", true, false, Expectation::allow, CellVerdict::differ,
+       "backends differ: x/a allowed; x/b denied, "},
+      {"one of two, deny expected", false, true, Expectation::deny, CellVerdict::differ,
+       "backends differ: x/a denied, "},
+  };
+  for (const CombineRow& row : rows) {
+    ScriptedCluster cluster;
+    cluster.allows = [&](const ProbeRequest& request) { return request.to.pod.name == "a" ? row.a : row.b; };
+    const Scenario scenario = one_step(ScenarioFamily::v4, {to_service("x/b", row.expect)});
+    const ScenarioResult result = run(scenario, cluster);
+    ASSERT_EQ(result.steps[0].cells.size(), 1u) << row.name;
+    const CellResult& cell = result.steps[0].cells[0];
+    EXPECT_EQ(cell.got, row.got) << row.name;
+    EXPECT_EQ(cell.wrong(), *row.why != '\0') << row.name;
+    if (*row.why != '\0') {
+      ASSERT_FALSE(cell.why.empty()) << row.name;
+      EXPECT_THAT(cell.why.front(), HasSubstr(row.why)) << row.name;
+    }
+  }
+}
+
+TEST(Run, FamiliesThatDifferAreWrongAndNamed) {
+  ScriptedCluster cluster;
+  cluster.allows = [](const ProbeRequest& request) { return request.to.address.is_v4(); };
+  const ScenarioResult result =
+      run(one_step(ScenarioFamily::dual, {probe_line("x/a", "x/b", Expectation::allow)}), cluster);
+  EXPECT_EQ(cluster.calls, (std::vector<std::string>{"begin", "place", "probe 2"}));
+  const CellResult& cell = result.steps[0].cells[0];
+  EXPECT_EQ(cell.got, CellVerdict::differ);
+  EXPECT_THAT(cell.why.front(), HasSubstr("families differ: IPv4 allowed; IPv6 denied, "));
+}
+
+TEST(Run, BackendsOfTwoFamiliesAreNamedWithTheirFamily) {
+  ScriptedCluster cluster;
+  cluster.allows = [](const ProbeRequest& request) {
+    return request.to.address.is_v4() || request.to.pod.name == "a";
+  };
+  const ScenarioResult result =
+      run(one_step(ScenarioFamily::dual, {to_service("x/b", Expectation::allow)}), cluster);
+  EXPECT_THAT(result.steps[0].cells[0].why.front(),
+              HasSubstr("backends differ: x/a over IPv4 allowed; x/b over IPv4 allowed; x/a over IPv6 allowed; "
+                        "x/b over IPv6 denied, "));
+}
+
+TEST(Run, OutcomesFindTheirCellsThoughAClientsFamiliesAreAskedTogether) {
+  ScriptedCluster cluster;
+  std::vector<std::string> order;
+  cluster.allows = [&](const ProbeRequest& request) {
+    order.push_back(request.from.pod.name + (request.from.address.is_v4() ? "4" : "6"));
+    return request.to.pod.name != "c";
+  };
+  Scenario scenario = one_step(ScenarioFamily::dual, {probe_line("*/*", "*/*", Expectation::allow),
+                                                      probe_line("*/*", "x/c", Expectation::deny)});
+  scenario.steps[0].applies.push_back(bare_pod("c"));
+  EXPECT_TRUE(run(scenario, cluster).passed());
+  EXPECT_THAT(order, ElementsAre("a4", "a4", "a6", "a6", "b4", "b4", "b6", "b6", "c4", "c4", "c6", "c6"));
+}
+
+struct DetourRow {
+  const char* name;
+  ProbeLine line;
+  bool detour;
+};
+
+TEST(ViaService, OnlyPairsOfPodsGoThroughAService) {
+  ProbeLine icmp = probe_line("x/a", "x/b", Expectation::allow);
+  icmp.protocol = ProbeProtocol::icmp;
+  icmp.port.reset();
+  ProbeLine node = probe_line("x/a", "x/b", Expectation::allow);
+  node.from_text = "node:n1";
+  node.from = NodeEnd{"n1"};
+  const DetourRow rows[] = {
+      {"two pods", probe_line("x/a", "x/b", Expectation::allow), true},
+      {"a pod to itself", probe_line("x/a", "x/a", Expectation::allow), false},
+      {"ICMP", icmp, false},
+      {"from a node", node, false},
+      {"from a host network pod", probe_line("x/h", "x/a", Expectation::allow), false},
+      {"to a host network pod", probe_line("x/a", "x/h", Expectation::allow), false},
+      {"to an address that is a pod", probe_line("x/a", "10.244.0.2", Expectation::allow), false},
+      {"from an outside host", probe_line("203.0.113.7", "x/a", Expectation::allow), false},
+      {"to a Service", to_service("x/a", Expectation::allow), false},
+  };
+  for (const DetourRow& row : rows) {
+    Scenario scenario = one_step(ScenarioFamily::v4, {row.line});
+    manifest::Object host = bare_pod("h");
+    auto& object = std::get<manifest::PodObject>(host.value);
+    object.pod.host_network = true;
+    object.pod.node_name = "n1";
+    scenario.steps[0].applies.push_back(host);
+    const auto plain = make_plan(scenario);
+    const auto via = make_plan(scenario, {.via_service = true});
+    ASSERT_TRUE(plain && via) << row.name << (plain ? "" : plain.error().to_string());
+    ASSERT_EQ(plain->steps[0].cells.size(), 1u) << row.name;
+    EXPECT_EQ(via->steps[0].cells.begin()->first, plain->steps[0].cells.begin()->first) << row.name;
+    const auto& before = plain->steps[0].cells.begin()->second.requests;
+    const auto& after = via->steps[0].cells.begin()->second.requests;
+    ASSERT_EQ(before.size(), after.size()) << row.name;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      EXPECT_EQ(after[i].to, before[i].to) << row.name;
+      EXPECT_EQ(after[i].port, before[i].port) << row.name;
+      EXPECT_EQ(after[i].via.has_value(), row.detour || before[i].via.has_value()) << row.name;
+    }
+    EXPECT_EQ(via->steps[0].placement.cluster.services.size(), row.detour ? 2u : 1u) << row.name;
+  }
+}
+
+TEST(ViaService, TheServiceHasNoSelectorOneEndPointAndAPortForEachThatIsAsked) {
+  ProbeLine udp = probe_line("x/a", "x/b", Expectation::allow);
+  udp.protocol = ProbeProtocol::udp;
+  const Scenario scenario = one_step(ScenarioFamily::dual, {probe_line("x/a", "x/b", Expectation::allow), udp});
+  const auto plan = make_plan(scenario, {.via_service = true});
+  ASSERT_TRUE(plan);
+  const ClusterSnapshot& cluster = plan->steps[0].placement.cluster;
+  const Service& service = cluster.services.at({"x", "(b)"});
+  EXPECT_FALSE(service.selector);
+  ASSERT_EQ(service.ports.size(), 2u);
+  for (const ServicePort& port : service.ports) {
+    for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
+      const auto backends = backends_of(cluster, service, port, family);
+      ASSERT_EQ(backends.size(), 1u);
+      EXPECT_EQ(backends[0].address, *cluster.pods.at({"x", "b"}).address(family));
+      EXPECT_EQ(backends[0].port, 80);
+    }
+  }
+  for (const auto& [key, cell] : plan->steps[0].cells) {
+    for (const ProbeRequest& request : cell.requests) {
+      ASSERT_TRUE(request.via);
+      EXPECT_EQ(request.via->port, 80);
+      EXPECT_EQ(request.via->address.family(), request.to.address.family());
+    }
+  }
+}
+
+TEST(ViaService, TheNextStepStartsWithoutTheServicesAndGivesThemTheSameAddresses) {
+  Scenario scenario = one_step(ScenarioFamily::v4, {probe_line("*/*", "*/*", Expectation::allow)});
+  scenario.steps.push_back(scenario.steps[0]);
+  scenario.steps[1].applies.clear();
+  scenario.steps[1].probes = {probe_line("x/a", "x/b", Expectation::allow)};
+  const auto plan = make_plan(scenario, {.via_service = true});
+  ASSERT_TRUE(plan);
+  const auto& first = plan->steps[0].placement.cluster.services;
+  const auto& second = plan->steps[1].placement.cluster.services;
+  EXPECT_EQ(first.size(), 3u);
+  EXPECT_EQ(second.size(), 2u);
+  EXPECT_EQ(second.at({"x", "(b)"}).cluster_ips, first.at({"x", "(b)"}).cluster_ips);
+}
+
+PacketLine packet_to_service(const char* from, std::uint16_t port) {
+  PacketLine line = packet_line(0);
+  line.location = {"s.yaml", 12, 5};
+  line.from_text = from;
+  line.from = PodGlob{"x", from + 2};
+  line.to_text = "service:x/web";
+  line.to = ServiceEnd{{"x", "web"}};
+  line.part = TcpPart{1, port, "S"};
+  return line;
+}
+
+TEST(Plan, APacketToAServiceGoesToItsOnlyBackend) {
+  Scenario scenario = one_step(ScenarioFamily::dual, {});
+  std::get<manifest::PodObject>(scenario.steps[0].applies[0].value).pod.labels.clear();
+  scenario.steps[0].packets = {packet_to_service("x/a", 80)};
+  const auto plan = make_plan(scenario);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  const PlannedPacket& packet = plan->steps[0].packets[0];
+  EXPECT_EQ(packet.to.pod.name, "b");
+  ASSERT_TRUE(packet.via);
+  EXPECT_EQ(packet.via->address.to_string(), "10.96.0.1");
+  EXPECT_EQ(packet.via->port, 80);
+  EXPECT_EQ(packet.target_port, 8080);
+}
+
+TEST(Plan, APacketToAServiceWithoutExactlyOneBackendIsRefused) {
+  struct Row {
+    const char* name;
+    std::function<void(Scenario&)> change;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"two backends", [](Scenario&) {}, "has 2 backends at port 80, expected exactly one"},
+      {"no backend",
+       [](Scenario& scenario) {
+         auto& service = std::get<manifest::ServiceObject>(scenario.steps[0].applies[2].value);
+         service.service.selector = Labels{{"app", "none"}};
+       },
+       "has no backend at port 80"},
+      {"no such port", [](Scenario& scenario) { scenario.steps[0].packets = {packet_to_service("x/a", 81)}; },
+       "has no TCP port 81"},
+      {"no port at all",
+       [](Scenario& scenario) { scenario.steps[0].packets[0].part = IcmpPart{8, 0, 1}; },
+       "names no port of it"},
+      {"a later fragment",
+       [](Scenario& scenario) { scenario.steps[0].packets[0].fragment = FragmentPart{1, 8, false}; },
+       "names no port of it"},
+  };
+  for (const Row& row : rows) {
+    Scenario scenario = one_step(ScenarioFamily::v4, {});
+    scenario.steps[0].packets = {packet_to_service("x/a", 80)};
+    row.change(scenario);
+    const auto plan = make_plan(scenario);
+    ASSERT_FALSE(plan) << row.name;
+    EXPECT_THAT(plan.error().to_string(), HasSubstr(row.says)) << row.name;
+    EXPECT_THAT(plan.error().to_string(), HasSubstr("s.yaml:12:5")) << row.name;
+  }
+}
+
+TEST(Plan, APacketIsOfTheFirstFamilyThatItsEndsAndItsPartsAllow) {
+  struct Row {
+    const char* name;
+    std::function<void(PacketLine&)> change;
+    bool v4;
+  };
+  const Row rows[] = {
+      {"nothing says", [](PacketLine&) {}, true},
+      {"an IPv6 source", [](PacketLine& line) { line.source = IpAddress::parse("fd00::9"); }, false},
+      {"an extension header",
+       [](PacketLine& line) { line.extensions = {ExtensionHeader::hop_by_hop}; }, false},
+      {"an IPv6 receiver",
+       [](PacketLine& line) {
+         line.to_text = "2001:db8::1";
+         line.to = *IpAddress::parse("2001:db8::1");
+       },
+       false},
+  };
+  for (const Row& row : rows) {
+    Scenario scenario = one_step(ScenarioFamily::dual, {});
+    scenario.steps[0].packets = {packet_line(0)};
+    row.change(scenario.steps[0].packets[0]);
+    const auto plan = make_plan(scenario);
+    ASSERT_TRUE(plan) << row.name << plan.error().to_string();
+    const PlannedPacket& packet = plan->steps[0].packets[0];
+    EXPECT_EQ(packet.from.address.is_v4(), row.v4) << row.name;
+    EXPECT_EQ(packet.to.address.is_v4(), row.v4) << row.name;
+  }
+  Scenario scenario = one_step(ScenarioFamily::dual, {});
+  scenario.steps[0].packets = {packet_line(0)};
+  scenario.steps[0].packets[0].extensions = {ExtensionHeader::routing};
+  scenario.steps[0].packets[0].ip_options = {0, 0, 0, 0};
+  EXPECT_FALSE(make_plan(scenario));
+}
+
+TEST(Plan, QuotedEndsHaveTheAddressesOfThePacketsFamily) {
+  Scenario scenario = one_step(ScenarioFamily::v6, {});
+  scenario.steps[0].packets = {packet_line(0)};
+  PacketLine& line = scenario.steps[0].packets[0];
+  line.part = IcmpPart{1, 4, 0};
+  line.quotes = QuotedPacket{
+      "x/b", "service:x/web", PodGlob{"x", "b"}, ServiceEnd{{"x", "web"}}, UdpPart{1, 2}};
+  const auto plan = make_plan(scenario);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  const auto& quoted = plan->steps[0].packets[0].quoted;
+  ASSERT_TRUE(quoted);
+  EXPECT_EQ(quoted->source.to_string(), "fd00:10:244::2");
+  EXPECT_EQ(quoted->destination.to_string(), "fd00:10:96::1");
 }
 
 TEST(Plan, APacketHasOneSenderAndOneReceiver) {
