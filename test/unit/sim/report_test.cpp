@@ -33,6 +33,19 @@ TEST(TruthTable, MarksAllowDenyWrongAndUnprobed) {
             "      x/b  X!   -\n");
 }
 
+TEST(TruthTable, ACellWhoseBackendsDifferIsNeitherAllowNorDenyAndAlwaysWrong) {
+  for (const Expectation expected : {Expectation::allow, Expectation::deny}) {
+    StepResult step = two_by_two();
+    step.cells[1] = cell("x/b", "service:x/web", expected, CellVerdict::differ);
+    EXPECT_EQ(step.wrong_cells(), 1u);
+    EXPECT_THAT(truth_tables(step), HasSubstr("x/b  ?!   "));
+    ScenarioResult result{"s.yaml", "n", {}, {step}};
+    EXPECT_THAT(text_report(result), HasSubstr("? backends or families differ"));
+  }
+  ScenarioResult plain{"s.yaml", "n", {}, {two_by_two()}};
+  EXPECT_THAT(text_report(plain), Not(HasSubstr("differ")));
+}
+
 TEST(TruthTable, WideColumnsAreNumberedAndEveryNumberIsExplained) {
   StepResult step;
   std::string last;
@@ -95,6 +108,32 @@ TEST(JsonReport, IsJsonWithEveryCellAndOnlyRunDependsOnTheRun) {
   const auto& packet = scenario["steps"][0]["packets"][0];
   EXPECT_EQ(packet,
             (nlohmann::json{{"index", 0}, {"expected", nullptr}, {"got", "deny"}, {"reason", "isolated"}}));
+}
+
+TEST(JsonReport, SaysDifferAndWhatTheRunWas) {
+  StepResult step = two_by_two();
+  step.cells[1].got = CellVerdict::differ;
+  const std::vector<Outcome> outcomes{outcome_of(step)};
+  const auto plain = nlohmann::json::parse(json_report({"sim", "1", 5, {}}, outcomes));
+  const auto via = nlohmann::json::parse(json_report({"sim", "1", 5, {}, "service", true}, outcomes));
+  EXPECT_EQ(plain["scenarios"][0]["steps"][0]["probes"][1]["got"], "differ");
+  EXPECT_EQ(plain["scenarios"], via["scenarios"]);
+  EXPECT_EQ(plain["run"].count("via") + plain["run"].count("interrupted"), 0u);
+  EXPECT_EQ(via["run"]["via"], "service");
+  EXPECT_EQ(via["run"]["interrupted"], true);
+}
+
+TEST(JunitReport, CountsCellsAndPacketsApart) {
+  StepResult step = two_by_two();
+  EXPECT_THAT(junit_report({outcome_of(step)}, {}), HasSubstr("message=\"1 wrong of 2 cells\""));
+  step.packets.push_back({0, "x/a", "x/b", std::nullopt, Expectation::deny, "isolated", {}, {"no"}});
+  step.packets.push_back({1, "x/a", "x/b", std::nullopt, Expectation::deny, "isolated", {}, {}});
+  EXPECT_THAT(junit_report({outcome_of(step)}, {}),
+              HasSubstr("message=\"1 wrong of 2 cells, 1 wrong of 2 packets\""));
+}
+
+TEST(JunitReport, HasNoTimes) {
+  EXPECT_THAT(junit_report({outcome_of(two_by_two())}, {}), Not(HasSubstr("time")));
 }
 
 TEST(JunitReport, CountsFailuresAndRefusedFilesAndEscapes) {

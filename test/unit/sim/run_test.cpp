@@ -285,6 +285,17 @@ TEST(Run, OutcomesFindTheirCellsThoughAClientsFamiliesAreAskedTogether) {
   EXPECT_THAT(order, ElementsAre("a4", "a4", "a6", "a6", "b4", "b4", "b6", "b6", "c4", "c4", "c6", "c6"));
 }
 
+TEST(Run, AStoppedRunEndsBeforeItsNextStep) {
+  ScriptedCluster cluster;
+  const Scenario scenario = two_steps();
+  const auto plan = make_plan(scenario);
+  ASSERT_TRUE(plan);
+  RunOptions options;
+  options.stopped = [&] { return cluster.calls.size() > 1; };
+  EXPECT_FALSE(run_plan(*plan, cluster, options));
+  EXPECT_THAT(cluster.calls, ElementsAre("begin", "place traced", "probe 2", "send 2"));
+}
+
 struct DetourRow {
   const char* name;
   ProbeLine line;
