@@ -10,9 +10,9 @@
 #include "bpf/maps.h"
 #include "engine/datapath/env.h"
 
-/* Headers that may have to be read: Ethernet, two tags, IP with options, ICMP, and the same again
- * (IP with options and eight bytes) in an ICMP error. */
-#define PN_PULL_BYTES (14u + 8u + 60u + 8u + 60u + 8u)
+/* Bytes that are made readable when headers lie beyond the linear part: extension headers may come
+ * before them, so it is a whole packet of the usual size. */
+#define PN_PULL_BYTES 1536u
 
 /* Never made: maps are global. */
 struct pn_env {
@@ -29,15 +29,20 @@ struct pn_env {
 PN_ENV_ARRAY(pn_env_slot, pn_slots, const pn_u64)
 PN_ENV_ARRAY(pn_env_slot_far, pn_slots_far, const pn_u64)
 PN_ENV_ARRAY(pn_env_pod, pn_pods, const struct pn_pod)
-PN_ENV_ARRAY(pn_env_hosts4, pn_hosts4, const struct pn_hosts4_bucket)
-PN_ENV_ARRAY(pn_env_hosts4_far, pn_hosts4_far, const pn_u32)
-PN_ENV_ARRAY(pn_env_idx4, pn_idx4, const pn_u64)
-PN_ENV_ARRAY(pn_env_seg4, pn_seg4, const pn_u64)
+PN_ENV_ARRAY(pn_env_hosts, pn_hosts, const struct pn_hosts_bucket)
+PN_ENV_ARRAY(pn_env_idx, pn_idx, const pn_u64)
+PN_ENV_ARRAY(pn_env_seg, pn_seg, const struct pn_segment)
 PN_ENV_ARRAY(pn_env_row, pn_rows, const struct pn_row_chunk)
 PN_ENV_ARRAY(pn_env_body, pn_bodies, const struct pn_body)
 PN_ENV_ARRAY(pn_env_portdir, pn_portdirs, const struct pn_port_steps)
 PN_ENV_ARRAY(pn_env_portpage, pn_portpages, const struct pn_port_steps)
-PN_ENV_ARRAY(pn_env_ct4, pn_ct4, struct pn_ct4_bucket)
+PN_ENV_ARRAY(pn_env_ct, pn_ct, struct pn_ct_bucket)
+
+PN_INLINE const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn_address *address)
+{
+    (void)env;
+    return (const pn_u32 *)bpf_map_lookup_elem(&pn_hosts_far, address);
+}
 
 PN_INLINE const struct pn_node *pn_env_node(struct pn_env *env)
 {
@@ -46,8 +51,8 @@ PN_INLINE const struct pn_node *pn_env_node(struct pn_env *env)
     return (const struct pn_node *)bpf_map_lookup_elem(&pn_node, &index);
 }
 
-PN_INLINE void pn_env_lock(struct pn_ct4_bucket *bucket) { bpf_spin_lock(&bucket->lock); }
-PN_INLINE void pn_env_unlock(struct pn_ct4_bucket *bucket) { bpf_spin_unlock(&bucket->lock); }
+PN_INLINE void pn_env_lock(struct pn_ct_bucket *bucket) { bpf_spin_lock(&bucket->lock); }
+PN_INLINE void pn_env_unlock(struct pn_ct_bucket *bucket) { bpf_spin_unlock(&bucket->lock); }
 
 PN_INLINE pn_u32 pn_env_tick(struct pn_env *env, const struct pn_node *node)
 {

@@ -6,9 +6,6 @@
  *
  * Policy arrays may be mapped, so that a word is one store of user space and no system call. A map
  * with a spin lock cannot be mapped, and per-CPU maps and hashes cannot either.
- *
- * IPv6 comes with its own tables (hosts6, hosts6_far, idx6, seg6, ct6): not in the object yet,
- * because memory would be taken for something that no packet reads.
  */
 #ifndef POSTERN_BPF_MAPS_H
 #define POSTERN_BPF_MAPS_H
@@ -44,10 +41,10 @@ PN_POLICY_ARRAY(pn_node, 1, struct pn_node);
 PN_POLICY_ARRAY(pn_slots, PN_SLOTS, __u64);
 PN_POLICY_HASH(pn_slots_far, 1024, __u32, __u64);
 PN_POLICY_ARRAY(pn_pods, 4096, struct pn_pod);
-PN_POLICY_ARRAY(pn_hosts4, 32768, struct pn_hosts4_bucket);
-PN_POLICY_HASH(pn_hosts4_far, 16384, __u32, __u32);
-PN_POLICY_ARRAY(pn_idx4, PN_IDX_ENTRIES, __u64);
-PN_POLICY_ARRAY(pn_seg4, 262144, __u64);
+PN_POLICY_ARRAY(pn_hosts, 32768, struct pn_hosts_bucket);
+PN_POLICY_HASH(pn_hosts_far, 16384, struct pn_address, __u32);
+PN_POLICY_ARRAY(pn_idx, PN_IDX_ENTRIES, __u64);
+PN_POLICY_ARRAY(pn_seg, 262144, struct pn_segment);
 PN_POLICY_ARRAY(pn_rows, 65536, struct pn_row_chunk);
 PN_POLICY_ARRAY(pn_bodies, 16384, struct pn_body);
 PN_POLICY_ARRAY(pn_portdirs, 1024, struct pn_port_steps);
@@ -58,8 +55,8 @@ struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 32768);
     __type(key, __u32);
-    __type(value, struct pn_ct4_bucket);
-} pn_ct4 SEC(".maps");
+    __type(value, struct pn_ct_bucket);
+} pn_ct SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

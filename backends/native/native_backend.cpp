@@ -31,7 +31,7 @@ T number_of(const std::vector<std::byte>& bytes) {
 
 template <typename Map>
 void mirror_into(Map& map, const TableWrite& write) {
-  const auto key = number_of<std::uint32_t>(write.key);
+  const auto key = number_of<typename Map::key_type>(write.key);
   if (write.bytes.empty()) {
     map.erase(key);
   } else {
@@ -40,22 +40,22 @@ void mirror_into(Map& map, const TableWrite& write) {
 }
 
 // Untouched pages stay the kernel's page of zeros.
-pn_ct4_bucket* map_buckets(std::size_t bytes) {
+pn_ct_bucket* map_buckets(std::size_t bytes) {
   void* memory =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  return static_cast<pn_ct4_bucket*>(memory);
+  return static_cast<pn_ct_bucket*>(memory);
 }
 
 }  // namespace
 
-void NativeBackend::Unmap::operator()(pn_ct4_bucket* buckets) const { munmap(buckets, bytes); }
+void NativeBackend::Unmap::operator()(pn_ct_bucket* buckets) const { munmap(buckets, bytes); }
 
 NativeBackend::NativeBackend(const TableSizes& sizes)
     : tables_(sizes),
       bucket_count_(sizes.conntrack_buckets),
-      buckets_(map_buckets(bucket_count_ * sizeof(pn_ct4_bucket)),
-               Unmap{bucket_count_ * sizeof(pn_ct4_bucket)}),
+      buckets_(map_buckets(bucket_count_ * sizeof(pn_ct_bucket)),
+               Unmap{bucket_count_ * sizeof(pn_ct_bucket)}),
       counters_(PN_COUNTERS) {}
 
 NativeBackend::~NativeBackend() = default;
@@ -70,7 +70,7 @@ Result<void> NativeBackend::apply(const TableDelta& delta) {
 
 void NativeBackend::mirror(const TableWrite& write) {
   if (write.table == TableId::slots_far) mirror_into(slots_far_, write);
-  if (write.table == TableId::hosts4_far) mirror_into(hosts4_far_, write);
+  if (write.table == TableId::hosts_far) mirror_into(hosts_far_, write);
 }
 
 Result<void> NativeBackend::attach(std::uint32_t ifindex) {
@@ -88,7 +88,7 @@ Result<void> NativeBackend::detach(std::uint32_t ifindex) {
 Result<std::vector<ConntrackEntry>> NativeBackend::conntrack() const {
   std::vector<ConntrackEntry> entries;
   for (const auto& bucket : buckets()) {
-    for_each_entry(bucket, [&](const pn_ct4_key& key, const pn_ct_value& value) {
+    for_each_entry(bucket, [&](const pn_ct_key& key, const pn_ct_value& value) {
       entries.push_back({key, value});
     });
   }
@@ -119,16 +119,16 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
       .node = view<pn_node>(tables_, TableId::node),
       .slots = view<pn_u64>(tables_, TableId::slots),
       .pods = view<pn_pod>(tables_, TableId::pods),
-      .hosts4 = view<pn_hosts4_bucket>(tables_, TableId::hosts4),
-      .idx4 = view<pn_u64>(tables_, TableId::idx4),
-      .seg4 = view<pn_u64>(tables_, TableId::seg4),
+      .hosts = view<pn_hosts_bucket>(tables_, TableId::hosts),
+      .idx = view<pn_u64>(tables_, TableId::idx),
+      .seg = view<pn_segment>(tables_, TableId::seg),
       .rows = view<pn_row_chunk>(tables_, TableId::rows),
       .bodies = view<pn_body>(tables_, TableId::bodies),
       .portdirs = view<pn_port_steps>(tables_, TableId::portdirs),
       .portpages = view<pn_port_steps>(tables_, TableId::portpages),
-      .ct4 = {buckets_.get(), bucket_count_},
+      .ct = {buckets_.get(), bucket_count_},
       .slots_far = &slots_far_,
-      .hosts4_far = &hosts4_far_,
+      .hosts_far = &hosts_far_,
       .counters = &counters_,
       .events = &events_,
       .now_ns = static_cast<std::uint64_t>(now.ns),
@@ -150,10 +150,10 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
 }
 
 Result<std::unique_ptr<Backend>> make_native_backend(const TableSizes& sizes) {
-  for (const auto entries : {sizes.conntrack_buckets, sizes.of(TableId::hosts4)}) {
+  for (const auto entries : {sizes.conntrack_buckets, sizes.of(TableId::hosts)}) {
     if (!std::has_single_bit(entries)) {
       return fail(ErrorCode::invalid_input, "a table of " + std::to_string(entries) +
-                                                " buckets; expected a power of two (conntrack, hosts4)");
+                                                " buckets; expected a power of two (conntrack, hosts)");
     }
   }
   return std::unique_ptr<Backend>(std::make_unique<NativeBackend>(sizes));

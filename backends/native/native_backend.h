@@ -4,6 +4,7 @@
 // microseconds, because memory that nothing was written to is never touched.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -12,6 +13,13 @@
 #include "engine/enforce/backend.h"
 
 namespace postern {
+
+namespace native {
+// Any order does: addresses are looked up, not walked.
+struct AddressOrder {
+  bool operator()(const pn_address& a, const pn_address& b) const { return pn_address_before(a, b) != 0; }
+};
+}  // namespace native
 
 class NativeBackend final : public Backend, public PacketInjector {
  public:
@@ -39,11 +47,11 @@ class NativeBackend final : public Backend, public PacketInjector {
  private:
   struct Unmap {
     std::size_t bytes;
-    void operator()(pn_ct4_bucket* buckets) const;
+    void operator()(pn_ct_bucket* buckets) const;
   };
 
   // Those that may be in use: reading a fresh table would touch all of it.
-  [[nodiscard]] std::span<pn_ct4_bucket> buckets() const {
+  [[nodiscard]] std::span<pn_ct_bucket> buckets() const {
     return {buckets_.get(), tracked_ ? bucket_count_ : 0};
   }
   void mirror(const TableWrite& write);
@@ -51,9 +59,9 @@ class NativeBackend final : public Backend, public PacketInjector {
   PolicyTables tables_;
   // What the hash tables hold, for look-ups by number.
   std::unordered_map<std::uint32_t, std::uint64_t> slots_far_;
-  std::unordered_map<std::uint32_t, std::uint32_t> hosts4_far_;
+  std::map<pn_address, std::uint32_t, native::AddressOrder> hosts_far_;
   std::size_t bucket_count_ = 0;
-  std::unique_ptr<pn_ct4_bucket[], Unmap> buckets_;
+  std::unique_ptr<pn_ct_bucket[], Unmap> buckets_;
   bool tracked_ = false;  // a packet was judged, so some bucket may be in use
   std::vector<pn_counter> counters_;
   std::vector<pn_event> events_;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -35,16 +36,16 @@ struct pn_env {
   postern::native::View<const pn_node> node;
   postern::native::View<const pn_u64> slots;
   postern::native::View<const pn_pod> pods;
-  postern::native::View<const pn_hosts4_bucket> hosts4;
-  postern::native::View<const pn_u64> idx4;
-  postern::native::View<const pn_u64> seg4;
+  postern::native::View<const pn_hosts_bucket> hosts;
+  postern::native::View<const pn_u64> idx;
+  postern::native::View<const pn_segment> seg;
   postern::native::View<const pn_row_chunk> rows;
   postern::native::View<const pn_body> bodies;
   postern::native::View<const pn_port_steps> portdirs;
   postern::native::View<const pn_port_steps> portpages;
-  postern::native::View<pn_ct4_bucket> ct4;
+  postern::native::View<pn_ct_bucket> ct;
   const std::unordered_map<std::uint32_t, std::uint64_t>* slots_far = nullptr;
-  const std::unordered_map<std::uint32_t, std::uint32_t>* hosts4_far = nullptr;
+  const std::map<pn_address, std::uint32_t, postern::native::AddressOrder>* hosts_far = nullptr;
   std::vector<pn_counter>* counters = nullptr;
   std::vector<pn_event>* events = nullptr;
   std::uint64_t now_ns = 0;
@@ -56,14 +57,14 @@ static inline const pn_u64* pn_env_slot_far(pn_env* env, pn_u32 ifindex) {
   return postern::native::find_or_null(*env->slots_far, ifindex);
 }
 static inline const pn_pod* pn_env_pod(pn_env* env, pn_u32 record) { return env->pods.at(record); }
-static inline const pn_hosts4_bucket* pn_env_hosts4(pn_env* env, pn_u32 bucket) {
-  return env->hosts4.at(bucket);
+static inline const pn_hosts_bucket* pn_env_hosts(pn_env* env, pn_u32 bucket) {
+  return env->hosts.at(bucket);
 }
-static inline const pn_u32* pn_env_hosts4_far(pn_env* env, pn_u32 address) {
-  return postern::native::find_or_null(*env->hosts4_far, address);
+static inline const pn_u32* pn_env_hosts_far(pn_env* env, const pn_address* address) {
+  return postern::native::find_or_null(*env->hosts_far, *address);
 }
-static inline const pn_u64* pn_env_idx4(pn_env* env, pn_u32 index) { return env->idx4.at(index); }
-static inline const pn_u64* pn_env_seg4(pn_env* env, pn_u32 index) { return env->seg4.at(index); }
+static inline const pn_u64* pn_env_idx(pn_env* env, pn_u32 index) { return env->idx.at(index); }
+static inline const pn_segment* pn_env_seg(pn_env* env, pn_u32 index) { return env->seg.at(index); }
 static inline const pn_row_chunk* pn_env_row(pn_env* env, pn_u32 chunk) { return env->rows.at(chunk); }
 static inline const pn_body* pn_env_body(pn_env* env, pn_u32 index) { return env->bodies.at(index); }
 static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) {
@@ -72,11 +73,11 @@ static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) {
 static inline const pn_port_steps* pn_env_portpage(pn_env* env, pn_u32 index) {
   return env->portpages.at(index);
 }
-static inline pn_ct4_bucket* pn_env_ct4(pn_env* env, pn_u32 bucket) { return env->ct4.at(bucket); }
+static inline pn_ct_bucket* pn_env_ct(pn_env* env, pn_u32 bucket) { return env->ct.at(bucket); }
 
 // One thread: nobody else reads or writes a bucket.
-static inline void pn_env_lock(pn_ct4_bucket*) {}
-static inline void pn_env_unlock(pn_ct4_bucket*) {}
+static inline void pn_env_lock(pn_ct_bucket*) {}
+static inline void pn_env_unlock(pn_ct_bucket*) {}
 
 static inline int pn_env_more(pn_env*, pn_frame*) { return 0; }
 static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {

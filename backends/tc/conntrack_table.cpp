@@ -18,7 +18,7 @@
 namespace postern::tc {
 namespace {
 
-constexpr std::uint32_t kBatch = 2048;  // buckets of one read: 576 KB
+constexpr std::uint32_t kBatch = 2048;  // buckets of one read: 960 KB
 
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -37,7 +37,7 @@ void ConntrackTable::open(int map_fd, std::uint32_t buckets) {
 Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
   std::vector<ConntrackEntry> entries;
   std::vector<std::uint32_t> keys(kBatch);
-  std::vector<pn_ct4_bucket> values(kBatch);
+  std::vector<pn_ct_bucket> values(kBatch);
   bpf_map_batch_opts options{};
   options.sz = sizeof options;
   options.elem_flags = BPF_F_LOCK;
@@ -46,10 +46,10 @@ Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
     std::uint32_t count = kBatch;
     const int result = bpf_map_lookup_batch(map_fd_, first ? nullptr : &position, &position, keys.data(),
                                             values.data(), &count, &options);
-    if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct4", errno);
+    if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct", errno);
     more = result == 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-      for_each_entry(values[i], [&](const pn_ct4_key& key, const pn_ct_value& value) {
+      for_each_entry(values[i], [&](const pn_ct_key& key, const pn_ct_value& value) {
         entries.push_back({key, value});
       });
     }
@@ -67,7 +67,7 @@ Result<void> ConntrackTable::load_sweep() {
   options.object_name = "postern_sweep";
   bpf_object* object = bpf_object__open_mem(bytes, size, &options);
   if (object == nullptr) return fail_errno("opening the sweep program", errno, &log);
-  bpf_map* connections = bpf_object__find_map_by_name(object, "pn_ct4");
+  bpf_map* connections = bpf_object__find_map_by_name(object, "pn_ct");
   int error = connections == nullptr ? -EINVAL : bpf_map__reuse_fd(connections, map_fd_);
   if (error == 0) error = bpf_object__load(object);
   void* memory = MAP_FAILED;

@@ -20,8 +20,8 @@ struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct pn_ct4_bucket);
-} pn_ct4 SEC(".maps");
+    __type(value, struct pn_ct_bucket);
+} pn_ct SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,9 +32,9 @@ struct {
 } pn_sweep SEC(".maps");
 
 /* One way of a bucket; returns how many connections it forgot. */
-static __always_inline pn_u32 sweep_way(struct pn_ct4_bucket *bucket, pn_u32 way, pn_u32 endpoint, pn_u32 age)
+static __always_inline pn_u32 sweep_way(struct pn_ct_bucket *bucket, pn_u32 way, pn_u32 endpoint, pn_u32 age)
 {
-    struct pn_ct4_way *entry = &bucket->ways[way];
+    struct pn_ct_way *entry = &bucket->ways[way];
 
     if (bucket->fingerprints[way] == 0)
         return 0;
@@ -54,7 +54,7 @@ static __always_inline pn_u32 sweep_way(struct pn_ct4_bucket *bucket, pn_u32 way
 /* Global, so that the verifier reads it once and not once per bucket. */
 __attribute__((noinline)) int pn_sweep_bucket(pn_u32 index, pn_u32 endpoint, pn_u32 age)
 {
-    struct pn_ct4_bucket *bucket = bpf_map_lookup_elem(&pn_ct4, &index);
+    struct pn_ct_bucket *bucket = bpf_map_lookup_elem(&pn_ct, &index);
     pn_u32 forgotten = 0;
 
     if (!bucket)

@@ -70,9 +70,9 @@ Result<void> TcBackend::load(const TcOptions& options) {
   if (!opened) return fail_as(opened);
   object_ = *opened;
   if (auto sized = tc::KernelTables::resize(object_, sizes_); !sized) return sized;
-  bpf_map* connections = bpf_object__find_map_by_name(object_, "pn_ct4");
-  if (connections == nullptr || bpf_map__value_size(connections) != sizeof(pn_ct4_bucket)) {
-    return fail(ErrorCode::internal, "the BPF object has no map pn_ct4 of this version");
+  bpf_map* connections = bpf_object__find_map_by_name(object_, "pn_ct");
+  if (connections == nullptr || bpf_map__value_size(connections) != sizeof(pn_ct_bucket)) {
+    return fail(ErrorCode::internal, "the BPF object has no map pn_ct of this version");
   }
   bpf_map__set_max_entries(connections, sizes_.conntrack_buckets);
   if (const int error = bpf_object__load(object_); error != 0) {

@@ -6,6 +6,7 @@
 #ifndef POSTERN_ABI_CONNTRACK_H
 #define POSTERN_ABI_CONNTRACK_H
 
+#include "engine/abi/address.h"
 #include "engine/abi/types.h"
 
 #ifdef __bpf__
@@ -15,25 +16,15 @@
 typedef struct { pn_u32 value; } pn_lock;
 #endif
 
-/* The smaller (address, port) pair is `a`, compared as native integers of the network-order bytes,
- * so both directions meet. ICMP echo: both ports are the id. */
-struct pn_ct4_key {
-    pn_u32 address_a;         /* network order */
-    pn_u32 address_b;
+/* The smaller (address, port) pair is `a`, so both directions meet. ICMP echo: both ports are the id. */
+struct pn_ct_key {
+    struct pn_address address_a;
+    struct pn_address address_b;
     pn_u16 port_a;            /* network order */
     pn_u16 port_b;
     pn_u32 endpoint_protocol; /* EndpointId << 8 | IP protocol */
 };
-PN_ASSERT_SIZE(struct pn_ct4_key, 16);
-
-struct pn_ct6_key {
-    pn_u8 address_a[16];
-    pn_u8 address_b[16];
-    pn_u16 port_a;
-    pn_u16 port_b;
-    pn_u32 endpoint_protocol;
-};
-PN_ASSERT_SIZE(struct pn_ct6_key, 40);
+PN_ASSERT_SIZE(struct pn_ct_key, 40);
 
 enum pn_ct_state {
     PN_CT_OPENER_EGRESS = 1u << 0, /* the pod itself opened it; clear: the peer did */
@@ -54,22 +45,22 @@ struct pn_ct_value {
 };
 PN_ASSERT_SIZE(struct pn_ct_value, 16);
 
-struct pn_ct4_way {
-    struct pn_ct4_key key;
+struct pn_ct_way {
+    struct pn_ct_key key;
     struct pn_ct_value value;
 };
-PN_ASSERT_SIZE(struct pn_ct4_way, 32);
+PN_ASSERT_SIZE(struct pn_ct_way, 56);
 
 #define PN_CT_WAYS 8
 
-struct pn_ct4_bucket {
+struct pn_ct_bucket {
     pn_lock lock;
     pn_u32 evicted; /* live entries pushed out of this bucket */
     pn_u64 pad;
     pn_u16 fingerprints[PN_CT_WAYS]; /* 0 = free */
-    struct pn_ct4_way ways[PN_CT_WAYS];
+    struct pn_ct_way ways[PN_CT_WAYS];
 };
-PN_ASSERT_SIZE(struct pn_ct4_bucket, 288);
-PN_ASSERT_OFFSET(struct pn_ct4_bucket, ways, 32);
+PN_ASSERT_SIZE(struct pn_ct_bucket, 480);
+PN_ASSERT_OFFSET(struct pn_ct_bucket, ways, 32);
 
 #endif

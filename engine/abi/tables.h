@@ -4,17 +4,18 @@
  * read by one load; a *body* never changes while a word leads to it. A packet walks word -> body ->
  * word and sees the old policy or the new one, never both.
  *
- * Host byte order throughout, except packet addresses in `hosts4` keys and in pod records, which
- * are in network order (the bytes as they stand in the packet, read as a native integer).
+ * Host byte order throughout, addresses included (engine/abi/address.h): both families share every
+ * table, and what holds for one holds for the other.
  */
 #ifndef POSTERN_ABI_TABLES_H
 #define POSTERN_ABI_TABLES_H
 
+#include "engine/abi/address.h"
 #include "engine/abi/types.h"
 #include "engine/abi/verdict.h"
 
 /* Bumped whenever a layout below changes; it is part of the pin path. */
-#define PN_ABI_VERSION 1
+#define PN_ABI_VERSION 2
 
 /* Every table, in the order in which a packet meets them. */
 enum pn_table {
@@ -22,19 +23,15 @@ enum pn_table {
     PN_TABLE_SLOTS = 1,      /* array 65,536, u64 slot word, index = ifindex & 0xffff */
     PN_TABLE_SLOTS_FAR = 2,  /* hash, key u32 ifindex, value u64 slot word */
     PN_TABLE_PODS = 3,       /* array, struct pn_pod */
-    PN_TABLE_HOSTS4 = 4,     /* array of buckets, struct pn_hosts4_bucket */
-    PN_TABLE_HOSTS4_FAR = 5, /* hash, key u32 address (network order), value u32 class (8-byte padded by the kernel) */
-    PN_TABLE_IDX4 = 6,       /* array 65,536, u64, index = top 16 bits of the address */
-    PN_TABLE_SEG4 = 7,       /* array, u64 segment words */
-    PN_TABLE_HOSTS6 = 8,     /* array of buckets, struct pn_hosts6_bucket */
-    PN_TABLE_HOSTS6_FAR = 9, /* hash, key 16 bytes, value u32 class */
-    PN_TABLE_IDX6 = 10,      /* array 65,536, u64 */
-    PN_TABLE_SEG6 = 11,      /* array, struct pn_seg6 */
-    PN_TABLE_ROWS = 12,      /* array of chunks, struct pn_row_chunk */
-    PN_TABLE_BODIES = 13,    /* array, struct pn_body */
-    PN_TABLE_PORTDIRS = 14,  /* array, struct pn_port_steps, by port / 256 */
-    PN_TABLE_PORTPAGES = 15, /* array, struct pn_port_steps, by port % 256 */
-    PN_TABLE_COUNT = 16,
+    PN_TABLE_HOSTS = 4,      /* array of buckets, struct pn_hosts_bucket */
+    PN_TABLE_HOSTS_FAR = 5,  /* hash, key struct pn_address, value u32 class (8-byte padded by the kernel) */
+    PN_TABLE_IDX = 6,        /* array 131,072, u64, index = pn_idx_page of the address */
+    PN_TABLE_SEG = 7,        /* array, struct pn_segment */
+    PN_TABLE_ROWS = 8,       /* array of chunks, struct pn_row_chunk */
+    PN_TABLE_BODIES = 9,     /* array, struct pn_body */
+    PN_TABLE_PORTDIRS = 10,  /* array, struct pn_port_steps, by port / 256 */
+    PN_TABLE_PORTPAGES = 11, /* array, struct pn_port_steps, by port % 256 */
+    PN_TABLE_COUNT = 12,
 };
 
 /* ---- slots: from an interface to its pod record ---- */
@@ -64,10 +61,11 @@ enum pn_pod_flags {
     PN_POD_EVENT_ALL = 1u << 5,   /* an event for every judged packet: trace and packet scenarios */
 };
 
+#define PN_POD_EVENTS (PN_POD_EVENT_DENY | PN_POD_EVENT_NEW | PN_POD_EVENT_ALL)
+
 enum pn_pod_dir_flags {
     PN_DIR_JUDGED = 1u << 0,  /* some tier or strict mode decides in this direction */
-    PN_DIR_BLOCKS4 = 1u << 1, /* some rule names an IPv4 block: a host miss goes on to idx4 */
-    PN_DIR_BLOCKS6 = 1u << 2,
+    PN_DIR_BLOCKS = 1u << 1, /* some rule names a block: a host miss goes on to idx */
 };
 
 /* One direction of a pod: where its row starts, in chunks of PN_ROW_CHUNK steps. */
@@ -82,9 +80,9 @@ PN_ASSERT_SIZE(struct pn_pod_dir, 16);
 struct pn_pod {
     pn_u32 endpoint;         /* EndpointId, 24 bits, never 0 */
     pn_u32 flags;            /* enum pn_pod_flags */
-    pn_u32 v4;               /* own IPv4 address, network order; 0 = none */
+    pn_u32 v4;               /* own IPv4 address, host order; 0 = none */
     pn_u32 grace_until;      /* tick until which mid-flow grace holds; 0 = none */
-    pn_u8 v6[16];            /* own IPv6 address; all zero = none */
+    struct pn_address v6;    /* own IPv6 address; zero = none */
     struct pn_pod_dir dir[2]; /* by enum pn_direction */
 };
 PN_ASSERT_SIZE(struct pn_pod, 64);
@@ -92,51 +90,57 @@ PN_ASSERT_OFFSET(struct pn_pod, dir, 32);
 
 /* ---- classes of peers ---- */
 
-#define PN_HOSTS4_WAYS 7
+#define PN_HOSTS_WAYS 5
 #define PN_HOSTS_SPILLED 1ull
 
-/* A host word: {high 32: address in network order, low 32: class}; 0 = free. */
-struct pn_hosts4_bucket {
-    pn_u64 head; /* bit 0: some host of this bucket is in hosts4_far */
-    pn_u64 words[PN_HOSTS4_WAYS];
+/* A word is {high 32: tag (pn_hash_tag of the address), low 32: class}; 0 = free. The address of a
+ * way is a body: it is written before its word and stays while the word stands. */
+struct pn_hosts_bucket {
+    pn_u64 head; /* bit 0: some host of this bucket is in hosts_far */
+    pn_u64 words[PN_HOSTS_WAYS];
+    struct pn_address addresses[PN_HOSTS_WAYS];
 };
-PN_ASSERT_SIZE(struct pn_hosts4_bucket, 64);
+PN_ASSERT_SIZE(struct pn_hosts_bucket, 128);
+PN_ASSERT_OFFSET(struct pn_hosts_bucket, addresses, 48);
 
-#define PN_HOSTS6_WAYS 5
+/* One page of idx is what shares its first 16 bits, of IPv4 and behind it of IPv6. */
+#define PN_IDX_PAGES 65536u
+#define PN_IDX_ENTRIES (2u * PN_IDX_PAGES)
 
-/* A word is {high 32: tag (hash of the address, never 0), low 32: class}. */
-struct pn_hosts6_bucket {
-    pn_u64 head;
-    pn_u64 words[PN_HOSTS6_WAYS];
-    pn_u8 addresses[PN_HOSTS6_WAYS][16];
-};
-PN_ASSERT_SIZE(struct pn_hosts6_bucket, 128);
+static inline pn_u32 pn_idx_page(struct pn_address address)
+{
+    return pn_is_v4(address) ? (pn_u32)address.low >> 16 : PN_IDX_PAGES + (pn_u32)(address.high >> 48);
+}
 
-#define PN_IDX_ENTRIES 65536u
+/* idx word: {high 32: n segments, low 32: class if n is 0, else index of the first segment}. A run of
+ * segments is sorted, and its first starts at the first address of the page. */
+#define PN_SEG_SEARCH_STEPS 20
+#define PN_SEG_RUN_MAX (1u << 20) /* what that many halvings find their way in */
 
-/* idx4 word: {high 32: n segments, low 32: class if n is 0, else index of the first segment}. */
-/* seg4 word: {high 32: first address of the segment in host order, low 32: class}, sorted; the
- * first segment of a run starts at the first address of its /16. n is at most 65,536. */
-#define PN_SEG_SEARCH_STEPS 17
-
-struct pn_seg6 {
-    pn_u8 first[16];
+/* From `first` up to the next segment's. `class_id` is the word, `first` the body. */
+struct pn_segment {
+    struct pn_address first;
     pn_u32 class_id;
     pn_u32 pad;
 };
-PN_ASSERT_SIZE(struct pn_seg6, 24);
+PN_ASSERT_SIZE(struct pn_segment, 24);
 
 static inline pn_u64 pn_pair(pn_u32 high, pn_u32 low) { return ((pn_u64)high << 32) | low; }
 static inline pn_u32 pn_high(pn_u64 word) { return (pn_u32)(word >> 32); }
 static inline pn_u32 pn_low(pn_u64 word) { return (pn_u32)word; }
 
-/* Keyed multiply-shift; the caller masks the result with the number of buckets - 1. */
-static inline pn_u32 pn_hash4(pn_u32 address, pn_u64 secret)
+/* Keyed: which addresses share a bucket cannot be told from outside. The bucket is the hash masked
+ * with the number of buckets - 1, the tag its other half. */
+static inline pn_u64 pn_hash(struct pn_address address, pn_u64 secret)
 {
-    pn_u64 h = ((pn_u64)address ^ (secret & 0xffffffffull)) * 0x9e3779b97f4a7c15ull;
-    h ^= secret >> 32;
-    return (pn_u32)((h * 0xd6e8feb86659fd93ull) >> 32);
+    pn_u64 h = (address.low ^ secret) * 0x9e3779b97f4a7c15ull;
+    h ^= (address.high + (secret >> 32)) * 0xc2b2ae3d27d4eb4full;
+    h ^= h >> 32;
+    return h * 0xd6e8feb86659fd93ull;
 }
+
+static inline pn_u32 pn_hash_bucket(pn_u64 hash) { return (pn_u32)(hash >> 32); }
+static inline pn_u32 pn_hash_tag(pn_u64 hash) { return (pn_u32)hash | 1u; } /* never 0 */
 
 /* ---- decisions ---- */
 
@@ -196,17 +200,14 @@ struct pn_node {
     pn_u32 epoch;       /* policy generation; older conntrack entries are judged again */
     pn_u32 flags;       /* enum pn_node_flags */
     pn_u64 hash_secret;
-    pn_u32 hosts4_mask; /* buckets - 1 */
-    pn_u32 hosts6_mask;
-    pn_u32 ct4_mask;    /* buckets - 1 */
-    pn_u32 ct6_mask;
-    pn_u32 tick_shift;  /* tick = jiffies64 >> tick_shift in the kernel, nanoseconds >> tick_shift natively */
-    pn_u32 idx6_prefix_bits; /* bits shared by every IPv6 block; idx6 is indexed by the 16 after them */
-    pn_u8 idx6_prefix[16];
+    pn_u32 hosts_mask; /* buckets - 1 */
+    pn_u32 ct_mask;    /* buckets - 1 */
+    pn_u32 tick_shift; /* tick = jiffies64 >> tick_shift in the kernel, nanoseconds >> tick_shift natively */
+    pn_u32 pad;
     pn_u32 timeouts[PN_TIMEOUT_COUNT];
 };
-PN_ASSERT_SIZE(struct pn_node, 104);
-PN_ASSERT_OFFSET(struct pn_node, timeouts, 56);
+PN_ASSERT_SIZE(struct pn_node, 80);
+PN_ASSERT_OFFSET(struct pn_node, timeouts, 32);
 
 /* ---- counters: per CPU, never part of a delta ---- */
 

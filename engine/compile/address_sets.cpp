@@ -10,17 +10,20 @@ namespace postern {
 
 namespace {
 
+// Both ends included: an end past the last address would have no number.
 struct Range {
-  std::uint32_t first = 0;
-  std::uint32_t last = 0;
+  AddressNumber first = 0;
+  AddressNumber last = 0;
 };
 
-Range range_of(const Cidr& block) { return {block.network().v4_host_order(), block.last().v4_host_order()}; }
+Range range_of(const Cidr& block) { return {number_of(block.network()), number_of(block.last())}; }
 
 // The block less its excepts, as ranges that do not overlap. An except is no deny: it only makes
-// this one block smaller (R5).
+// this one block smaller (R5). What IPv4 is numbered by is cut out of IPv6 blocks likewise: families
+// never match each other (R36).
 std::vector<Range> ranges_of(const IpBlock& block) {
   std::vector<Range> cuts;
+  if (block.cidr.family() == IpFamily::v6) cuts.push_back({kFirstV4, kLastV4});
   for (const auto& except : block.excepts) {
     if (except.contains(block.cidr)) return {};
     if (block.cidr.contains(except)) cuts.push_back(range_of(except));
@@ -28,17 +31,19 @@ std::vector<Range> ranges_of(const IpBlock& block) {
   std::sort(cuts.begin(), cuts.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
   const Range whole = range_of(block.cidr);
   std::vector<Range> ranges;
-  std::uint64_t at = whole.first;
+  AddressNumber at = whole.first;
   for (const auto& cut : cuts) {
-    if (cut.first > at) ranges.push_back({static_cast<std::uint32_t>(at), cut.first - 1});
-    at = std::max(at, std::uint64_t{cut.last} + 1);
+    if (cut.first > whole.last) break;
+    if (cut.first > at) ranges.push_back({at, cut.first - 1});
+    if (cut.last >= whole.last) return ranges;
+    at = std::max(at, cut.last + 1);
   }
-  if (at <= whole.last) ranges.push_back({static_cast<std::uint32_t>(at), whole.last});
+  ranges.push_back({at, whole.last});
   return ranges;
 }
 
 struct Edge {
-  std::uint64_t at;
+  AddressNumber at;
   BundleId bundle;
   bool begins;
 };
@@ -46,11 +51,11 @@ struct Edge {
 void sweep_blocks(const std::vector<BundledTerm>& terms, SignaturePool& signatures, AddressSignatures& out) {
   std::vector<Edge> edges;
   for (const auto& [bundle, term] : terms) {
-    if (term->kind != TermKind::block || term->block.cidr.family() != IpFamily::v4) continue;
+    if (term->kind != TermKind::block) continue;
     out.has_blocks = true;
     for (const auto& range : ranges_of(term->block)) {
       edges.push_back({range.first, bundle, true});
-      edges.push_back({std::uint64_t{range.last} + 1, bundle, false});
+      if (range.last != kLastAddress) edges.push_back({range.last + 1, bundle, false});
     }
   }
   std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
@@ -59,54 +64,62 @@ void sweep_blocks(const std::vector<BundledTerm>& terms, SignaturePool& signatur
   std::map<BundleId, std::uint32_t> active;  // how many blocks of the bundle are open
   std::vector<BundleId> bundles_here;
   for (std::size_t i = 0; i < edges.size();) {
-    const std::uint64_t at = edges[i].at;
+    const AddressNumber at = edges[i].at;
     for (; i < edges.size() && edges[i].at == at; ++i) {
       // Begins come first among equals, so no count falls below zero.
       auto& open = active[edges[i].bundle];
       open = edges[i].begins ? open + 1 : open - 1;
       if (open == 0) active.erase(edges[i].bundle);
     }
-    if (at > 0xffffffffu) break;
     bundles_here.clear();
     for (const auto& [bundle, count] : active) bundles_here.push_back(bundle);
     const SignatureId signature = signatures.id_of(bundles_here);
     if (at == 0) out.intervals.clear();
     if (out.intervals.empty() || out.intervals.back().signature != signature) {
-      out.intervals.push_back({static_cast<std::uint32_t>(at), signature});
+      out.intervals.push_back({at, signature});
     }
   }
 }
 
 struct Membership {
-  std::uint32_t address;
+  AddressNumber address;
   BundleId bundle;
 };
 
-// Sorted by address and stable, so that the bundles of an address stay in ascending order. A byte
-// that is the same everywhere, as the first ones usually are, costs one count.
+// Sorted by address and stable, so that the bundles of an address stay in ascending order. Bytes
+// that are the same everywhere, as most of them are, cost nothing.
 void sort_by_address(std::vector<Membership>& members) {
+  AddressNumber varying = 0;
+  for (const auto& member : members) varying |= member.address ^ members.front().address;
   std::vector<Membership> other(members.size());
-  for (unsigned shift = 0; shift < 32; shift += 8) {
+  for (unsigned shift = 0; shift < 128; shift += 8) {
+    if ((varying >> shift & 0xff) == 0) continue;
+    const auto byte_of = [shift](const Membership& member) {
+      return static_cast<std::size_t>(member.address >> shift & 0xff);
+    };
     std::array<std::size_t, 257> start{};
-    for (const auto& member : members) ++start[((member.address >> shift) & 0xff) + 1];
-    if (std::find(start.begin(), start.end(), members.size()) != start.end()) continue;
+    for (const auto& member : members) ++start[byte_of(member) + 1];
     for (std::size_t i = 1; i < start.size(); ++i) start[i] += start[i - 1];
-    for (const auto& member : members) other[start[(member.address >> shift) & 0xff]++] = member;
+    for (const auto& member : members) other[start[byte_of(member)]++] = member;
     members.swap(other);
   }
 }
 
 std::vector<Membership> memberships(const std::vector<BundledTerm>& terms,
                                     const std::vector<IpAddress>& own_node) {
+  std::size_t count = own_node.size();
+  for (const auto& [bundle, term] : terms) count += term->addresses.size();
   std::vector<Membership> members;
-  for (const auto& address : own_node) {
-    if (address.is_v4()) members.push_back({address.v4_host_order(), kOwnNode});
-  }
+  members.reserve(count);
+  const auto add = [&](const IpAddress& address, BundleId bundle) {
+    const AddressNumber number = number_of(address);
+    // An IPv6 address with the number of an IPv4 one is on no packet.
+    if (is_v4(number) == address.is_v4()) members.push_back({number, bundle});
+  };
+  for (const auto& address : own_node) add(address, kOwnNode);
   for (const auto& [bundle, term] : terms) {
     if (term->kind != TermKind::addresses) continue;
-    for (const auto& address : term->addresses) {
-      if (address.is_v4()) members.push_back({address.v4_host_order(), bundle});
-    }
+    for (const auto& address : term->addresses) add(address, bundle);
   }
   sort_by_address(members);
   return members;
@@ -119,10 +132,11 @@ AddressSignatures sign_addresses(const std::vector<BundledTerm>& terms,
   AddressSignatures out;
   sweep_blocks(terms, signatures, out);
   const auto members = memberships(terms, own_node);
+  out.hosts.reserve(members.size());
   std::vector<BundleId> bundles_here;
   std::size_t interval = 0;
   for (std::size_t i = 0; i < members.size();) {
-    const std::uint32_t address = members[i].address;
+    const AddressNumber address = members[i].address;
     bundles_here.clear();
     for (; i < members.size() && members[i].address == address; ++i)
       bundles_here.push_back(members[i].bundle);

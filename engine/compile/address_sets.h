@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which signature every IPv4 address has: hosts that differ from the interval they lie in, and the
-// intervals that blocks cut the address space into. IPv6 gets the same pair of lists beside these.
+// Which signature every address has: hosts that differ from the interval they lie in, and the
+// intervals that blocks cut the address space of both families into.
 #pragma once
 
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "engine/compile/address_space.h"
 #include "engine/compile/signatures.h"
 #include "engine/policy/resolved_policy.h"
 
 namespace postern {
 
-// Addresses in host order, so that sorting follows the address space.
 struct HostSignature {
-  std::uint32_t address = 0;
+  AddressNumber address = 0;
   SignatureId signature = kEmptySignature;
 };
 
 // From `first` up to the next interval's first address.
 struct IntervalSignature {
-  std::uint32_t first = 0;
+  AddressNumber first = 0;
   SignatureId signature = kEmptySignature;
 };
 

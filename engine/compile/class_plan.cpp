@@ -24,17 +24,18 @@ std::uint32_t ClassPlan::group_of(ClassId from, SignatureId to) {
 void ClassPlan::plan_intervals(const std::vector<ClassInterval>& intervals, const AddressSignatures& wanted) {
   std::size_t before = 0;
   std::size_t after = 0;
-  std::uint32_t first = 0;
+  AddressNumber first = 0;
   while (true) {
     intervals_.push_back({first, group_of(intervals[before].class_id, wanted.intervals[after].signature)});
     const bool more_before = before + 1 < intervals.size();
     const bool more_after = after + 1 < wanted.intervals.size();
     if (!more_before && !more_after) return;
-    const std::uint64_t next_before = more_before ? intervals[before + 1].first : std::uint64_t{1} << 32;
-    const std::uint64_t next_after = more_after ? wanted.intervals[after + 1].first : std::uint64_t{1} << 32;
-    first = static_cast<std::uint32_t>(std::min(next_before, next_after));
-    if (next_before == first) ++before;
-    if (next_after == first) ++after;
+    // Whoever has none left stands back: the other's next is no later than the last address.
+    const AddressNumber next_before = more_before ? intervals[before + 1].first : kLastAddress;
+    const AddressNumber next_after = more_after ? wanted.intervals[after + 1].first : kLastAddress;
+    first = std::min(next_before, next_after);
+    if (more_before && next_before == first) ++before;
+    if (more_after && next_after == first) ++after;
   }
 }
 
@@ -42,6 +43,7 @@ void ClassPlan::plan_hosts(const std::vector<StoredHost>& hosts, const AddressSi
   std::size_t before = 0;
   std::size_t after = 0;
   std::size_t interval = 0;
+  hosts_.reserve(std::max(hosts.size(), wanted.hosts.size()));
   while (before < hosts.size() || after < wanted.hosts.size()) {
     const bool take_before = before < hosts.size() && (after == wanted.hosts.size() ||
                                                        hosts[before].address <= wanted.hosts[after].address);

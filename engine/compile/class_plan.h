@@ -38,7 +38,7 @@ struct PlannedHost {
 };
 
 struct PlannedInterval {
-  std::uint32_t first = 0;
+  AddressNumber first = 0;
   std::uint32_t group = 0;
 };
 

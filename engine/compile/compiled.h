@@ -37,10 +37,10 @@ struct Interface {
 
 struct Compiled {
   explicit Compiled(const TableSizes& sizes)
-      : hosts_table(sizes.of(TableId::hosts4), sizes.of(TableId::hosts4_far)),
+      : hosts_table(sizes.of(TableId::hosts), sizes.of(TableId::hosts_far)),
         steps(sizes),
         row_chunks(sizes.of(TableId::rows)),
-        segments(sizes.of(TableId::seg4)),
+        segments(sizes.of(TableId::seg)),
         // Record 0 stays empty, so that a slot word without a record leads to a closed one.
         records(sizes.of(TableId::pods), 1) {}
 
@@ -48,7 +48,7 @@ struct Compiled {
   std::vector<StoredHost> hosts;  // sorted by address
   std::vector<ClassInterval> intervals{{0, kNoTermClass}};
   std::vector<SignatureId> signature_of_class{kEmptySignature};  // kNoSignature: not in use
-  bool blocks4 = false;  // every record looks into the intervals; stays on once it was needed
+  bool blocks = false;  // every record looks into the intervals; stays on once it was needed
   // Decisions.
   std::map<ContentId, Row> rows;
   // Endpoints.

@@ -39,13 +39,20 @@ class DeltaWriter {
     if (!delta_.writes.empty()) delta_.pauses.push_back(delta_.writes.size());
   }
   void append(DeltaWriter&& other) {
+    if (empty()) {
+      std::swap(delta_, other.delta_);
+      return;
+    }
     for (const std::size_t position : other.delta_.pauses)
       delta_.pauses.push_back(delta_.writes.size() + position);
     delta_.writes.insert(delta_.writes.end(), std::make_move_iterator(other.delta_.writes.begin()),
                          std::make_move_iterator(other.delta_.writes.end()));
     other.delta_ = {};
   }
+  // Room for that many writes more.
+  void expect(std::size_t writes) { delta_.writes.reserve(delta_.writes.size() + writes); }
   [[nodiscard]] bool empty() const { return delta_.writes.empty(); }
+  [[nodiscard]] std::size_t size() const { return delta_.writes.size(); }
   TableDelta take() { return std::exchange(delta_, {}); }
 
  private:

@@ -8,35 +8,83 @@ namespace postern {
 
 namespace {
 
-using Run = std::vector<std::uint64_t>;  // segment words
+using Intervals = std::vector<ClassInterval>;
 
-// Walks the intervals of one /16 after the other.
+// The pages of one family: where they lie in the address space and in idx.
+struct Pages {
+  std::uint32_t first_index;
+  AddressNumber first_address;
+  unsigned page_bits;  // addresses of a page, as a power of two
+  [[nodiscard]] AddressNumber start_of(std::uint32_t page) const {
+    return first_address + (AddressNumber{page} << page_bits);
+  }
+  [[nodiscard]] std::uint32_t page_of(AddressNumber address) const {
+    return static_cast<std::uint32_t>((address - first_address) >> page_bits);
+  }
+};
+
+constexpr Pages kPagesV4{0, kFirstV4, 16};
+constexpr Pages kPagesV6{PN_IDX_PAGES, 0, 112};
+
+Intervals::const_iterator around(const Intervals& intervals, AddressNumber address) {
+  return std::prev(
+      std::upper_bound(intervals.begin(), intervals.end(), address,
+                       [](AddressNumber at, const ClassInterval& interval) { return at < interval.first; }));
+}
+
+// The part that is IPv4.
+Intervals part_v4(const Intervals& intervals) {
+  Intervals part;
+  for (auto it = around(intervals, kFirstV4); it != intervals.end() && it->first <= kLastV4; ++it) {
+    part.push_back({std::max(it->first, kFirstV4), it->class_id});
+  }
+  return part;
+}
+
+// The part that is IPv6. No IPv6 packet has a number of IPv4: what comes before reaches over it.
+Intervals part_v6(const Intervals& intervals) {
+  Intervals part;
+  for (auto it = intervals.begin(); it != intervals.end() && it->first < kFirstV4; ++it) part.push_back(*it);
+  for (auto it = around(intervals, kLastV4 + 1); it != intervals.end(); ++it) {
+    part.push_back({std::max(it->first, kLastV4 + 1), it->class_id});
+  }
+  normalise(part);
+  return part;
+}
+
+// Walks the intervals of one page after the other.
 class Slices {
  public:
-  explicit Slices(const std::vector<ClassInterval>& intervals) : intervals_(intervals) {}
+  Slices(const Intervals& intervals, const Pages& pages) : intervals_(intervals), pages_(pages) {}
 
   // `page` must ascend from call to call.
-  void slice(std::uint32_t page, Run& run) {
-    const std::uint32_t first = page << 16;
-    const std::uint32_t last = first | 0xffffu;
+  void slice(std::uint32_t page, Intervals& run) {
+    const AddressNumber first = pages_.start_of(page);
+    const AddressNumber last = first + ((AddressNumber{1} << pages_.page_bits) - 1);
     while (at_ + 1 < intervals_.size() && intervals_[at_ + 1].first <= first) ++at_;
     run.clear();
-    run.push_back(pn_pair(first, intervals_[at_].class_id));
+    run.push_back({first, intervals_[at_].class_id});
     while (at_ + 1 < intervals_.size() && intervals_[at_ + 1].first <= last) {
       ++at_;
-      run.push_back(pn_pair(intervals_[at_].first, intervals_[at_].class_id));
+      run.push_back(intervals_[at_]);
     }
+  }
+  // The page of the next border after the last slice.
+  [[nodiscard]] std::uint32_t next_page() const {
+    return at_ + 1 < intervals_.size() ? pages_.page_of(intervals_[at_ + 1].first) : PN_IDX_PAGES;
   }
 
  private:
-  const std::vector<ClassInterval>& intervals_;
+  const Intervals& intervals_;
+  const Pages& pages_;
   std::size_t at_ = 0;
 };
 
-std::uint64_t word_at(const PolicyTables& tables, TableId table, std::uint32_t index) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, tables.array(table).data() + std::size_t{index} * sizeof(word), sizeof(word));
-  return word;
+template <typename T>
+T element(const PolicyTables& tables, TableId table, std::uint32_t index) {
+  T value;
+  std::memcpy(&value, tables.array(table).data() + std::size_t{index} * sizeof(value), sizeof(value));
+  return value;
 }
 
 class IntervalWriter {
@@ -44,63 +92,85 @@ class IntervalWriter {
   IntervalWriter(const IntervalChange& change, const PolicyTables& tables, Space& segments, DeltaWriter& out)
       : change_(change), tables_(tables), segments_(segments), out_(out) {}
 
-  std::vector<LateWord> run() {
-    Slices before(change_.before);
-    Slices after(change_.after);
-    Run old_run;
-    Run new_run;
-    for (std::uint32_t page = 0; page < PN_IDX_ENTRIES; ++page) {
-      before.slice(page, old_run);
-      after.slice(page, new_run);
-      if (old_run != new_run) write_page(page, new_run);
-    }
-    return std::move(late_);
+  IntervalOutcome run() {
+    write_pages(part_v4(change_.before), part_v4(change_.after), kPagesV4);
+    write_pages(part_v6(change_.before), part_v6(change_.after), kPagesV6);
+    return std::move(outcome_);
   }
 
  private:
-  void write_page(std::uint32_t page, const Run& run) {
-    const std::uint64_t index_word = word_at(tables_, TableId::idx4, page);
+  void write_pages(const Intervals& before, const Intervals& after, const Pages& pages) {
+    if (before == after) return;
+    Slices old_slices(before, pages);
+    Slices new_slices(after, pages);
+    Intervals old_run;
+    Intervals new_run;
+    for (std::uint32_t page = 0; page < PN_IDX_PAGES;) {
+      old_slices.slice(page, old_run);
+      new_slices.slice(page, new_run);
+      const bool same = old_run == new_run;
+      if (!same) write_page(pages.first_index + page, new_run);
+      ++page;
+      // From here to the next border of either every page says what this one said.
+      if (same && old_run.size() == 1) {
+        page = std::max(page, std::min(old_slices.next_page(), new_slices.next_page()));
+      }
+    }
+  }
+
+  void write_page(std::uint32_t index, const Intervals& run) {
+    const auto index_word = element<std::uint64_t>(tables_, TableId::idx, index);
     const std::uint32_t old_count = pn_high(index_word);
+    outcome_.longest_run = std::max(outcome_.longest_run, run.size());
     if (run.size() == 1) {
-      // One class for the whole /16 stands in the index itself.
-      store(TableId::idx4, page, 0, pn_low(run[0]));
+      // One class for the whole page stands in the index itself.
+      store_word({TableId::idx, index, run[0].class_id});
     } else if (same_borders(index_word, run)) {
       for (std::uint32_t i = 0; i < old_count; ++i) {
         const std::uint32_t at = pn_low(index_word) + i;
-        if (word_at(tables_, TableId::seg4, at) != run[i])
-          store(TableId::seg4, at, pn_high(run[i]), pn_low(run[i]));
+        if (element<pn_segment>(tables_, TableId::seg, at).class_id != run[i].class_id)
+          store_word({TableId::seg, at, run[i].class_id});
       }
       return;
     } else {
       const auto count = static_cast<std::uint32_t>(run.size());
       const std::uint32_t first = segments_.take(count);
       if (segments_.overflowed()) return;  // the update is refused
-      for (std::uint32_t i = 0; i < count; ++i)
-        store(TableId::seg4, first + i, pn_high(run[i]), pn_low(run[i]));
-      out_.store(TableId::idx4, page, pn_pair(count, first));
+      for (std::uint32_t i = 0; i < count; ++i) {
+        out_.store(TableId::seg, first + i, pn_segment{to_abi(run[i].first), run[i].class_id, 0});
+        note_late({TableId::seg, first + i, run[i].class_id});
+      }
+      out_.store(TableId::idx, index, pn_pair(count, first));
     }
     if (old_count != 0) segments_.give_back(pn_low(index_word), old_count);
   }
 
-  bool same_borders(std::uint64_t index_word, const Run& run) const {
+  bool same_borders(std::uint64_t index_word, const Intervals& run) const {
     if (pn_high(index_word) != run.size()) return false;
     for (std::uint32_t i = 0; i < run.size(); ++i) {
-      if (pn_high(word_at(tables_, TableId::seg4, pn_low(index_word) + i)) != pn_high(run[i])) return false;
+      const auto segment = element<pn_segment>(tables_, TableId::seg, pn_low(index_word) + i);
+      if (from_abi(segment.first) != run[i].first) return false;
     }
     return true;
   }
 
-  void store(TableId table, std::uint32_t index, std::uint32_t high, ClassId class_id) {
-    out_.store(table, index, pn_pair(high, class_id));
-    const auto merged = change_.merged_later.find(class_id);
-    if (merged != change_.merged_later.end()) late_.push_back({table, index, pn_pair(high, merged->second)});
+  void store_word(const ClassWord& word) {
+    store(word, out_);
+    note_late(word);
+  }
+
+  void note_late(const ClassWord& word) {
+    const auto merged = change_.merged_later.find(word.class_id);
+    if (merged != change_.merged_later.end()) {
+      outcome_.late_words.push_back({word.table, word.index, merged->second});
+    }
   }
 
   const IntervalChange& change_;
   const PolicyTables& tables_;
   Space& segments_;
   DeltaWriter& out_;
-  std::vector<LateWord> late_;
+  IntervalOutcome outcome_;
 };
 
 }  // namespace
@@ -112,8 +182,16 @@ void normalise(std::vector<ClassInterval>& intervals) {
   intervals.erase(std::unique(intervals.begin(), intervals.end(), same_class), intervals.end());
 }
 
-std::vector<LateWord> write_intervals(const IntervalChange& change, const PolicyTables& tables,
-                                      Space& segments, DeltaWriter& out) {
+void store(const ClassWord& word, DeltaWriter& out) {
+  if (word.table == TableId::idx) {
+    out.store(TableId::idx, word.index, pn_pair(0, word.class_id));
+  } else {
+    out.store(TableId::seg, word.index, word.class_id, offsetof(pn_segment, class_id));
+  }
+}
+
+IntervalOutcome write_intervals(const IntervalChange& change, const PolicyTables& tables, Space& segments,
+                                DeltaWriter& out) {
   if (change.before == change.after) return {};
   return IntervalWriter(change, tables, segments, out).run();
 }

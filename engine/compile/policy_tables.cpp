@@ -16,21 +16,16 @@ struct Layout {
   std::uint32_t entries;  // default
 };
 
-// In the order of enum pn_table. IPv6 tables have their place but no entries until the datapath
-// judges IPv6.
+// In the order of enum pn_table.
 constexpr std::array<Layout, kTableCount> kLayouts{{
     {"node", false, 0, sizeof(pn_node), 1},
     {"slots", false, 0, sizeof(pn_u64), PN_SLOTS},
     {"slots_far", true, sizeof(pn_u32), sizeof(pn_u64), 1024},
     {"pods", false, 0, sizeof(pn_pod), 4096},
-    {"hosts4", false, 0, sizeof(pn_hosts4_bucket), 32768},
-    {"hosts4_far", true, sizeof(pn_u32), sizeof(pn_u32), 16384},
-    {"idx4", false, 0, sizeof(pn_u64), PN_IDX_ENTRIES},
-    {"seg4", false, 0, sizeof(pn_u64), 262144},
-    {"hosts6", false, 0, sizeof(pn_hosts6_bucket), 0},
-    {"hosts6_far", true, 16, sizeof(pn_u32), 0},
-    {"idx6", false, 0, sizeof(pn_u64), 0},
-    {"seg6", false, 0, sizeof(pn_seg6), 0},
+    {"hosts", false, 0, sizeof(pn_hosts_bucket), 32768},
+    {"hosts_far", true, sizeof(pn_address), sizeof(pn_u32), 16384},
+    {"idx", false, 0, sizeof(pn_u64), PN_IDX_ENTRIES},
+    {"seg", false, 0, sizeof(pn_segment), 262144},
     {"rows", false, 0, sizeof(pn_row_chunk), 65536},
     {"bodies", false, 0, sizeof(pn_body), 16384},
     {"portdirs", false, 0, sizeof(pn_port_steps), 1024},

@@ -43,6 +43,7 @@ Result<TableDelta> Update::run() {
   if (auto space = check_space(); !space) return fail_as(space);
   free_rows_and_steps();
 
+  gone_.expect(aside_.size() + out_.size());
   gone_.append(std::move(aside_));
   gone_.append(std::move(out_));
   TableDelta delta = gone_.take();
@@ -69,16 +70,21 @@ Result<void> Update::check_space() const {
   };
   for (auto checked :
        {check(TableId::rows, after_.row_chunks, "chunks of 16 classes"),
-        check(TableId::seg4, after_.segments, "segments"), check(TableId::pods, after_.records, "records"),
+        check(TableId::seg, after_.segments, "segments"), check(TableId::pods, after_.records, "records"),
         check(TableId::bodies, after_.steps.bodies().space(), "bodies"),
         check(TableId::portdirs, after_.steps.directories().space(), "directories"),
         check(TableId::portpages, after_.steps.pages().space(), "pages")}) {
     if (!checked) return checked;
   }
+  if (longest_run_ > PN_SEG_RUN_MAX) {
+    return fail(ErrorCode::table_full, "a page of table idx has room for a run of " +
+                                           std::to_string(PN_SEG_RUN_MAX) + " segments, " +
+                                           std::to_string(longest_run_) + " are needed");
+  }
   if (after_.hosts_table.overflowed()) {
     return fail(ErrorCode::table_full,
-                full(TableId::hosts4_far, sizes.of(TableId::hosts4_far), after_.hosts_table.far_needed(),
-                     "addresses beyond full buckets of hosts4"));
+                full(TableId::hosts_far, sizes.of(TableId::hosts_far), after_.hosts_table.far_needed(),
+                     "addresses beyond full buckets of hosts"));
   }
   if (far_slots_ > sizes.of(TableId::slots_far)) {
     return fail(ErrorCode::table_full, full(TableId::slots_far, sizes.of(TableId::slots_far), far_slots_,

@@ -120,7 +120,8 @@ class Update {
   DeltaWriter aside_;  // 2
   DeltaWriter out_;    // everything else
   StepSource steps_;
-  std::vector<LateWord> late_words_;
+  std::vector<ClassWord> late_words_;
+  std::size_t longest_run_ = 0;
   std::vector<StoredHost> late_hosts_;  // to be written again with their settled class
   std::vector<StoredHost> early_erased_;
   std::vector<StoredHost> late_erased_;

@@ -84,9 +84,9 @@ pn_pod Update::record_of(const Wanted& wanted) const {
   record.flags = pod_flags(input_.settings, wanted.contents[0] && wanted.contents[1]);
   for (const auto& address : endpoint.addresses) {
     if (address.is_v4()) {
-      record.v4 = address.v4_network_order();
+      record.v4 = address.v4_host_order();
     } else {
-      std::memcpy(record.v6, address.bytes().data(), sizeof(record.v6));
+      record.v6 = to_abi(number_of(address));
     }
   }
   for (std::size_t i = 0; i < wanted.contents.size(); ++i) {
@@ -95,7 +95,7 @@ pn_pod Update::record_of(const Wanted& wanted) const {
     record.dir[i].row = row.chunk;
     record.dir[i].row_len = static_cast<std::uint32_t>(row.steps->size());
     record.dir[i].content = row.content->id;
-    record.dir[i].flags = PN_DIR_JUDGED | (after_.blocks4 ? std::uint32_t{PN_DIR_BLOCKS4} : 0u);
+    record.dir[i].flags = PN_DIR_JUDGED | (after_.blocks ? std::uint32_t{PN_DIR_BLOCKS} : 0u);
   }
   return record;
 }

@@ -10,6 +10,10 @@ void Update::move_hosts() {
   const std::uint64_t secret = input_.settings.hash_secret;
   const auto& groups = plan_->groups();
   after_.hosts.clear();
+  after_.hosts.reserve(plan_->hosts().size());
+  if (plan_->hosts().size() > before_.hosts.size()) {
+    out_.expect(2 * (plan_->hosts().size() - before_.hosts.size()));
+  }
   for (const auto& host : plan_->hosts()) {
     const ClassGroup& group = groups[host.group];
     StoredHost stored = host.stored;
@@ -21,7 +25,7 @@ void Update::move_hosts() {
       early_erased_.push_back(stored);
       continue;
     } else if (stored.class_id != group.early) {
-      HostTable::change(stored, group.early, out_);
+      HostTable::change(stored, group.early, secret, out_);
     }
     stored.class_id = group.settled;
     if (!host.stored_after) {
@@ -43,8 +47,10 @@ void Update::move_intervals() {
   }
   normalise(early);
   normalise(after_.intervals);
-  late_words_ = write_intervals({before_.intervals, early, plan_->merged_later()}, input_.tables,
-                                after_.segments, out_);
+  IntervalOutcome outcome = write_intervals({before_.intervals, early, plan_->merged_later()}, input_.tables,
+                                            after_.segments, out_);
+  late_words_ = std::move(outcome.late_words);
+  longest_run_ = outcome.longest_run;
 }
 
 void Update::erase_hosts_early() {
@@ -56,9 +62,10 @@ void Update::merge_late() {
   if (late_words_.empty() && late_hosts_.empty() && late_erased_.empty()) return;
   // A packet that read its record before the switch must not meet the settled classes.
   out_.pause();
-  for (const auto& word : late_words_) out_.store(word.table, word.index, word.word);
-  for (const auto& host : late_hosts_) HostTable::change(host, host.class_id, out_);
-  for (const auto& host : late_erased_) after_.hosts_table.erase(host, input_.settings.hash_secret, out_);
+  const std::uint64_t secret = input_.settings.hash_secret;
+  for (const auto& word : late_words_) store(word, out_);
+  for (const auto& host : late_hosts_) HostTable::change(host, host.class_id, secret, out_);
+  for (const auto& host : late_erased_) after_.hosts_table.erase(host, secret, out_);
 }
 
 }  // namespace postern

@@ -74,7 +74,7 @@ std::vector<TermId> Update::number_terms() {
   std::sort(terms.begin(), terms.end(),
             [](const BundledTerm& a, const BundledTerm& b) { return a.bundle < b.bundle; });
   addresses_ = sign_addresses(terms, policy.own_node, pools_.signatures);
-  after_.blocks4 = before_.blocks4 || addresses_.has_blocks;
+  after_.blocks = before_.blocks || addresses_.has_blocks;
   return term_ids;
 }
 
@@ -115,9 +115,9 @@ Result<void> Update::write_node() {
   pn_node node = before;
   node.hash_secret = settings.hash_secret;
   node.flags = settings.strict ? std::uint32_t{PN_NODE_STRICT} : 0u;
-  node.hosts4_mask = after_.hosts_table.mask();
+  node.hosts_mask = after_.hosts_table.mask();
   const std::uint32_t buckets = input_.tables.sizes().conntrack_buckets;
-  node.ct4_mask = buckets == 0 ? 0 : buckets - 1;
+  node.ct_mask = buckets == 0 ? 0 : buckets - 1;
   node.tick_shift = settings.clock.shift;
   const ConntrackTimeouts& timeouts = settings.timeouts;
   const auto set = [&](pn_timeout which, Duration duration) {
@@ -143,8 +143,8 @@ Result<void> Update::write_node() {
     std::memcpy(&value, reinterpret_cast<const std::byte*>(&node) + offset, sizeof(value));
     if (value != old_value) gone_.store(TableId::node, 0, value, offset);
   };
-  for (const std::size_t offset : {offsetof(pn_node, flags), offsetof(pn_node, hosts4_mask),
-                                   offsetof(pn_node, ct4_mask), offsetof(pn_node, tick_shift)}) {
+  for (const std::size_t offset : {offsetof(pn_node, flags), offsetof(pn_node, hosts_mask),
+                                   offsetof(pn_node, ct_mask), offsetof(pn_node, tick_shift)}) {
     word(offset);
   }
   for (std::size_t i = 0; i < PN_TIMEOUT_COUNT; ++i) word(offsetof(pn_node, timeouts) + i * sizeof(pn_u32));

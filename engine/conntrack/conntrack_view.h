@@ -28,21 +28,21 @@ struct ConnectionView {
   std::uint32_t step = 0;   // the final step that admitted it
 };
 
-ConnectionView view_of(const pn_ct4_key& key, const pn_ct_value& value);
+ConnectionView view_of(const pn_ct_key& key, const pn_ct_value& value);
 
 // "TCP 10.0.0.5:40000 -> 10.0.0.9:80 replied fin endpoint 7".
 std::string to_string(const ConnectionView& connection);
 
-EndpointId endpoint_of(const pn_ct4_key& key);
+EndpointId endpoint_of(const pn_ct_key& key);
 
 // Ticks of a duration, to the nearest: what ageing takes off. A positive one is at least one tick.
 std::uint32_t ticks_of(Duration by, std::int64_t tick_ns);
 
 // The used ways of a bucket, in order, cut connections left out: they carry nothing any more.
 template <typename Visitor>
-void for_each_entry(const pn_ct4_bucket& bucket, Visitor visit) {
+void for_each_entry(const pn_ct_bucket& bucket, Visitor visit) {
   for (std::size_t way = 0; way < PN_CT_WAYS; ++way) {
-    const pn_ct4_way& entry = bucket.ways[way];
+    const pn_ct_way& entry = bucket.ways[way];
     if (bucket.fingerprints[way] != 0 && entry.value.state != 0 && (entry.value.state & PN_CT_CUT) == 0) {
       visit(entry.key, entry.value);
     }
@@ -50,8 +50,8 @@ void for_each_entry(const pn_ct4_bucket& bucket, Visitor visit) {
 }
 
 // Changes to a bucket that no packet sees meanwhile (under its lock, or in one thread).
-void age_bucket(pn_ct4_bucket& bucket, std::uint32_t ticks);
+void age_bucket(pn_ct_bucket& bucket, std::uint32_t ticks);
 // Frees the ways of an endpoint, or all with a zero id. Returns how many there were.
-std::size_t forget_in_bucket(pn_ct4_bucket& bucket, EndpointId endpoint);
+std::size_t forget_in_bucket(pn_ct_bucket& bucket, EndpointId endpoint);
 
 }  // namespace postern

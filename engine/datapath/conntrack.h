@@ -16,7 +16,7 @@
 
 /* Where the entry of a tuple is or would be. */
 struct pn_ct_place {
-    struct pn_ct4_key key;
+    struct pn_ct_key key;
     pn_u32 bucket;
     pn_u16 fingerprint; /* never 0 */
     pn_u16 source_is_a; /* the tuple's source is the key's address_a */
@@ -38,8 +38,9 @@ PN_INLINE pn_u64 pn_ct_mix(pn_u64 hash)
 PN_INLINE void pn_ct_locate(const struct pn_node *node, pn_u32 endpoint, const struct pn_tuple *tuple,
                             struct pn_ct_place *place)
 {
-    int a = tuple->source < tuple->destination ||
-            (tuple->source == tuple->destination && tuple->source_port <= tuple->destination_port);
+    int a = pn_same_address(tuple->source, tuple->destination)
+                ? tuple->source_port <= tuple->destination_port
+                : pn_address_before(tuple->source, tuple->destination);
     place->source_is_a = a ? 1 : 0;
     place->key.address_a = a ? tuple->source : tuple->destination;
     place->key.address_b = a ? tuple->destination : tuple->source;
@@ -47,21 +48,26 @@ PN_INLINE void pn_ct_locate(const struct pn_node *node, pn_u32 endpoint, const s
     place->key.port_b = a ? tuple->destination_port : tuple->source_port;
     place->key.endpoint_protocol = (endpoint << 8) | (tuple->protocol & 0xffu);
 
-    pn_u64 hash = pn_ct_mix(node->hash_secret ^ pn_pair(place->key.address_a, place->key.address_b));
+    /* The two addresses are mixed side by side, then joined with the rest. */
+    pn_u64 secret = node->hash_secret;
+    pn_u64 hash_a = pn_ct_mix(place->key.address_a.low ^ secret) + place->key.address_a.high;
+    pn_u64 hash_b = pn_ct_mix(place->key.address_b.low + secret) ^ place->key.address_b.high;
     pn_u32 ports = ((pn_u32)place->key.port_a << 16) | place->key.port_b;
-    hash = pn_ct_mix(hash ^ pn_pair(ports, place->key.endpoint_protocol));
-    hash = pn_ct_mix(hash ^ (node->hash_secret >> 7));
-    place->bucket = (pn_u32)hash & node->ct4_mask;
+    pn_u64 hash = pn_ct_mix(hash_a ^ pn_pair(ports, place->key.endpoint_protocol));
+    hash = pn_ct_mix(hash + hash_b);
+    place->bucket = (pn_u32)hash & node->ct_mask;
     place->fingerprint = (pn_u16)(hash >> 48);
     if (place->fingerprint == 0)
         place->fingerprint = 1;
 }
 
-PN_INLINE int pn_ct_same(const struct pn_ct4_key *key, const struct pn_ct4_key *other)
+/* One question instead of five: each way of a bucket asks it. */
+PN_INLINE int pn_ct_same(const struct pn_ct_key *key, const struct pn_ct_key *other)
 {
-    return key->address_a == other->address_a && key->address_b == other->address_b &&
-           key->port_a == other->port_a && key->port_b == other->port_b &&
-           key->endpoint_protocol == other->endpoint_protocol;
+    pn_u64 differs = (key->address_a.high ^ other->address_a.high) | (key->address_a.low ^ other->address_a.low);
+    differs |= (key->address_b.high ^ other->address_b.high) | (key->address_b.low ^ other->address_b.low);
+    differs |= (pn_u64)(key->port_a ^ other->port_a) | (pn_u64)(key->port_b ^ other->port_b);
+    return (differs | (key->endpoint_protocol ^ other->endpoint_protocol)) == 0;
 }
 
 /* Copies the live entry of a place; 0: there is none. */
@@ -72,9 +78,10 @@ PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, p
     if (!place || !found)
         return 0;
     const struct pn_node *node = pn_env_node(env);
-    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    struct pn_ct_bucket *bucket = pn_env_ct(env, place->bucket);
     if (!node || !bucket)
         return 0;
+    PN_ROLLED
     for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
         if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
             continue;
@@ -120,10 +127,10 @@ PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, 
     PN_KEEP(env);
     if (!place || !value)
         return 0;
-    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    struct pn_ct_bucket *bucket = pn_env_ct(env, place->bucket);
     if (!bucket || way >= PN_CT_WAYS)
         return 0;
-    struct pn_ct4_way *entry = &bucket->ways[way];
+    struct pn_ct_way *entry = &bucket->ways[way];
     pn_env_lock(bucket);
     if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&entry->key, &place->key)) {
         entry->value.epoch = value->epoch;
@@ -143,7 +150,7 @@ PN_INLINE int pn_ct_says(const struct pn_ct_value *value, const struct pn_ct_val
 }
 
 /* How willingly a way is given up: free or expired before any live one, the longest idle first. */
-PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct4_way *entry, pn_u32 now)
+PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct_way *entry, pn_u32 now)
 {
     if (!pn_ct_live(node, &entry->value, entry->key.endpoint_protocol & 0xffu, now))
         return 0x80000000u;
@@ -158,12 +165,13 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
     if (!place || !value)
         return 0;
     const struct pn_node *node = pn_env_node(env);
-    struct pn_ct4_bucket *bucket = pn_env_ct4(env, place->bucket);
+    struct pn_ct_bucket *bucket = pn_env_ct(env, place->bucket);
     if (!node || !bucket)
         return 0;
     pn_u32 best = 0;
     pn_u32 best_spare = 0;
     pn_env_lock(bucket);
+    PN_ROLLED
     for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
         pn_u32 spare = pn_ct_spare(node, &bucket->ways[way], value->seen);
         if (bucket->fingerprints[way] == place->fingerprint &&

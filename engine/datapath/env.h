@@ -13,17 +13,17 @@
  *     const pn_u64 *pn_env_slot(struct pn_env *, pn_u32 index)
  *     const pn_u64 *pn_env_slot_far(struct pn_env *, pn_u32 ifindex)
  *     const struct pn_pod *pn_env_pod(struct pn_env *, pn_u32 record)
- *     const struct pn_hosts4_bucket *pn_env_hosts4(struct pn_env *, pn_u32 bucket)
- *     const pn_u32 *pn_env_hosts4_far(struct pn_env *, pn_u32 address)
- *     const pn_u64 *pn_env_idx4(struct pn_env *, pn_u32 index)
- *     const pn_u64 *pn_env_seg4(struct pn_env *, pn_u32 index)
+ *     const struct pn_hosts_bucket *pn_env_hosts(struct pn_env *, pn_u32 bucket)
+ *     const pn_u32 *pn_env_hosts_far(struct pn_env *, const struct pn_address *)
+ *     const pn_u64 *pn_env_idx(struct pn_env *, pn_u32 index)
+ *     const struct pn_segment *pn_env_seg(struct pn_env *, pn_u32 index)
  *     const struct pn_row_chunk *pn_env_row(struct pn_env *, pn_u32 chunk)
  *     const struct pn_body *pn_env_body(struct pn_env *, pn_u32 index)
  *     const struct pn_port_steps *pn_env_portdir(struct pn_env *, pn_u32 index)
  *     const struct pn_port_steps *pn_env_portpage(struct pn_env *, pn_u32 index)
  *   Connections (engine/abi/conntrack.h)
- *     struct pn_ct4_bucket *pn_env_ct4(struct pn_env *, pn_u32 bucket)
- *     void pn_env_lock(struct pn_ct4_bucket *), void pn_env_unlock(struct pn_ct4_bucket *)
+ *     struct pn_ct_bucket *pn_env_ct(struct pn_env *, pn_u32 bucket)
+ *     void pn_env_lock(struct pn_ct_bucket *), void pn_env_unlock(struct pn_ct_bucket *)
  *       around every write to a bucket; nothing is called in between
  *   Packet bytes
  *     int pn_env_more(struct pn_env *, struct pn_frame *)
@@ -66,18 +66,32 @@ struct pn_frame {
 #ifdef __bpf__
 #define PN_PART static __attribute__((noinline))
 #define PN_UNIT __attribute__((noinline))
+/* A loop that stays one: unrolled, it takes more stack than a program has. */
+#define PN_ROLLED _Pragma("clang loop unroll(disable)")
 /* First in every PN_UNIT: else the compiler sees that nobody reads `env` and passes rubbish, which
  * the verifier refuses to take for a pointer. */
 #define PN_KEEP(env) __asm__ volatile("" : : "r"(env))
 #else
 #define PN_PART static inline
 #define PN_UNIT static inline
+#define PN_ROLLED
 #define PN_KEEP(env) ((void)0)
 #endif
+
+/* The compiler computes this value once and keeps it. */
+#define PN_PINNED(value) __asm__ volatile("" : "+r"(value))
 
 /* One load or one store that the compiler neither repeats, splits nor drops. */
 #define PN_READ_ONCE(lvalue) (*(const volatile __typeof__(lvalue) *)&(lvalue))
 #define PN_WRITE_ONCE(lvalue, value) (*(volatile __typeof__(lvalue) *)&(lvalue) = (value))
+
+/* The same number, of which the verifier knows nothing any more: so what comes after a loop is checked
+ * once, and not for each number of rounds. */
+PN_UNIT pn_u32 pn_opaque(pn_u32 value)
+{
+    PN_PINNED(value);
+    return value;
+}
 
 /* Loads and stores stay on their side of it (in the compiled code). */
 #define PN_BARRIER() __asm__ volatile("" ::: "memory")

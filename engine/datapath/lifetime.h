@@ -20,7 +20,7 @@ PN_INLINE pn_u32 pn_ct_timeout(pn_u32 protocol, pn_u32 state)
         return (state & PN_CT_REPLIED) ? PN_TIMEOUT_UDP_REPLIED : PN_TIMEOUT_UDP;
     if (protocol == PN_IP_SCTP)
         return PN_TIMEOUT_SCTP;
-    if (protocol == PN_IP_ICMP)
+    if (pn_is_icmp(protocol))
         return PN_TIMEOUT_ICMP;
     if (state & PN_CT_RST)
         return PN_TIMEOUT_TCP_RST;

@@ -25,15 +25,27 @@
 /* A packet that no record judges passes with this step: allow, reason none. */
 #define PN_STEP_NOT_JUDGED PN_STEP_ALLOW
 
-/* One packet of one pod on its way. */
-struct pn_case {
+/* A parsed packet at the door of its pod: plain data, so that the verifier looks at what follows once
+ * and not for every way through the parser. */
+struct pn_arrival {
     struct pn_packet packet;
+    pn_u32 record;    /* of the pod */
+    pn_u32 direction; /* enum pn_direction */
+    pn_u32 ifindex;
+    pn_u32 length; /* of the frame */
+    pn_u32 opened; /* set: this packet opened a tracked connection */
+    pn_u32 pad;
+};
+
+/* What is decided: the packet, and what it is decided by. */
+struct pn_case {
+    const struct pn_packet *packet;
     const struct pn_node *node;
     const struct pn_pod *pod;
     pn_u32 direction;
     pn_u32 now;
     pn_u32 epoch;  /* loaded before anything is decided */
-    pn_u32 opened; /* this packet opened a tracked connection */
+    pn_u32 opened; /* as in pn_arrival */
 };
 
 PN_INLINE pn_u32 pn_opposite(pn_u32 direction) { return direction ^ 1u; }
@@ -52,7 +64,7 @@ PN_INLINE int pn_judged(const struct pn_case *c, pn_u32 direction)
  * An echo request does, from its own. */
 PN_INLINE int pn_never_profits(const struct pn_packet *packet)
 {
-    return (packet->flags & PN_PACKET_OPENS) && packet->tuple.protocol != PN_IP_ICMP;
+    return (packet->flags & PN_PACKET_OPENS) && !pn_is_icmp(packet->tuple.protocol);
 }
 
 /* What policy says of the connection that a tuple belongs to, in its opener's direction. `direction`
@@ -67,6 +79,7 @@ PN_PART pn_u32 pn_opener_step(struct pn_env *env, const struct pn_case *c, const
         .peer = direction == PN_EGRESS ? tuple->destination : tuple->source,
         .port = pn_swap16(from_opener ? tuple->destination_port : tuple->source_port),
         .protocol = (pn_u16)tuple->protocol,
+        .pad = 0,
     };
     return pn_policy_step(env, pn_dir(c, opener_direction), &question);
 }
@@ -78,9 +91,10 @@ PN_INLINE pn_u32 pn_own_step(struct pn_env *env, const struct pn_case *c)
     if (!(dir->flags & PN_DIR_JUDGED))
         return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
     struct pn_question question = {
-        .peer = c->direction == PN_EGRESS ? c->packet.tuple.destination : c->packet.tuple.source,
-        .port = pn_swap16(c->packet.tuple.destination_port),
-        .protocol = (pn_u16)c->packet.tuple.protocol,
+        .peer = c->direction == PN_EGRESS ? c->packet->tuple.destination : c->packet->tuple.source,
+        .port = pn_swap16(c->packet->tuple.destination_port),
+        .protocol = (pn_u16)c->packet->tuple.protocol,
+        .pad = 0,
     };
     return pn_policy_step(env, dir, &question);
 }
@@ -91,9 +105,9 @@ PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, co
 {
     if (!pn_ct_find(env, place, c->now, found) || !pn_ct_belongs(found, place, c->direction))
         return 0;
-    if (c->packet.tuple.protocol != PN_IP_ICMP)
+    if (!pn_is_icmp(c->packet->tuple.protocol))
         return 1;
-    return found->from_opener == ((c->packet.flags & PN_PACKET_OPENS) ? 1u : 0u);
+    return found->from_opener == ((c->packet->flags & PN_PACKET_OPENS) ? 1u : 0u);
 }
 
 /* The connection goes on; `step` admitted it, at this packet or long ago. */
@@ -104,7 +118,7 @@ PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *
     struct pn_ct_value fresh = {
         .epoch = c->epoch,
         .seen = c->now,
-        .state = pn_ct_bits(c->packet.tcp_flags, found->from_opener),
+        .state = pn_ct_bits(c->packet->tcp_flags, found->from_opener),
         .step = step,
     };
     if (!pn_ct_says(&found->value, &fresh))
@@ -114,7 +128,7 @@ PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *
 PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place,
                                   pn_u32 step)
 {
-    pn_u32 state = PN_CT_LIVE | pn_ct_bits(c->packet.tcp_flags, 1);
+    pn_u32 state = PN_CT_LIVE | pn_ct_bits(c->packet->tcp_flags, 1);
     if (c->direction == PN_EGRESS)
         state |= PN_CT_OPENER_EGRESS;
     if (place->source_is_a)
@@ -127,10 +141,10 @@ PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const s
 /* Whether an allowed packet without an entry may leave one. */
 PN_INLINE int pn_may_open(const struct pn_case *c)
 {
-    if (c->packet.flags & PN_PACKET_ANSWERS)
+    if (c->packet->flags & PN_PACKET_ANSWERS)
         return 0;
-    pn_u32 protocol = c->packet.tuple.protocol;
-    return (protocol != PN_IP_TCP && protocol != PN_IP_SCTP) || (c->packet.flags & PN_PACKET_OPENS) ||
+    pn_u32 protocol = c->packet->tuple.protocol;
+    return (protocol != PN_IP_TCP && protocol != PN_IP_SCTP) || (c->packet->flags & PN_PACKET_OPENS) ||
            pn_judged(c, c->direction);
 }
 
@@ -138,11 +152,12 @@ PN_INLINE int pn_may_open(const struct pn_case *c)
  * or of one that policy admits without an entry. */
 PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
 {
-    const struct pn_tuple *quote = &c->packet.quote;
+    const struct pn_tuple *quote = &c->packet->quote;
     pn_u32 direction = pn_opposite(c->direction);
     struct pn_ct_place place;
     struct pn_ct_found found;
-    if (!(c->packet.flags & PN_PACKET_QUOTES) || quote->source != c->packet.tuple.destination)
+    if (!(c->packet->flags & PN_PACKET_QUOTES) ||
+        !pn_same_address(quote->source, c->packet->tuple.destination))
         return 0;
     pn_ct_locate(c->node, c->pod->endpoint, quote, &place);
     if (pn_ct_find(env, &place, c->now, &found) && pn_ct_belongs(&found, &place, direction) &&
@@ -157,9 +172,11 @@ PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
     return pn_step_allows(pn_opener_step(env, c, quote, direction, 0));
 }
 
-PN_INLINE pn_u32 pn_denied_or_related(struct pn_env *env, const struct pn_case *c, pn_u32 step)
+/* An ICMP error belongs to no connection of its own. */
+PN_INLINE pn_u32 pn_error_step(struct pn_env *env, const struct pn_case *c)
 {
-    if ((c->packet.flags & PN_PACKET_QUOTES) && pn_related(env, c))
+    pn_u32 step = pn_own_step(env, c);
+    if (!pn_step_allows(step) && pn_related(env, c))
         return pn_step_allow(PN_REASON_RELATED, 0);
     return step;
 }
@@ -168,17 +185,17 @@ PN_PART pn_u32 pn_connections_first(struct pn_env *env, struct pn_case *c)
 {
     struct pn_ct_place place;
     struct pn_ct_found found;
-    int tracked = (c->packet.flags & PN_PACKET_TRACKED) != 0;
+    int tracked = (c->packet->flags & PN_PACKET_TRACKED) != 0;
     int known = 0;
     if (tracked) {
-        pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
-        if (!pn_never_profits(&c->packet))
+        pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
+        if (!pn_never_profits(c->packet))
             known = pn_find_connection(env, c, &place, &found);
     }
     if (known && !(found.value.state & PN_CT_CUT)) {
         pn_u32 step = found.value.step;
         if (!(c->pod->flags & PN_POD_KEEP) && found.value.epoch != c->epoch)
-            step = pn_opener_step(env, c, &c->packet.tuple, c->direction, found.from_opener);
+            step = pn_opener_step(env, c, &c->packet->tuple, c->direction, found.from_opener);
         if (pn_step_allows(step)) {
             pn_continue_connection(env, c, &place, &found, step);
             return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(step));
@@ -190,7 +207,7 @@ PN_PART pn_u32 pn_connections_first(struct pn_env *env, struct pn_case *c)
     }
     pn_u32 step = pn_own_step(env, c);
     if (!pn_step_allows(step))
-        return pn_denied_or_related(env, c, step);
+        return step;
     if (known) {
         if (found.from_opener)
             pn_continue_connection(env, c, &place, &found, step);
@@ -208,9 +225,9 @@ PN_INLINE pn_u32 pn_policy_first_judged(struct pn_env *env, const struct pn_case
     pn_u32 step = pn_own_step(env, c);
     if (pn_step_allows(step))
         return step;
-    if (!(c->packet.flags & PN_PACKET_TRACKED) || pn_never_profits(&c->packet))
-        return pn_denied_or_related(env, c, step);
-    pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
+    if (!(c->packet->flags & PN_PACKET_TRACKED) || pn_never_profits(c->packet))
+        return step;
+    pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
     if (pn_find_connection(env, c, &place, &found) && !found.from_opener &&
         !(found.value.state & PN_CT_CUT)) {
         pn_continue_connection(env, c, &place, &found, found.value.step);
@@ -227,12 +244,12 @@ PN_INLINE pn_u32 pn_policy_first_other(struct pn_env *env, struct pn_case *c)
     struct pn_ct_place place;
     struct pn_ct_found found;
     pn_u32 step = pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
-    if (!(c->packet.flags & PN_PACKET_TRACKED))
+    if (!(c->packet->flags & PN_PACKET_TRACKED))
         return step;
-    if (pn_step_allows(pn_opener_step(env, c, &c->packet.tuple, c->direction, 0)))
+    if (pn_step_allows(pn_opener_step(env, c, &c->packet->tuple, c->direction, 0)))
         return step;
-    pn_ct_locate(c->node, c->pod->endpoint, &c->packet.tuple, &place);
-    if (!pn_never_profits(&c->packet) && pn_find_connection(env, c, &place, &found) && found.from_opener)
+    pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
+    if (!pn_never_profits(c->packet) && pn_find_connection(env, c, &place, &found) && found.from_opener)
         pn_continue_connection(env, c, &place, &found, step);
     else if (pn_may_open(c))
         pn_open_connection(env, c, &place, step);
@@ -244,32 +261,36 @@ PN_PART pn_u32 pn_policy_first(struct pn_env *env, struct pn_case *c)
     return pn_judged(c, c->direction) ? pn_policy_first_judged(env, c) : pn_policy_first_other(env, c);
 }
 
-/* The source of what a pod sends: its own address, or none yet (R16). */
+PN_INLINE int pn_is_own(const struct pn_pod *pod, struct pn_address address)
+{
+    if (pn_is_v4(address))
+        return pod->v4 != 0 && (pn_u32)address.low == pod->v4;
+    return (pod->v6.high | pod->v6.low) != 0 && pn_same_address(pod->v6, address);
+}
+
+/* An address that a pod has before it has one, or beside it: unspecified, or of its link (R16). */
+PN_INLINE int pn_is_provisional(struct pn_address address)
+{
+    int unspecified = address.high == 0 && (address.low == 0 || address.low == PN_V4_PREFIX);
+    return unspecified || address.high >> 54 == 0xfe80u >> 6;
+}
+
+/* A source that is not the pod's (R16). */
 PN_INLINE int pn_is_spoofed(const struct pn_case *c)
 {
+    struct pn_address source = c->packet->tuple.source;
     return (c->pod->flags & PN_POD_SPOOF_CHECK) && c->direction == PN_EGRESS && pn_judged(c, PN_EGRESS) &&
-           c->packet.tuple.source != 0 && c->packet.tuple.source != c->pod->v4;
+           !pn_is_own(c->pod, source) && !pn_is_provisional(source);
 }
 
 PN_INLINE int pn_is_self(const struct pn_case *c)
 {
-    return c->pod->v4 != 0 && c->packet.tuple.source == c->pod->v4 &&
-           c->packet.tuple.destination == c->pod->v4;
+    return pn_is_own(c->pod, c->packet->tuple.source) && pn_is_own(c->pod, c->packet->tuple.destination);
 }
 
-/* IPv6 is not enforced yet. Open would be a way around every policy, so a judged direction is closed
- * to it, with the reason that an unknown peer gets. Its place is next to pn_policy_step. */
-PN_INLINE pn_u32 pn_ipv6_step(struct pn_env *env, const struct pn_case *c)
+PN_INLINE pn_u32 pn_decide_case(struct pn_env *env, struct pn_case *c)
 {
-    struct pn_question nobody = {.peer = 0, .port = 0, .protocol = PN_IP_ICMP};
-    pn_u32 step = pn_stranger_step(env, pn_dir(c, c->direction), &nobody);
-    pn_u32 reason = pn_step_reason(step);
-    return pn_step_deny(reason == PN_REASON_STRICT ? PN_REASON_STRICT : PN_REASON_ISOLATED, 0);
-}
-
-PN_INLINE pn_u32 pn_decide(struct pn_env *env, struct pn_case *c)
-{
-    pn_u32 kind = c->packet.kind;
+    pn_u32 kind = c->packet->kind;
     pn_u32 unjudged = pn_judged(c, c->direction) ? 0 : pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
     if (kind == PN_KIND_ALWAYS)
         return pn_step_allow(PN_REASON_ALWAYS, 0);
@@ -277,77 +298,120 @@ PN_INLINE pn_u32 pn_decide(struct pn_env *env, struct pn_case *c)
         return unjudged ? unjudged : pn_step_deny(PN_REASON_MALFORMED, 0);
     if (kind == PN_KIND_ETHERTYPE)
         return unjudged ? unjudged : pn_step_deny(PN_REASON_ETHERTYPE, 0);
-    if (kind == PN_KIND_IPV6)
-        return unjudged ? unjudged : pn_ipv6_step(env, c);
     if (pn_is_spoofed(c))
         return pn_step_deny(PN_REASON_SPOOFED_SOURCE, 0);
     if (pn_is_self(c))
         return pn_step_allow(PN_REASON_SELF, 0);
     if (kind == PN_KIND_FRAGMENT)
         return unjudged ? unjudged : pn_step_deny(PN_REASON_FRAGMENT, 0);
+    if (c->packet->flags & PN_PACKET_ERROR)
+        return pn_error_step(env, c);
     if (c->pod->flags & PN_POD_CT_FIRST)
         return pn_connections_first(env, c);
     return pn_policy_first(env, c);
 }
 
-/* Whether somebody wants to hear of it. */
-PN_INLINE int pn_wants_event(const struct pn_case *c, pn_u32 step)
+/* The final step of a packet. A record outside its table is a hole: closed. */
+PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
 {
-    pn_u32 flags = c->pod->flags;
-    if (flags & PN_POD_EVENT_ALL)
-        return 1;
-    if (pn_step_allows(step))
-        return (flags & PN_POD_EVENT_NEW) && c->opened;
-    return (flags & PN_POD_EVENT_DENY) != 0;
+    PN_KEEP(env);
+    if (!arrival)
+        return 0;
+    struct pn_case c;
+    c.packet = &arrival->packet;
+    c.node = pn_env_node(env);
+    c.pod = pn_env_pod(env, arrival->record);
+    c.direction = arrival->direction & 1u;
+    c.opened = 0;
+    if (!c.node || !c.pod)
+        return 0;
+    c.epoch = PN_READ_ONCE(c.node->epoch);
+    c.now = pn_env_tick(env, c.node);
+    pn_u32 step = pn_decide_case(env, &c);
+    arrival->opened = c.opened;
+    return step;
 }
 
-PN_PART void pn_report(struct pn_env *env, const struct pn_case *c, const struct pn_frame *frame, pn_u32 step)
+/* Whether somebody wants to hear of it. */
+PN_INLINE int pn_wants_event(const struct pn_pod *pod, const struct pn_arrival *arrival, pn_u32 step)
 {
-    const struct pn_tuple *tuple = &c->packet.tuple;
-    int icmp = tuple->protocol == PN_IP_ICMP;
+    if (pod->flags & PN_POD_EVENT_ALL)
+        return 1;
+    if (pn_step_allows(step))
+        return (pod->flags & PN_POD_EVENT_NEW) && arrival->opened;
+    return (pod->flags & PN_POD_EVENT_DENY) != 0;
+}
+
+/* As the packet had it; `bytes` is zeroed. */
+PN_INLINE void pn_store_address(pn_u8 *bytes, struct pn_address address, pn_u32 family)
+{
+    pn_u32 words[4] = {
+        pn_swap32((pn_u32)(address.high >> 32)),
+        pn_swap32((pn_u32)address.high),
+        pn_swap32((pn_u32)(address.low >> 32)),
+        pn_swap32((pn_u32)address.low),
+    };
+    if (family == 4)
+        __builtin_memcpy(bytes, &words[3], sizeof(words[3]));
+    else
+        __builtin_memcpy(bytes, words, sizeof(words));
+}
+
+PN_UNIT pn_u32 pn_report(struct pn_env *env, const struct pn_arrival *arrival, pn_u32 step)
+{
+    PN_KEEP(env);
+    if (!arrival)
+        return 0;
+    const struct pn_pod *pod = pn_env_pod(env, arrival->record);
+    if (!pod || !pn_wants_event(pod, arrival, step))
+        return 0;
+    const struct pn_packet *packet = &arrival->packet;
+    const struct pn_tuple *tuple = &packet->tuple;
+    int icmp = pn_is_icmp(tuple->protocol);
     struct pn_event event;
     __builtin_memset(&event, 0, sizeof(event));
     event.time_ns = pn_env_time_ns(env);
-    event.ifindex = frame->ifindex;
-    event.endpoint = c->pod->endpoint;
+    event.ifindex = arrival->ifindex;
+    event.endpoint = pod->endpoint;
     event.step = step;
-    event.length = frame->length;
-    __builtin_memcpy(event.source, &tuple->source, sizeof(tuple->source));
-    __builtin_memcpy(event.destination, &tuple->destination, sizeof(tuple->destination));
-    event.source_port = icmp ? (pn_u16)c->packet.icmp : pn_swap16(tuple->source_port);
+    event.length = arrival->length;
+    pn_store_address(event.source, tuple->source, packet->family);
+    pn_store_address(event.destination, tuple->destination, packet->family);
+    event.source_port = icmp ? (pn_u16)packet->icmp : pn_swap16(tuple->source_port);
     event.destination_port = pn_swap16(tuple->destination_port);
-    event.direction = (pn_u8)c->direction;
-    event.family = (pn_u8)c->packet.family;
+    event.direction = (pn_u8)arrival->direction;
+    event.family = (pn_u8)packet->family;
     event.protocol = (pn_u8)tuple->protocol;
-    event.tcp_flags = (pn_u8)c->packet.tcp_flags;
+    event.tcp_flags = (pn_u8)packet->tcp_flags;
     pn_env_emit(env, &event);
+    return 1;
 }
 
 /* Whether bytes that are not readable yet could make more of the packet. */
 PN_INLINE int pn_is_cut(const struct pn_packet *packet)
 {
     return packet->kind == PN_KIND_MALFORMED || packet->kind == PN_KIND_FRAGMENT ||
-           (pn_icmp_is_error(packet->icmp >> 8) && !(packet->flags & PN_PACKET_QUOTES));
+           (packet->flags & (PN_PACKET_ERROR | PN_PACKET_QUOTES)) == PN_PACKET_ERROR;
 }
 
-PN_INLINE pn_u32 pn_judge_at(struct pn_env *env, struct pn_frame *frame, const struct pn_pod *pod)
+/* The final step of a frame whose slot judges. */
+PN_INLINE pn_u32 pn_judge(struct pn_env *env, struct pn_frame *frame, pn_u64 slot)
 {
-    struct pn_case c;
-    c.node = pn_env_node(env);
-    c.pod = pod;
-    if (!c.node)
-        return 0;
-    c.direction = frame->direction;
-    c.epoch = PN_READ_ONCE(c.node->epoch);
-    c.now = pn_env_tick(env, c.node);
-    c.opened = 0;
-    pn_parse(frame->data, frame->end, frame->length, &c.packet);
-    if (pn_is_cut(&c.packet) && pn_env_more(env, frame))
-        pn_parse(frame->data, frame->end, frame->length, &c.packet);
-    pn_u32 step = pn_decide(env, &c);
-    pn_env_count(env, pn_counter_index(c.direction, pn_step_reason(step)), frame->length);
-    if (pn_wants_event(&c, step))
-        pn_report(env, &c, frame, step);
+    struct pn_arrival arrival;
+    pn_parse(frame->data, frame->end, frame->length, &arrival.packet);
+    if (pn_is_cut(&arrival.packet) && pn_env_more(env, frame))
+        pn_parse(frame->data, frame->end, frame->length, &arrival.packet);
+    arrival.record = pn_slot_record(slot);
+    arrival.direction = frame->direction;
+    arrival.ifindex = frame->ifindex;
+    arrival.length = frame->length;
+    arrival.opened = 0;
+    arrival.pad = 0;
+    pn_u32 step = pn_decide(env, &arrival);
+    pn_env_count(env, pn_counter_index(frame->direction, pn_step_reason(step)), frame->length);
+    const struct pn_pod *pod = pn_env_pod(env, arrival.record);
+    if (pod && (pod->flags & PN_POD_EVENTS))
+        pn_report(env, &arrival, step);
     return step;
 }
 
@@ -374,12 +438,5 @@ PN_INLINE pn_u32 pn_without_slot(struct pn_env *env, const struct pn_frame *fram
 
 /* An unjudged pod's packets are not even parsed. */
 PN_INLINE int pn_slot_judges(pn_u64 slot) { return (slot & PN_SLOT_JUDGE) != 0; }
-
-/* The final step of a frame whose slot judges. A record outside its table is a hole: closed. */
-PN_INLINE pn_u32 pn_judge(struct pn_env *env, struct pn_frame *frame, pn_u64 slot)
-{
-    const struct pn_pod *pod = pn_env_pod(env, pn_slot_record(slot));
-    return pod ? pn_judge_at(env, frame, pod) : 0;
-}
 
 #endif

@@ -18,21 +18,16 @@
 
 /* What a packet asks of policy. */
 struct pn_question {
-    pn_u32 peer; /* network order */
+    struct pn_address peer;
     pn_u16 port; /* host order; read only if the protocol has ports */
     pn_u16 protocol;
+    pn_u32 pad;
 };
 
-PN_INLINE int pn_has_ports(pn_u32 protocol)
+/* The class of the block that holds the address: one run of segments per page. */
+PN_INLINE pn_u32 pn_block_class(struct pn_env *env, struct pn_address address)
 {
-    return protocol == PN_IP_TCP || protocol == PN_IP_UDP || protocol == PN_IP_SCTP;
-}
-
-/* The class of the block that holds the address: one run of segments per /16. */
-PN_INLINE pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
-{
-    pn_u32 host_order = pn_swap32(address);
-    const pn_u64 *index = pn_env_idx4(env, host_order >> 16);
+    const pn_u64 *index = pn_env_idx(env, pn_idx_page(address));
     if (!index)
         return PN_CLASS_HOLE;
     pn_u64 run = PN_READ_ONCE(*index);
@@ -43,40 +38,45 @@ PN_INLINE pn_u32 pn_block_class(struct pn_env *env, pn_u32 address)
     /* Segment `at` starts at or before the address; halve what may follow it. */
     for (int halving = 0; halving < PN_SEG_SEARCH_STEPS && left > 1; halving++) {
         pn_u32 half = left >> 1;
-        const pn_u64 *segment = pn_env_seg4(env, at + half);
+        const struct pn_segment *segment = pn_env_seg(env, at + half);
         if (!segment)
             return PN_CLASS_HOLE;
-        if (pn_high(PN_READ_ONCE(*segment)) <= host_order) {
+        if (pn_address_before(address, segment->first)) {
+            left = half;
+        } else {
             at += half;
             left -= half;
-        } else {
-            left = half;
         }
     }
-    const pn_u64 *segment = pn_env_seg4(env, at);
-    return segment ? pn_low(PN_READ_ONCE(*segment)) : PN_CLASS_HOLE;
+    const struct pn_segment *segment = pn_env_seg(env, at);
+    return segment ? PN_READ_ONCE(segment->class_id) : PN_CLASS_HOLE;
 }
 
-PN_INLINE pn_u32 pn_peer_class(struct pn_env *env, pn_u32 address, pn_u32 dir_flags)
+/* A way that changes hands meanwhile is taken for the other's only if their tags are equal, too: 32 bits
+ * that nobody outside can compute. */
+PN_INLINE pn_u32 pn_peer_class(struct pn_env *env, const struct pn_address *peer, pn_u32 dir_flags)
 {
     const struct pn_node *node = pn_env_node(env);
+    struct pn_address address = *peer;
     if (!node)
         return PN_CLASS_HOLE;
-    const struct pn_hosts4_bucket *bucket =
-        pn_env_hosts4(env, pn_hash4(address, node->hash_secret) & node->hosts4_mask);
+    pn_u64 hash = pn_hash(address, node->hash_secret);
+    pn_u32 tag = pn_hash_tag(hash);
+    const struct pn_hosts_bucket *bucket = pn_env_hosts(env, pn_hash_bucket(hash) & node->hosts_mask);
     if (!bucket)
         return PN_CLASS_HOLE;
-    for (int way = 0; way < PN_HOSTS4_WAYS; way++) {
+    for (int way = 0; way < PN_HOSTS_WAYS; way++) {
         pn_u64 word = PN_READ_ONCE(bucket->words[way]);
-        if (word != 0 && pn_high(word) == address)
+        PN_BARRIER();
+        if (pn_high(word) == tag && pn_same_address(bucket->addresses[way], address))
             return pn_low(word);
     }
     if (PN_READ_ONCE(bucket->head) & PN_HOSTS_SPILLED) {
-        const pn_u32 *far = pn_env_hosts4_far(env, address);
+        const pn_u32 *far = pn_env_hosts_far(env, peer);
         if (far)
             return PN_READ_ONCE(*far);
     }
-    return (dir_flags & PN_DIR_BLOCKS4) ? pn_block_class(env, address) : 0;
+    return (dir_flags & PN_DIR_BLOCKS) ? pn_block_class(env, address) : 0;
 }
 
 /* The final step of a port behind a directory. */
@@ -109,7 +109,7 @@ PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body,
  * it is for want of a rule without ports (R18). */
 PN_INLINE pn_u32 pn_portless_denial(pn_u32 step, pn_u32 protocol)
 {
-    if (pn_has_ports(protocol) || protocol == PN_IP_ICMP || step != pn_step_deny(PN_REASON_ISOLATED, 0))
+    if (pn_has_ports(protocol) || pn_is_icmp(protocol) || step != pn_step_deny(PN_REASON_ISOLATED, 0))
         return step;
     return pn_step_deny(PN_REASON_PROTOCOL, 0);
 }
@@ -141,15 +141,7 @@ PN_UNIT pn_u32 pn_policy_step(struct pn_env *env, const struct pn_pod_dir *dir,
     PN_KEEP(env);
     if (!dir || !question)
         return 0;
-    return pn_class_step(env, dir, pn_peer_class(env, question->peer, dir->flags), question);
-}
-
-/* What it says to a peer that no rule names. */
-PN_UNIT pn_u32 pn_stranger_step(struct pn_env *env, const struct pn_pod_dir *dir,
-                                const struct pn_question *question)
-{
-    PN_KEEP(env);
-    return dir && question ? pn_class_step(env, dir, 0, question) : 0;
+    return pn_class_step(env, dir, pn_peer_class(env, &question->peer, dir->flags), question);
 }
 
 #endif

@@ -29,7 +29,7 @@ class EventSink {
 
 // One tracked connection, read back. Layout of engine/abi/conntrack.h.
 struct ConntrackEntry {
-  pn_ct4_key key{};
+  pn_ct_key key{};
   pn_ct_value value{};
 };
 

@@ -5,7 +5,7 @@
 //   INSTANTIATE_TEST_SUITE_P(Native, BackendContract, testing::ValuesIn(kBackends), name_of_case);
 //   INSTANTIATE_TEST_SUITE_P(Native, PacketContract, testing::ValuesIn(kBackends), name_of_case);
 //
-// with kBackends an array of BackendCase, inside namespace postern::test.
+// with kBackends an array of BackendCase, one for each family, inside namespace postern::test.
 #pragma once
 
 #include "test/contract/connections_contract.h"

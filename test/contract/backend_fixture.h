@@ -19,6 +19,7 @@ namespace postern::test {
 struct BackendCase {
   std::string name;  // letters only: part of the test's name
   BackendFactory make;
+  IpFamily family = IpFamily::v4;  // of the test's packets
 };
 
 inline std::string name_of_case(const testing::TestParamInfo<BackendCase>& info) { return info.param.name; }
@@ -37,6 +38,7 @@ inline std::uint32_t denied() { return pn_step_deny(PN_REASON_ISOLATED, 0); }
 class BackendContract : public testing::TestWithParam<BackendCase> {
  protected:
   void SetUp() override {
+    family() = GetParam().family;
     auto made = GetParam().make(small_sizes());
     ASSERT_TRUE(made) << made.error().to_string();
     backend_ = std::move(*made);

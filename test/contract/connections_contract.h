@@ -147,12 +147,14 @@ TEST_P(PacketContract, AConnectionNamesItsOpener) {
   const auto entries = connections();
   ASSERT_EQ(entries.size(), 1u);
   const ConnectionView view = view_of(entries[0].key, entries[0].value);
-  EXPECT_EQ(to_string(view), "TCP 10.0.0.5:40000 -> 10.0.0.9:80 endpoint 7");
+  const std::string flow = is_v4() ? "TCP 10.0.0.5:40000 -> 10.0.0.9:80"
+                                   : "TCP [a00:5:0:1::9]:40000 -> [a00:9:0:1::9]:80";
+  EXPECT_EQ(to_string(view), flow + " endpoint 7");
   EXPECT_FALSE(view.opened_by_pod);
   EXPECT_EQ(view.step, rule(1));
   out(tcp(kPodHttp, kClient, kSyn | kAck));
   EXPECT_EQ(to_string(view_of(connections()[0].key, connections()[0].value)),
-            "TCP 10.0.0.5:40000 -> 10.0.0.9:80 replied endpoint 7");
+            flow + " replied endpoint 7");
 }
 
 TEST_P(PacketContract, AFlowThatLostItsEntryIsJudgedAsNew) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ethernet frames for tests of the datapath, built field by field and independent of the simulator's
 // packet builder: a mistake in one is not hidden by the same mistake in the other.
+//
+// A test writes its addresses as four numbers and its packets as IPv4 ones; `family()` says whether they
+// are IPv4 or the IPv6 packets that correspond. So each test holds for both.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +11,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/abi/address.h"
 #include "engine/abi/verdict.h"
+#include "engine/base/ip.h"
 
 namespace postern::test {
 
@@ -36,13 +41,34 @@ struct Socket {
   std::uint16_t port = 0;
 };
 
-// What an IPv4 packet carries besides its transport header.
+// The family of what follows; a test's fixture sets it.
+inline IpFamily& family() {
+  static IpFamily current = IpFamily::v4;
+  return current;
+}
+inline bool is_v4() { return family() == IpFamily::v4; }
+
+// a.b.c.d, or in IPv6 aabb:ccdd:0:1::9.
+inline pn_address abi_address(std::uint32_t address) {
+  if (is_v4()) return pn_address_v4(address);
+  if (address == 0) return {0, 0};
+  return {std::uint64_t{address} << 32 | 1, 9};
+}
+
+// The first address of the block that starts there.
+inline pn_address block_start(std::uint32_t address) {
+  return is_v4() ? pn_address_v4(address) : pn_address{std::uint64_t{address} << 32, 0};
+}
+
+inline std::size_t ip_header_length() { return is_v4() ? 20 : 40; }
+
+// What an IP packet carries besides its transport header.
 struct IpFields {
   std::uint8_t protocol = 6;
-  std::uint16_t fragment = 0;        // flags and offset as they stand in the header
-  Bytes options;                     // a multiple of four bytes
+  std::uint16_t fragment = 0;        // as in IPv4: 0x2000 and the offset / 8; IPv6: a fragment header
+  Bytes options;                     // a multiple of four bytes; IPv6: a destination header at least as long
   std::vector<std::uint32_t> tags;   // TPID << 16 | TCI, outermost first
-  int total_length = -1;             // -1: the true one
+  int total_length = -1;             // from the start of an IPv4 header of 20 bytes; -1: the true one
 };
 
 inline Bytes ethernet(std::uint16_t ethertype, const Bytes& payload,
@@ -76,9 +102,51 @@ inline Bytes ipv4_packet(std::uint32_t source, std::uint32_t destination, const 
   return packet;
 }
 
-inline Bytes ipv4(std::uint32_t source, std::uint32_t destination, const Bytes& payload,
-                  const IpFields& fields) {
-  return ethernet(0x0800, ipv4_packet(source, destination, payload, fields), fields.tags);
+inline void put_address(Bytes& to, pn_address address) {
+  put(to, address.high, 8);
+  put(to, address.low, 8);
+}
+
+inline Bytes ipv6_packet(std::uint32_t source, std::uint32_t destination, const Bytes& payload,
+                         const IpFields& fields) {
+  Bytes extensions;
+  std::uint8_t next = fields.protocol;
+  if (fields.fragment != 0) {
+    put(extensions, next, 1);
+    put(extensions, 0, 1);
+    put(extensions, (fields.fragment & 0x1fff) << 3 | (fields.fragment >> 13 & 1), 2);
+    put(extensions, 1, 4);
+    next = 44;
+  }
+  if (!fields.options.empty()) {
+    Bytes destination_options;
+    const std::size_t units = (fields.options.size() + 2 + 7) / 8;
+    put(destination_options, next, 1);
+    put(destination_options, units - 1, 1);
+    destination_options.resize(units * 8);
+    append(destination_options, extensions);
+    extensions = destination_options;
+    next = 60;
+  }
+  Bytes packet;
+  put(packet, 0x60000000, 4);
+  put(packet,
+      fields.total_length >= 0 ? static_cast<std::size_t>(fields.total_length) - 20
+                               : extensions.size() + payload.size(),
+      2);
+  put(packet, next, 1);
+  put(packet, 64, 1);
+  put_address(packet, abi_address(source));
+  put_address(packet, abi_address(destination));
+  append(packet, extensions);
+  append(packet, payload);
+  return packet;
+}
+
+inline Bytes ip(std::uint32_t source, std::uint32_t destination, const Bytes& payload,
+                const IpFields& fields) {
+  if (is_v4()) return ethernet(0x0800, ipv4_packet(source, destination, payload, fields), fields.tags);
+  return ethernet(0x86dd, ipv6_packet(source, destination, payload, fields), fields.tags);
 }
 
 inline Bytes tcp_header(std::uint16_t source, std::uint16_t destination, std::uint8_t flags) {
@@ -127,33 +195,46 @@ inline Bytes icmp_header(std::uint8_t type, std::uint8_t code, std::uint16_t id)
 
 inline Bytes tcp(Socket from, Socket to, std::uint8_t flags, IpFields fields = {}) {
   fields.protocol = 6;
-  return ipv4(from.address, to.address, tcp_header(from.port, to.port, flags), fields);
+  return ip(from.address, to.address, tcp_header(from.port, to.port, flags), fields);
 }
 
 inline Bytes udp(Socket from, Socket to, IpFields fields = {}) {
   fields.protocol = 17;
-  return ipv4(from.address, to.address, udp_header(from.port, to.port), fields);
+  return ip(from.address, to.address, udp_header(from.port, to.port), fields);
 }
 
 inline Bytes sctp(Socket from, Socket to, std::uint8_t chunk) {
   IpFields fields;
   fields.protocol = 132;
-  return ipv4(from.address, to.address, sctp_header(from.port, to.port, chunk), fields);
+  return ip(from.address, to.address, sctp_header(from.port, to.port, chunk), fields);
+}
+
+// The type of ICMPv6 that is what `type` is in ICMP.
+inline std::uint8_t icmp_type(std::uint8_t type) {
+  if (is_v4()) return type;
+  switch (type) {
+    case 8: return 128;
+    case 0: return 129;
+    case 3: return 1;
+    case 11: return 3;
+    case 12: return 4;
+    default: return 139;  // node information: neither echo nor error
+  }
 }
 
 inline Bytes icmp(std::uint32_t from, std::uint32_t to, std::uint8_t type, std::uint16_t id,
                   const Bytes& quoted = {}) {
   IpFields fields;
-  fields.protocol = 1;
-  Bytes payload = icmp_header(type, 0, id);
+  fields.protocol = is_v4() ? 1 : 58;
+  Bytes payload = icmp_header(icmp_type(type), 0, id);
   append(payload, quoted);
-  return ipv4(from, to, payload, fields);
+  return ip(from, to, payload, fields);
 }
 
 inline Bytes other_protocol(std::uint32_t from, std::uint32_t to, std::uint8_t protocol) {
   IpFields fields;
   fields.protocol = protocol;
-  return ipv4(from, to, Bytes(8, std::byte{0}), fields);
+  return ip(from, to, Bytes(8, std::byte{0}), fields);
 }
 
 // The IP packet of a frame without tags: what an ICMP error quotes.

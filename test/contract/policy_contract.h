@@ -3,6 +3,8 @@
 // before policy is asked.
 #pragma once
 
+#include <algorithm>
+
 #include "test/contract/backend_fixture.h"
 
 namespace postern::test {
@@ -80,13 +82,11 @@ TEST_P(PacketContract, ThePeersClassChoosesTheStep) {
 }
 
 TEST_P(PacketContract, BlocksAreFoundBySegmentAndHostsGoFirst) {
-  tables().judge(PN_INGRESS, {denied(), rule(1), rule(2), rule(3)}, PN_DIR_BLOCKS4);
+  tables().judge(PN_INGRESS, {denied(), rule(1), rule(2), rule(3)}, PN_DIR_BLOCKS);
   // 10.1.0.0/16: whole run of one class; 10.2.0.0/16: 10.2.4.0/24 apart, and a run of three.
-  tables().write(TableId::idx4, 0x0a01, pn_pair(0, 2));
-  tables().write(TableId::idx4, 0x0a02, pn_pair(3, 10));
-  tables().write(TableId::seg4, 10, pn_pair(ip4(10, 2, 0, 0), 2));
-  tables().write(TableId::seg4, 11, pn_pair(ip4(10, 2, 4, 0), 0));
-  tables().write(TableId::seg4, 12, pn_pair(ip4(10, 2, 5, 0), 3));
+  tables().page(ip4(10, 1, 0, 0), 0, 2).page(ip4(10, 2, 0, 0), 3, 10);
+  tables().segment(10, ip4(10, 2, 0, 0), 2).segment(11, ip4(10, 2, 4, 0), 0);
+  tables().segment(12, ip4(10, 2, 5, 0), 3);
   tables().host(ip4(10, 2, 4, 7), 1);
   enforce();
   const struct {
@@ -105,10 +105,10 @@ TEST_P(PacketContract, EverySegmentOfALongRunIsFound) {
   constexpr std::uint32_t kSegments = 200;
   std::vector<std::uint32_t> steps(2, denied());
   steps[1] = rule(9);
-  tables().judge(PN_INGRESS, steps, PN_DIR_BLOCKS4);
-  tables().write(TableId::idx4, 0x0a02, pn_pair(kSegments, 3));
+  tables().judge(PN_INGRESS, steps, PN_DIR_BLOCKS);
+  tables().page(ip4(10, 2, 0, 0), kSegments, 3);
   for (std::uint32_t i = 0; i < kSegments; ++i) {
-    tables().write(TableId::seg4, 3 + i, pn_pair(ip4(10, 2, 0, 0) + i * 256, i % 2));
+    tables().segment(3 + i, ip4(10, 2, 0, 0) + i * 256, i % 2);
   }
   enforce();
   for (std::uint32_t i = 0; i < kSegments; ++i) {
@@ -121,7 +121,7 @@ TEST_P(PacketContract, EverySegmentOfALongRunIsFound) {
 
 TEST_P(PacketContract, WithoutTheBlocksFlagSegmentsAreNotAsked) {
   tables().judge(PN_INGRESS, {denied(), rule(1)});
-  tables().write(TableId::idx4, 0x0a01, pn_pair(0, 1));
+  tables().page(ip4(10, 1, 0, 0), 0, 1);
   enforce();
   EXPECT_DENIED(in(tcp({ip4(10, 1, 0, 1), 1}, kPodHttp, kSyn)), PN_REASON_ISOLATED);
 }
@@ -184,9 +184,9 @@ TEST_P(PacketContract, WhatIsNoJudgeablePacketIsDroppedOnlyWhereThePodIsJudged) 
   IpFields first;
   first.fragment = 0x2000;
   Bytes short_first = tcp(kClient, kPodHttp, kSyn, first);
-  short_first.resize(14 + 20 + 8);
+  short_first.resize(short_first.size() - 12);
   Bytes cut = tcp(kClient, kPodHttp, kSyn);
-  cut.resize(14 + 20 + 19);
+  cut.resize(cut.size() - 1);
   IpFields liar;
   liar.total_length = 30;
   const struct {
@@ -226,10 +226,12 @@ TEST_P(PacketContract, WhatTheLinkNeedsAlwaysPasses) {
   enforce();
   Bytes solicitation(40 + 24);
   solicitation[0] = std::byte{0x60};
+  solicitation[5] = std::byte{24};
   solicitation[6] = std::byte{58};
   solicitation[40] = std::byte{135};
   Bytes report(40 + 8 + 8);
   report[0] = std::byte{0x60};
+  report[5] = std::byte{16};
   report[40] = std::byte{58};
   report[48] = std::byte{143};
   EXPECT_ALLOWED(in(ethernet(0x0806, Bytes(28))), PN_REASON_ALWAYS);
@@ -237,17 +239,53 @@ TEST_P(PacketContract, WhatTheLinkNeedsAlwaysPasses) {
   EXPECT_ALLOWED(out(ethernet(0x86dd, report)), PN_REASON_ALWAYS);
 }
 
-TEST_P(PacketContract, IPv6IsClosedWhereThePodIsJudged) {
-  tables().judge(PN_INGRESS, {pn_step_deny(PN_REASON_STRICT, 0)});
+TEST_P(PacketContract, APageOfOneFamilySaysNothingOfTheOther) {
+  tables().judge(PN_INGRESS, {denied(), rule(1)}, PN_DIR_BLOCKS);
+  for (std::uint32_t page = 0; page < PN_IDX_PAGES; ++page) {
+    const std::uint32_t other = is_v4() ? PN_IDX_PAGES + page : page;
+    if (page % 256 == 10) tables().write(TableId::idx, other, pn_pair(0, 1));
+  }
   enforce();
-  Bytes packet(60);
-  packet[0] = std::byte{0x60};
-  packet[6] = std::byte{6};
-  EXPECT_DENIED(in(ethernet(0x86dd, packet)), PN_REASON_STRICT);
-  EXPECT_ALLOWED(out(ethernet(0x86dd, packet)), PN_REASON_NOT_ISOLATED);
+  EXPECT_DENIED(in(tcp(kClient, kPodHttp, kSyn)), PN_REASON_ISOLATED);
+}
+
+TEST_P(PacketContract, AnIPv6HeaderCannotBorrowAnIPv4Address) {
+  family() = IpFamily::v4;
+  tables().judge(PN_INGRESS, {denied(), rule(1)}).host(kClient.address, 1);
+  enforce();
+  EXPECT_ALLOWED(in(tcp(kClient, kPodHttp, kSyn)), PN_REASON_RULE);
+  family() = IpFamily::v6;
+  Bytes frame = tcp(kClient, kPodHttp, kSyn);
+  Bytes mapped;
+  put_address(mapped, pn_address_v4(kClient.address));
+  std::copy(mapped.begin(), mapped.end(), frame.begin() + 14 + 8);
+  EXPECT_DENIED(in(frame), PN_REASON_MALFORMED);
+}
+
+TEST_P(PacketContract, ExtensionHeadersAreWalkedUpToEight) {
+  family() = IpFamily::v6;
   tables().judge(PN_INGRESS, {rule(1)});
   enforce();
-  EXPECT_DENIED(in(ethernet(0x86dd, packet)), PN_REASON_ISOLATED);
+  const auto with_headers = [](std::size_t count, std::uint8_t kind) {
+    Bytes headers;
+    for (std::size_t i = 0; i < count; ++i) {
+      put(headers, i + 1 == count ? 6u : kind, 1);
+      put(headers, 0, 7);
+    }
+    append(headers, tcp_header(1, 80, kSyn));
+    IpFields fields;
+    fields.protocol = count == 0 ? std::uint8_t{6} : kind;
+    return ip(kClient.address, kPod, headers, fields);
+  };
+  for (const std::uint8_t kind : std::vector<std::uint8_t>{0, 43, 60}) {
+    for (const std::size_t count : {0u, 1u, 2u, 8u}) {
+      EXPECT_ALLOWED(in(with_headers(count, kind)), PN_REASON_RULE) << count << " of " << int{kind};
+    }
+    EXPECT_DENIED(in(with_headers(9, kind)), PN_REASON_MALFORMED);
+    Bytes cut = with_headers(2, kind);
+    cut.resize(14 + 40 + 12);
+    EXPECT_DENIED(in(cut), PN_REASON_MALFORMED);
+  }
 }
 
 TEST_P(PacketContract, AForeignSourceIsDroppedWhereEgressIsJudged) {
@@ -279,7 +317,7 @@ TEST_P(PacketContract, EveryJudgedPacketIsCountedByDirectionAndReason) {
   in(tcp(kClient, kPodHttp, kSyn));
   out(tcp(kPodHttp, kClient, kSyn | kAck));
   EXPECT_EQ(counter(PN_INGRESS, PN_REASON_ISOLATED).packets, 2u);
-  EXPECT_EQ(counter(PN_INGRESS, PN_REASON_ISOLATED).bytes, 108u);
+  EXPECT_EQ(counter(PN_INGRESS, PN_REASON_ISOLATED).bytes, 2 * (14 + ip_header_length() + 20));
   EXPECT_EQ(counter(PN_INGRESS, PN_REASON_RULE).packets, 1u);
   EXPECT_EQ(counter(PN_EGRESS, PN_REASON_NOT_ISOLATED).packets, 1u);
   EXPECT_EQ(counter(PN_EGRESS, PN_REASON_RULE).packets, 0u);
@@ -297,13 +335,19 @@ TEST_P(PacketContract, AnEventTellsTheWholePacket) {
   EXPECT_EQ(event.ifindex, kIfindex);
   EXPECT_EQ(event.endpoint, kEndpoint);
   EXPECT_EQ(event.step, pn_step_deny(PN_REASON_DENIED_ADMIN, 5));
-  EXPECT_EQ(event.length, 54u);
-  EXPECT_EQ(std::vector<int>(event.source, event.source + 5), (std::vector<int>{10, 0, 0, 5, 0}));
-  EXPECT_EQ(std::vector<int>(event.destination, event.destination + 5), (std::vector<int>{10, 0, 0, 9, 0}));
+  EXPECT_EQ(event.length, 14 + ip_header_length() + 20);
+  using Numbers = std::vector<int>;
+  const Numbers rest = is_v4() ? Numbers(12) : Numbers{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9};
+  const auto with_rest = [&](Numbers first) {
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
+  };
+  EXPECT_EQ(Numbers(event.source, event.source + 16), with_rest({10, 0, 0, 5}));
+  EXPECT_EQ(Numbers(event.destination, event.destination + 16), with_rest({10, 0, 0, 9}));
   EXPECT_EQ(event.source_port, 40000);
   EXPECT_EQ(event.destination_port, 80);
   EXPECT_EQ(event.direction, PN_INGRESS);
-  EXPECT_EQ(event.family, 4);
+  EXPECT_EQ(event.family, is_v4() ? 4 : 6);
   EXPECT_EQ(event.protocol, 6);
   EXPECT_EQ(event.tcp_flags, kSyn);
   EXPECT_TRUE(events().empty());
@@ -335,7 +379,7 @@ TEST_P(PacketContract, AnIcmpEventCarriesTypeCodeAndId) {
   in(icmp(kClient.address, kPod, 8, 77));
   const auto seen = events();
   ASSERT_EQ(seen.size(), 1u);
-  EXPECT_EQ(seen[0].source_port, 8 << 8);
+  EXPECT_EQ(seen[0].source_port, icmp_type(8) << 8);
   EXPECT_EQ(seen[0].destination_port, 77);
 }
 

@@ -19,8 +19,6 @@ constexpr std::uint32_t kRecord = 3;
 constexpr std::uint32_t kEndpoint = 7;
 constexpr std::uint32_t kPod = ip4(10, 0, 0, 9);
 
-constexpr std::uint32_t network_order(std::uint32_t address) { return __builtin_bswap32(address); }
-
 template <typename T>
 std::vector<std::byte> bytes_of(const T& value) {
   std::vector<std::byte> bytes(sizeof value);
@@ -36,9 +34,9 @@ inline TableSizes small_sizes() {
   };
   set(TableId::slots_far, 4);
   set(TableId::pods, 16);
-  set(TableId::hosts4, 64);
-  set(TableId::hosts4_far, 4);
-  set(TableId::seg4, 256);
+  set(TableId::hosts, 64);
+  set(TableId::hosts_far, 4);
+  set(TableId::seg, 256);
   set(TableId::rows, 64);
   set(TableId::bodies, 64);
   set(TableId::portdirs, 8);
@@ -51,13 +49,17 @@ class TableWriter {
  public:
   explicit TableWriter(const TableSizes& sizes, std::uint32_t tick_shift) {
     node_.hash_secret = 0x1234567890abcdefull;
-    node_.hosts4_mask = sizes.of(TableId::hosts4) - 1;
-    node_.ct4_mask = sizes.conntrack_buckets - 1;
+    node_.hosts_mask = sizes.of(TableId::hosts) - 1;
+    node_.ct_mask = sizes.conntrack_buckets - 1;
     node_.tick_shift = tick_shift;
     node_.epoch = 1;
     for (auto& timeout : node_.timeouts) timeout = 100;
     pod_.endpoint = kEndpoint;
-    pod_.v4 = network_order(kPod);
+    if (is_v4()) {
+      pod_.v4 = kPod;
+    } else {
+      pod_.v6 = abi_address(kPod);
+    }
   }
 
   pn_node& node() { return node_; }
@@ -77,20 +79,34 @@ class TableWriter {
   }
 
   TableWriter& host(std::uint32_t address, std::uint32_t class_id) {
-    const std::uint32_t key = network_order(address);
-    const std::uint32_t bucket = pn_hash4(key, node_.hash_secret) & node_.hosts4_mask;
+    constexpr std::uint32_t kWords = offsetof(pn_hosts_bucket, words);
+    constexpr std::uint32_t kAddresses = offsetof(pn_hosts_bucket, addresses);
+    constexpr std::uint32_t kAddress = sizeof(pn_address);
+    const pn_address key = abi_address(address);
+    const pn_u64 hash = pn_hash(key, node_.hash_secret);
+    const std::uint32_t bucket = pn_hash_bucket(hash) & node_.hosts_mask;
     std::uint32_t way = ways_used_.size() > bucket ? ways_used_[bucket] : 0;
     if (ways_used_.size() <= bucket) ways_used_.resize(bucket + 1);
     ways_used_[bucket] = way + 1;
-    return write(TableId::hosts4, bucket, pn_pair(key, class_id), 8 + way * 8);
+    write(TableId::hosts, bucket, key, kAddresses + way * kAddress);
+    return write(TableId::hosts, bucket, pn_pair(pn_hash_tag(hash), class_id),
+                 kWords + way * 8);
   }
 
   // The same, in the table for full buckets.
   TableWriter& host_far(std::uint32_t address, std::uint32_t class_id) {
-    const std::uint32_t key = network_order(address);
-    const std::uint32_t bucket = pn_hash4(key, node_.hash_secret) & node_.hosts4_mask;
-    write(TableId::hosts4, bucket, std::uint64_t{PN_HOSTS_SPILLED}, 0);
-    return hash(TableId::hosts4_far, bytes_of(key), bytes_of(class_id));
+    const pn_address key = abi_address(address);
+    const std::uint32_t bucket = pn_hash_bucket(pn_hash(key, node_.hash_secret)) & node_.hosts_mask;
+    write(TableId::hosts, bucket, std::uint64_t{PN_HOSTS_SPILLED}, 0);
+    return hash(TableId::hosts_far, bytes_of(key), bytes_of(class_id));
+  }
+
+  // A run of `segments` from place `first`, or one class, for what shares the first 16 bits.
+  TableWriter& page(std::uint32_t address, std::uint32_t segments, std::uint32_t first_or_class) {
+    return write(TableId::idx, pn_idx_page(block_start(address)), pn_pair(segments, first_or_class));
+  }
+  TableWriter& segment(std::uint32_t place, std::uint32_t address, std::uint32_t class_id) {
+    return write(TableId::seg, place, pn_segment{block_start(address), class_id, 0});
   }
 
   TableWriter& body(std::uint32_t index, const pn_body& body) { return write(TableId::bodies, index, body); }

@@ -53,44 +53,45 @@ TEST_P(BackendContract, APartialWriteLeavesTheRestOfAnElementAlone) {
 }
 
 TEST_P(BackendContract, TheLastElementOfATableCanBeWritten) {
-  const auto last = small_sizes().of(TableId::seg4) - 1;
-  apply(TableDelta{.writes = {{TableId::seg4, last, 0, {}, bytes_of(std::uint64_t{42})}},
+  const auto last = small_sizes().of(TableId::seg) - 1;
+  const pn_segment segment{{1, 2}, 42, 0};
+  apply(TableDelta{.writes = {{TableId::seg, last, 0, {}, bytes_of(segment)}},
                    .reuses_freed = false});
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
-  EXPECT_EQ(element(*dumped, TableId::seg4, last), bytes_of(std::uint64_t{42}));
+  EXPECT_EQ(element(*dumped, TableId::seg, last), bytes_of(segment));
 }
 
 TEST_P(BackendContract, AWriteBehindATablesEndIsRefusedAndTheEarlierOnesHold) {
   const auto end = small_sizes().of(TableId::bodies);
   const auto done =
-      backend().apply(TableDelta{.writes = {{TableId::seg4, 1, 0, {}, bytes_of(std::uint64_t{1})},
+      backend().apply(TableDelta{.writes = {{TableId::idx, 1, 0, {}, bytes_of(std::uint64_t{1})},
                                             {TableId::bodies, end, 0, {}, bytes_of(pn_body{})}},
                                  .reuses_freed = false});
   EXPECT_FALSE(done);
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
-  EXPECT_EQ(element(*dumped, TableId::seg4, 1), bytes_of(std::uint64_t{1}));
+  EXPECT_EQ(element(*dumped, TableId::idx, 1), bytes_of(std::uint64_t{1}));
 }
 
 TEST_P(BackendContract, HashTablesSetReplaceAndErase) {
-  tables().hash(TableId::hosts4_far, bytes_of(1u), bytes_of(11u));
-  tables().hash(TableId::hosts4_far, bytes_of(2u), bytes_of(12u));
-  tables().hash(TableId::hosts4_far, bytes_of(1u), bytes_of(13u));
-  tables().hash(TableId::hosts4_far, bytes_of(2u), {});
-  tables().hash(TableId::hosts4_far, bytes_of(9u), {});
+  tables().hash(TableId::hosts_far, bytes_of(pn_address{0, 1}), bytes_of(11u));
+  tables().hash(TableId::hosts_far, bytes_of(pn_address{7, 2}), bytes_of(12u));
+  tables().hash(TableId::hosts_far, bytes_of(pn_address{0, 1}), bytes_of(13u));
+  tables().hash(TableId::hosts_far, bytes_of(pn_address{7, 2}), {});
+  tables().hash(TableId::hosts_far, bytes_of(pn_address{9, 9}), {});
   tables().hash(TableId::slots_far, bytes_of(70000u), bytes_of(std::uint64_t{5}));
   apply(tables().take());
   const auto dumped = backend().dump();
   ASSERT_TRUE(dumped) << dumped.error().to_string();
-  EXPECT_EQ(dumped->hash(TableId::hosts4_far), (PolicyTables::Hash{{bytes_of(1u), bytes_of(13u)}}));
+  EXPECT_EQ(dumped->hash(TableId::hosts_far), (PolicyTables::Hash{{bytes_of(pn_address{0, 1}), bytes_of(13u)}}));
   EXPECT_EQ(dumped->hash(TableId::slots_far),
             (PolicyTables::Hash{{bytes_of(70000u), bytes_of(std::uint64_t{5})}}));
 }
 
 TEST_P(BackendContract, AFullHashTableSaysSo) {
-  for (std::uint32_t key = 1; key <= small_sizes().of(TableId::hosts4_far) + 1; ++key) {
-    tables().hash(TableId::hosts4_far, bytes_of(key), bytes_of(key));
+  for (std::uint32_t key = 1; key <= small_sizes().of(TableId::hosts_far) + 1; ++key) {
+    tables().hash(TableId::hosts_far, bytes_of(pn_address{0, key}), bytes_of(key));
   }
   const auto done = backend().apply(tables().take());
   ASSERT_FALSE(done);

@@ -41,11 +41,13 @@ std::vector<ConntrackEntry> sorted_connections(const Backend& backend) {
 std::string describe(const std::vector<ConntrackEntry>& entries) {
   std::string text;
   for (const ConntrackEntry& entry : entries) {
-    const pn_ct4_key& key = entry.key;
+    const pn_ct_key& key = entry.key;
     const pn_ct_value& value = entry.value;
-    for (const std::uint32_t number :
-         {key.address_a, key.address_b, std::uint32_t{key.port_a}, std::uint32_t{key.port_b},
-          key.endpoint_protocol, value.epoch, value.seen, value.state, value.step}) {
+    for (const std::uint64_t number :
+         {key.address_a.high, key.address_a.low, key.address_b.high, key.address_b.low,
+          std::uint64_t{key.port_a}, std::uint64_t{key.port_b}, std::uint64_t{key.endpoint_protocol},
+          std::uint64_t{value.epoch}, std::uint64_t{value.seen}, std::uint64_t{value.state},
+          std::uint64_t{value.step}}) {
       text += ' ' + std::to_string(number);
     }
     text += '\n';

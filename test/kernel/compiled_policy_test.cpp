@@ -25,10 +25,8 @@ TableSizes sizes() {
     sizes.entries[static_cast<std::size_t>(table)] = entries;
   };
   set(TableId::pods, 64);
-  set(TableId::hosts4, 16);
-  set(TableId::seg4, 1024);
-  set(TableId::hosts6, 8);
-  set(TableId::seg6, 8);
+  set(TableId::hosts, 16);
+  set(TableId::seg, 1024);
   set(TableId::rows, 256);
   set(TableId::bodies, 256);
   set(TableId::portdirs, 64);
@@ -43,16 +41,26 @@ TableSizes sizes() {
 // A first packet of what the question asks; `tag` makes its flow a new one.
 Injected first_packet(const Question& question, const IpAddress& pod, std::uint16_t tag) {
   const bool ingress = question.direction == PN_INGRESS;
-  const IpAddress peer = IpAddress::v4(question.peer);
+  const IpAddress& source = ingress ? question.peer : pod;
+  const IpAddress& destination = ingress ? pod : question.peer;
   packet::Packet packet(packet::Ethernet{});
-  packet::Ipv4 ip{.source = ingress ? peer : pod, .destination = ingress ? pod : peer};
-  ip.protocol = question.protocol;
-  add(packet, ip);
+  if (pod.is_v4()) {
+    add(packet, packet::Ipv4{.source = source, .destination = destination, .protocol = question.protocol});
+  } else {
+    const std::uint8_t next = question.protocol == 1 ? std::uint8_t{58} : question.protocol;
+    add(packet, packet::Ipv6{.source = source, .destination = destination, .next_header = next});
+  }
   switch (question.protocol) {
     case 6: add(packet, packet::Tcp{.source_port = tag, .destination_port = question.port}); break;
     case 17: add(packet, packet::Udp{.source_port = tag, .destination_port = question.port}); break;
     case 132: add(packet, packet::Sctp{.source_port = tag, .destination_port = question.port}); break;
-    case 1: add(packet, packet::Icmp{.id = tag}); break;
+    case 1:
+      if (pod.is_v4()) {
+        add(packet, packet::Icmp{.id = tag});
+      } else {
+        add(packet, packet::Icmpv6{.id = tag});
+      }
+      break;
     default: add(packet, packet::Raw{std::vector<std::uint8_t>(20, 0)}); break;
   }
   const auto bytes = packet.bytes();
@@ -65,6 +73,14 @@ Injected first_packet(const Question& question, const IpAddress& pod, std::uint1
 const EndpointPolicy* endpoint_of(const ResolvedPolicy& policy, std::uint32_t ifindex) {
   for (const EndpointPolicy& endpoint : policy.endpoints) {
     if (endpoint.ifindex == ifindex) return &endpoint;
+  }
+  return nullptr;
+}
+
+// The pod's address of the peer's family; null: it has none.
+const IpAddress* address_like(const EndpointPolicy& pod, const IpAddress& peer) {
+  for (const IpAddress& address : pod.addresses) {
+    if (address.family() == peer.family()) return &address;
   }
   return nullptr;
 }
@@ -104,11 +120,10 @@ TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {
       for (int n = 0; n < kQuestions && !questions.empty(); ++n) {
         const Question& question = questions[random.below(questions.size())];
         const EndpointPolicy* pod = endpoint_of(policy, question.ifindex);
-        if (pod == nullptr || pod->addresses.empty() ||
-            IpAddress::v4(question.peer) == pod->addresses.front())
-          continue;
+        const IpAddress* own = pod == nullptr ? nullptr : address_like(*pod, question.peer);
+        if (own == nullptr || question.peer == *own) continue;
         pair.attach(question.ifindex);
-        const auto both = pair.classify(first_packet(question, pod->addresses.front(), ++tag), now);
+        const auto both = pair.classify(first_packet(question, *own, ++tag), now);
         ASSERT_TRUE(both) << to_string(question);
         const std::uint32_t expected = judged(policy, question);
         ASSERT_EQ(both->allow, expected == kNotJudged || pn_step_allows(expected)) << to_string(question);

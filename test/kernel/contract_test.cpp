@@ -5,7 +5,8 @@
 
 namespace postern::test {
 
-const BackendCase kBackends[] = {{"Injected", make_injected_tc_backend}};
+const BackendCase kBackends[] = {{"InjectedIPv4", make_injected_tc_backend, IpFamily::v4},
+                                 {"InjectedIPv6", make_injected_tc_backend, IpFamily::v6}};
 
 INSTANTIATE_TEST_SUITE_P(Tc, BackendContract, testing::ValuesIn(kBackends), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Tc, PacketContract, testing::ValuesIn(kBackends), name_of_case);

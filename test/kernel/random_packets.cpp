@@ -2,6 +2,7 @@
 // The packets of a random world.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "test/kernel/random_world.h"
 
@@ -35,7 +36,8 @@ std::size_t shortest(const std::vector<std::uint8_t>& frame) {
 
 RandomWorld::Flow RandomWorld::flow() {
   if (!recent_.empty() && !one_in(3)) return recent_[below(recent_.size())];
-  const Flow fresh{below(world_interfaces().size()), address(), pick(kPorts), pick(kPorts), pick(kProtocols)};
+  const Flow fresh{below(world_interfaces().size()), address(), one_in(2),        pick(kPorts),
+                   pick(kPorts),                     pick(kProtocols)};
   recent_.push_back(fresh);
   if (recent_.size() > 40) recent_.pop_front();
   return fresh;
@@ -55,29 +57,63 @@ Packet RandomWorld::transport(Packet under, const Flow& flow, bool to_peer) {
     case Protocol::icmp:
     case Protocol::icmpv6: break;
   }
+  if (flow.v6) {
+    add(under, Icmpv6{.type = pick<std::uint8_t>({128, 129, 135, 143, 139}), .id = flow.pod_port});
+    return under;
+  }
   const std::uint8_t type = pick<std::uint8_t>({kIcmpEcho, kIcmpEchoReply, 13, 9});
   add(under, Icmp{.type = type, .id = flow.pod_port});
   return under;
 }
 
+void RandomWorld::add_ip(Packet& under, const Flow& flow, std::uint32_t from, std::uint32_t to) {
+  const IpAddress source = world_address(from, flow.v6);
+  const IpAddress destination = world_address(to, flow.v6);
+  const auto protocol = [&]() -> std::optional<std::uint8_t> {
+    if (!one_in(30)) return std::nullopt;
+    return pick<std::uint8_t>({0, 1, 2, 41, 47, 50, 58, 59, 255});
+  };
+  const auto offset = [&] { return static_cast<std::uint16_t>(one_in(30) ? 8 * (1 + below(100)) : 0); };
+  const auto length = [&]() -> std::optional<std::uint16_t> {
+    if (!one_in(60)) return std::nullopt;
+    return static_cast<std::uint16_t>(below(80));
+  };
+  if (!flow.v6) {
+    Ipv4 ip{.source = source, .destination = destination};
+    if (one_in(20)) ip.options.assign(4 * (1 + below(9)), 1);
+    ip.more_fragments = one_in(25);
+    ip.fragment_offset = offset();
+    ip.protocol = protocol();
+    ip.total_length = length();
+    return add(under, ip);
+  }
+  add(under, Ipv6{.source = source, .destination = destination, .payload_length = length()});
+  for (std::uint32_t more = one_in(6) ? 1 + below(9) : 0; more > 0; --more) {
+    switch (below(3)) {
+      case 0: add(under, HopByHop{.options = std::vector<std::uint8_t>(below(20), 0)}); break;
+      case 1: add(under, DestinationOptions{.options = std::vector<std::uint8_t>(below(9), 0)}); break;
+      default: add(under, Routing{.next_header = protocol()}); break;
+    }
+  }
+  if (one_in(12)) add(under, FragmentHeader{.id = 7, .offset = offset(), .more = one_in(2)});
+}
+
 Packet RandomWorld::ip_packet(const Flow& flow, bool to_peer) {
-  const std::uint32_t pod = one_in(25) ? address() : pod_address(flow.pod);
+  const std::uint32_t pod = one_in(60) ? 0 : one_in(25) ? address() : pod_address(flow.pod);
   const std::uint32_t peer = one_in(40) ? pod_address(flow.pod) : flow.peer;
-  Ipv4 ip{.source = IpAddress::v4(to_peer ? pod : peer), .destination = IpAddress::v4(to_peer ? peer : pod)};
-  if (one_in(60)) ip.source = IpAddress::v4(0);
-  if (one_in(20)) ip.options.assign(4 * (1 + below(9)), 1);
-  if (one_in(25)) ip.more_fragments = true;
-  if (one_in(30)) ip.fragment_offset = static_cast<std::uint16_t>(8 * (1 + below(100)));
-  if (one_in(30)) ip.protocol = pick<std::uint8_t>({0, 2, 41, 47, 50, 58, 255});
-  if (one_in(60)) ip.total_length = static_cast<std::uint16_t>(below(80));
+  const std::uint32_t from = to_peer ? pod : peer;
+  const std::uint32_t to = to_peer ? peer : pod;
   Packet packet(Ethernet{});
   for (std::uint32_t tags = one_in(20) ? 1 + below(3) : 0; tags > 0; --tags) add(packet, Vlan{.id = 5});
-  add(packet, ip);
+  add_ip(packet, flow, from, to);
   if (!one_in(10)) return transport(std::move(packet), flow, to_peer);
   // An ICMP error that quotes what went the other way.
-  add(packet, Icmp{.type = pick<std::uint8_t>({3, 4, 5, 11, 12}), .code = 3});
-  add(packet, Ipv4{.source = IpAddress::v4(to_peer ? peer : pod),
-                   .destination = IpAddress::v4(to_peer ? pod : peer)});
+  if (flow.v6) {
+    add(packet, Icmpv6{.type = pick<std::uint8_t>({1, 2, 3, 4, 5, 137}), .code = 3});
+  } else {
+    add(packet, Icmp{.type = pick<std::uint8_t>({3, 4, 5, 11, 12}), .code = 3});
+  }
+  add_ip(packet, flow, to, from);
   return transport(std::move(packet), flow, !to_peer);
 }
 

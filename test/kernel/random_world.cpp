@@ -2,6 +2,7 @@
 #include "test/kernel/random_world.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -27,11 +28,23 @@ TableWrite put_far(TableId table, const K& key, const V& value) {
   return write;
 }
 
-std::uint32_t network_order(std::uint32_t host) { return IpAddress::v4(host).v4_network_order(); }
-
 std::uint32_t pod_address(std::size_t number) { return kPodNet + 1 + static_cast<std::uint32_t>(number); }
 
+// As world_address, in the tables' form.
+pn_address abi_address(std::uint32_t host, bool v6) {
+  if (!v6) return pn_address_v4(host);
+  return {std::uint64_t{host} << 32, host == 0 ? 0u : 1u};
+}
+
 }  // namespace
+
+IpAddress world_address(std::uint32_t host, bool v6) {
+  if (!v6) return IpAddress::v4(host);
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(host >> (24 - 8 * i));
+  bytes[15] = host == 0 ? 0 : 1;
+  return IpAddress::v6(bytes);
+}
 
 const std::vector<std::uint32_t>& world_interfaces() {
   static const std::vector<std::uint32_t> indices{1001,  1002, 1003, 1004,
@@ -46,12 +59,9 @@ TableSizes RandomWorld::sizes() {
   };
   set(TableId::slots_far, 16);
   set(TableId::pods, 16);
-  set(TableId::hosts4, 8);
-  set(TableId::hosts4_far, 256);
-  set(TableId::seg4, 256);
-  set(TableId::hosts6, 8);
-  set(TableId::hosts6_far, 8);
-  set(TableId::seg6, 8);
+  set(TableId::hosts, 8);
+  set(TableId::hosts_far, 256);
+  set(TableId::seg, 256);
   set(TableId::rows, kRowChunks);
   set(TableId::bodies, kBodies);
   set(TableId::portdirs, kDirectories);
@@ -83,33 +93,37 @@ std::uint32_t RandomWorld::address() {
 }
 
 void RandomWorld::write_hosts(TableDelta& delta) {
-  std::map<std::uint32_t, pn_hosts4_bucket> buckets;
-  for (int n = 0; n < 70; ++n) {
-    const std::uint32_t host = network_order(address());
+  std::map<std::uint32_t, pn_hosts_bucket> buckets;
+  for (int n = 0; n < 100; ++n) {
+    const pn_address host = abi_address(address(), one_in(2));
     const std::uint32_t peer_class = below(40);
-    pn_hosts4_bucket& bucket = buckets[pn_hash4(host, node_.hash_secret) & node_.hosts4_mask];
-    pn_u64* const end = bucket.words + PN_HOSTS4_WAYS;
+    const pn_u64 hash = pn_hash(host, node_.hash_secret);
+    pn_hosts_bucket& bucket = buckets[pn_hash_bucket(hash) & node_.hosts_mask];
+    pn_u64* const end = bucket.words + PN_HOSTS_WAYS;
     pn_u64* const free = std::find(bucket.words, end, 0u);
     if (free != end) {
-      *free = pn_pair(host, peer_class);
+      *free = pn_pair(pn_hash_tag(hash), peer_class);
+      bucket.addresses[free - bucket.words] = host;
       continue;
     }
     bucket.head |= PN_HOSTS_SPILLED;
-    delta.writes.push_back(put_far(TableId::hosts4_far, host, peer_class));
+    delta.writes.push_back(put_far(TableId::hosts_far, host, peer_class));
   }
-  for (const auto& [index, bucket] : buckets) delta.writes.push_back(put(TableId::hosts4, index, bucket));
+  for (const auto& [index, bucket] : buckets) delta.writes.push_back(put(TableId::hosts, index, bucket));
 }
 
 void RandomWorld::write_blocks(TableDelta& delta) {
   std::uint32_t next = 1;
-  for (const std::uint32_t net : {0x0a00u, 0x0a01u, 0xac10u, 0x0000u}) {
+  for (const std::uint32_t page : {0x00a00u, 0x00a01u, 0x0ac10u, 0x00000u, 0x10a00u, 0x10a01u, 0x1ac10u}) {
+    const bool v6 = page >= PN_IDX_PAGES;
+    const std::uint32_t net = page % PN_IDX_PAGES;
     const std::uint32_t count = below(20);
-    delta.writes.push_back(put(TableId::idx4, net, pn_pair(count, count == 0 ? below(40) : next)));
+    delta.writes.push_back(put(TableId::idx, page, pn_pair(count, count == 0 ? below(40) : next)));
     std::vector<std::uint32_t> starts{net << 16};
     while (starts.size() < count) starts.push_back((net << 16) + below(160));
     std::sort(starts.begin(), starts.end());
     for (std::uint32_t i = 0; i < count; ++i) {
-      delta.writes.push_back(put(TableId::seg4, next++, pn_pair(starts[i], below(40))));
+      delta.writes.push_back(put(TableId::seg, next++, pn_segment{abi_address(starts[i], v6), below(40), 0}));
     }
   }
 }
@@ -148,13 +162,14 @@ void RandomWorld::write_decisions(TableDelta& delta) {
 pn_pod RandomWorld::pod(std::size_t number) {
   pn_pod pod{};
   pod.endpoint = static_cast<pn_u32>(number) + 1;
-  pod.v4 = network_order(pod_address(number));
+  pod.v4 = pod_address(number);
+  pod.v6 = abi_address(pod_address(number), true);
   for (const pn_u32 flag : {PN_POD_SPOOF_CHECK, PN_POD_EVENT_DENY, PN_POD_EVENT_ALL})
     pod.flags |= one_in(2) ? flag : 0u;
   const std::uint32_t judged = 1 + below(3);  // ingress, egress, both
   for (std::uint32_t direction = 0; direction < 2; ++direction) {
     pod.dir[direction] = {below(kRowChunks + 1), 1 + below(48), below(9),
-                          one_in(4) ? 0u : pn_u32{PN_DIR_BLOCKS4}};
+                          one_in(4) ? 0u : pn_u32{PN_DIR_BLOCKS}};
     if ((judged >> direction & 1) != 0) pod.dir[direction].flags |= PN_DIR_JUDGED;
   }
   if (judged == 3 || one_in(4)) pod.flags |= PN_POD_CT_FIRST;
@@ -182,8 +197,8 @@ TableDelta RandomWorld::tables() {
   node_.epoch = 1;
   node_.flags = one_in(4) ? pn_u32{PN_NODE_STRICT} : 0u;
   node_.hash_secret = random_.next();
-  node_.hosts4_mask = sizes().of(TableId::hosts4) - 1;
-  node_.ct4_mask = sizes().conntrack_buckets - 1;
+  node_.hosts_mask = sizes().of(TableId::hosts) - 1;
+  node_.ct_mask = sizes().conntrack_buckets - 1;
   node_.tick_shift = 30;
   for (auto& timeout : node_.timeouts) timeout = 2 + below(100);
   delta.writes.push_back(put(TableId::node, 0, node_));

@@ -9,6 +9,7 @@
 #include <deque>
 #include <vector>
 
+#include "engine/base/ip.h"
 #include "engine/base/prng.h"
 #include "engine/base/time.h"
 #include "engine/compile/policy_tables.h"
@@ -38,6 +39,7 @@ class RandomWorld {
   struct Flow {
     std::size_t pod = 0;
     std::uint32_t peer = 0;  // host order
+    bool v6 = false;
     std::uint16_t pod_port = 0, peer_port = 0;
     Protocol protocol = Protocol::tcp;
   };
@@ -60,6 +62,8 @@ class RandomWorld {
 
   Flow flow();
   packet::Packet transport(packet::Packet under, const Flow& flow, bool to_peer);
+  // An IP header from one address to the other, sometimes a strange one.
+  void add_ip(packet::Packet& under, const Flow& flow, std::uint32_t from, std::uint32_t to);
   packet::Packet ip_packet(const Flow& flow, bool to_peer);
   packet::Packet other_packet(const Flow& flow, bool to_peer);
 
@@ -67,6 +71,9 @@ class RandomWorld {
   pn_node node_{};
   std::deque<Flow> recent_;
 };
+
+// Host number `host` of the world in either family: a.b.c.d and aabb:ccdd::1; zero is unspecified.
+IpAddress world_address(std::uint32_t host, bool v6);
 
 // The interfaces of the world: near slots, and one whose slot another one has taken.
 const std::vector<std::uint32_t>& world_interfaces();

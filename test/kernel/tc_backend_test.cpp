@@ -42,11 +42,11 @@ std::unique_ptr<TcBackend> make_backend(const TcOptions& options = {}, const Tab
   return made ? std::move(*made) : nullptr;
 }
 
-// A complete IPv4 table write set, at random places.
+// A complete table write set, at random places.
 TableDelta random_delta(Prng& random, const TableSizes& sizes, std::size_t count) {
-  constexpr TableId tables[] = {TableId::slots,      TableId::slots_far, TableId::pods,     TableId::hosts4,
-                                TableId::hosts4_far, TableId::idx4,      TableId::seg4,     TableId::rows,
-                                TableId::bodies,     TableId::portdirs,  TableId::portpages};
+  constexpr TableId tables[] = {TableId::slots, TableId::slots_far, TableId::pods,     TableId::hosts,
+                                TableId::hosts_far, TableId::idx,   TableId::seg,      TableId::rows,
+                                TableId::bodies,    TableId::portdirs, TableId::portpages};
   TableDelta delta;
   for (std::size_t n = 0; n < count; ++n) {
     const TableId table = tables[random.below(std::size(tables))];
@@ -246,8 +246,8 @@ std::size_t arrivals(const test::FrameSocket& socket, const std::vector<std::byt
 // A pod record whose only row says `step` to everyone, in both directions.
 TableDelta one_answer(const TableSizes& sizes, std::uint32_t ifindex, std::uint32_t step) {
   pn_node node{};
-  node.hosts4_mask = sizes.of(TableId::hosts4) - 1;
-  node.ct4_mask = sizes.conntrack_buckets - 1;
+  node.hosts_mask = sizes.of(TableId::hosts) - 1;
+  node.ct_mask = sizes.conntrack_buckets - 1;
   node.tick_shift = tc::kernel_tick_clock().shift;
   for (auto& timeout : node.timeouts) timeout = 60;
   pn_row_chunk row{};
@@ -255,7 +255,7 @@ TableDelta one_answer(const TableSizes& sizes, std::uint32_t ifindex, std::uint3
   pn_pod pod{};
   pod.endpoint = 7;
   pod.flags = PN_POD_CT_FIRST | PN_POD_EVENT_DENY;
-  pod.v4 = 0x0900000a;
+  pod.v4 = 0x0a000009;
   for (auto& direction : pod.dir) direction = {1, PN_ROW_CHUNK, 1, PN_DIR_JUDGED};
   return {{array_write(TableId::node, 0, 0, bytes_of(node)), array_write(TableId::rows, 1, 0, bytes_of(row)),
            array_write(TableId::pods, 1, 0, bytes_of(pod)),
@@ -390,14 +390,14 @@ INSTANTIATE_TEST_SUITE_P(, TcBackendAttach, testing::Values(false, true),
 // Puts connections into the kernel's map, one for each endpoint of 1..3 in each of `buckets`.
 void fill(const TcBackend& backend, std::uint32_t buckets) {
   for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
-    pn_ct4_bucket value{};
+    pn_ct_bucket value{};
     for (std::uint32_t way = 0; way < 3; ++way) {
       value.fingerprints[way] = static_cast<pn_u16>(way + 1);
-      value.ways[way].key.address_a = bucket + 1;
+      value.ways[way].key.address_a = pn_address_v4(bucket + 1);
       value.ways[way].key.endpoint_protocol = (way + 1) << 8 | 6;
       value.ways[way].value = {1, 1000, PN_CT_LIVE, kAllow};
     }
-    ASSERT_EQ(bpf_map_update_elem(backend.map_fd("pn_ct4"), &bucket, &value, BPF_F_LOCK), 0);
+    ASSERT_EQ(bpf_map_update_elem(backend.map_fd("pn_ct"), &bucket, &value, BPF_F_LOCK), 0);
   }
 }
 

@@ -34,10 +34,10 @@ TableSizes small_tables(std::uint64_t variant) {
     std::uint32_t entries;
     std::uint32_t too_few;
   };
-  static constexpr std::array<Small, 8> kSmall{{{TableId::hosts4, 4, 2},
-                                                {TableId::hosts4_far, 64, 0},
+  static constexpr std::array<Small, 8> kSmall{{{TableId::hosts, 4, 2},
+                                                {TableId::hosts_far, 64, 0},
                                                 {TableId::pods, 16, 10},
-                                                {TableId::seg4, 100, 14},
+                                                {TableId::seg, 100, 14},
                                                 {TableId::rows, 40, 14},
                                                 {TableId::bodies, 60, 7},
                                                 {TableId::portdirs, 30, 3},
@@ -103,18 +103,20 @@ class PrefixLaw {
   }
 
  private:
-  static bool by_page(const Question& a, const Question& b) { return a.peer >> 16 < b.peer >> 16; }
+  static std::uint32_t page_of(const Question& question) { return pn_idx_page(table_address(question.peer)); }
+  static bool by_page(const Question& a, const Question& b) { return page_of(a) < page_of(b); }
 
   std::optional<std::string> first_wrong(const TableWrite& write) {
     std::size_t i = 0;
     std::size_t end = questions_.size();
-    if (write.table == TableId::idx4) {
-      // A word of idx4 is read for the addresses of its /16 alone.
-      Question page;
-      page.peer = write.index << 16;
-      const auto range = std::equal_range(questions_.begin(), questions_.end(), page, by_page);
-      i = static_cast<std::size_t>(range.first - questions_.begin());
-      end = static_cast<std::size_t>(range.second - questions_.begin());
+    if (write.table == TableId::idx) {
+      // A word of idx is read for the addresses of its page alone.
+      const auto first = std::partition_point(questions_.begin(), questions_.end(),
+                                              [&](const Question& q) { return page_of(q) < write.index; });
+      const auto last = std::partition_point(first, questions_.end(),
+                                             [&](const Question& q) { return page_of(q) == write.index; });
+      i = static_cast<std::size_t>(first - questions_.begin());
+      end = static_cast<std::size_t>(last - questions_.begin());
     }
     const TableWalk walk(tables_);
     for (; i < end; ++i) {

@@ -9,13 +9,33 @@ namespace postern {
 
 namespace {
 
+using AddressBytes = std::array<std::uint8_t, 16>;
+
+IpAddress from_bytes(IpFamily family, const AddressBytes& bytes) {
+  if (family == IpFamily::v6) return IpAddress::v6(bytes);
+  return IpAddress::v4(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
+                       std::uint32_t{bytes[2]} << 8 | bytes[3]);
+}
+
+// The address next to this one; past the last one comes the first.
+IpAddress neighbour(const IpAddress& address, bool after) {
+  AddressBytes bytes = address.bytes();
+  for (std::size_t i = static_cast<std::size_t>(address.bits()) / 8; i-- > 0;) {
+    bytes[i] = static_cast<std::uint8_t>(after ? bytes[i] + 1 : bytes[i] - 1);
+    if (bytes[i] != (after ? 0 : 0xff)) break;
+  }
+  return from_bytes(address.family(), bytes);
+}
+
 constexpr std::array<std::uint16_t, 8> kPorts{0, 1, 79, 80, 255, 256, 8080, 65535};
 
 std::pair<Cidr, Cidr> halves(const Cidr& block) {
   const int length = block.prefix_length() + 1;
   const Cidr low(block.network(), length);
-  const Cidr high(IpAddress::v4(low.last().v4_host_order() + 1), length);
-  return {low, high};
+  auto bytes = block.network().bytes();
+  const auto bit = static_cast<std::size_t>(block.prefix_length());
+  bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | 0x80u >> bit % 8);
+  return {low, Cidr(from_bytes(block.family(), bytes), length)};
 }
 
 }  // namespace
@@ -26,17 +46,29 @@ RandomPolicies::RandomPolicies(std::uint64_t seed) : prng_(seed) {
   for (int i = 0; i < 40; ++i) change_once();
 }
 
-// Few addresses, close together and at the edges of /16s, so that sets overlap.
+// Few addresses, close together and at the edges of /16s, so that sets overlap. Of IPv6 also the
+// first and the last page and what surrounds the numbers of IPv4.
 IpAddress RandomPolicies::some_address() {
-  static constexpr std::array<std::uint32_t, 6> kBases{0x0a000000, 0x0a000100, 0x0a00ff00,
-                                                       0x0a010000, 0x00000000, 0xffffff00};
-  const std::uint32_t base = kBases[prng_.below(kBases.size())];
-  return IpAddress::v4(base + static_cast<std::uint32_t>(chance(50) ? prng_.below(6) : 250 + prng_.below(6)));
+  const auto low = static_cast<std::uint8_t>(chance(50) ? prng_.below(6) : 250 + prng_.below(6));
+  if (chance(55)) {
+    static constexpr std::array<std::uint32_t, 6> kBases{0x0a000000, 0x0a000100, 0x0a00ff00,
+                                                         0x0a010000, 0x00000000, 0xffffff00};
+    return IpAddress::v4(kBases[prng_.below(kBases.size())] + low);
+  }
+  static constexpr std::array<const char*, 8> kBases{
+      "fd00::",     "fd00::100",        "fd00:ffff:ffff:ffff:ffff:ffff:ffff:ff00", "fd01::", "::",
+      "::1:0:0:ff", "::fffe:ffff:ff00", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00"};
+  auto bytes = IpAddress::parse(kBases[prng_.below(kBases.size())])->bytes();
+  bytes[15] = low;
+  return IpAddress::v6(bytes);
 }
 
 Cidr RandomPolicies::some_block() {
-  static constexpr std::array<int, 12> kLengths{0, 1, 7, 8, 14, 15, 16, 17, 24, 30, 31, 32};
-  return {some_address(), kLengths[prng_.below(kLengths.size())]};
+  static constexpr std::array<int, 12> kLengthsV4{0, 1, 7, 8, 14, 15, 16, 17, 24, 30, 31, 32};
+  static constexpr std::array<int, 14> kLengthsV6{0, 1, 7, 15, 16, 17, 64, 79, 80, 95, 112, 120, 127, 128};
+  const IpAddress address = some_address();
+  return {address, address.is_v4() ? kLengthsV4[prng_.below(kLengthsV4.size())]
+                                   : kLengthsV6[prng_.below(kLengthsV6.size())]};
 }
 
 std::string RandomPolicies::some_peer() {
@@ -178,7 +210,10 @@ void RandomPolicies::add_rule_to_isolated_endpoint() {
 
 std::vector<std::string> RandomPolicies::keys_of(const std::string& peer) const {
   const auto block = blocks_.find(peer);
-  if (!split_blocks || block == blocks_.end() || block->second.cidr.prefix_length() == 32) return {peer};
+  if (!split_blocks || block == blocks_.end() ||
+      block->second.cidr.prefix_length() == block->second.cidr.network().bits()) {
+    return {peer};
+  }
   return {peer + " low", peer + " high"};
 }
 
@@ -252,7 +287,10 @@ ResolvedPolicy RandomPolicies::policy() const {
     out.endpoint = EndpointId{endpoint.id};
     out.ifindex = ifindex;
     out.pod = {"default", "pod-" + std::to_string(endpoint.id)};
-    out.addresses = {IpAddress::v4(0x0a0a0000 + endpoint.id)};
+    std::array<std::uint8_t, 16> v6{0xfd, 0x0a};
+    v6[15] = static_cast<std::uint8_t>(endpoint.id);
+    v6[14] = static_cast<std::uint8_t>(endpoint.id >> 8);
+    out.addresses = {IpAddress::v4(0x0a0a0000 + endpoint.id), IpAddress::v6(v6)};
     for (std::size_t i = 0; i < 2; ++i) {
       out.directions[i].isolated = endpoint.directions[i].isolated;
       out.directions[i].strict = endpoint.directions[i].strict;
@@ -268,15 +306,22 @@ ResolvedPolicy RandomPolicies::policy() const {
 }
 
 std::vector<Question> RandomPolicies::questions() const {
-  std::set<std::uint32_t> peers{0, 0xffffffffu, 0x0a000003, 0x7f000001};
-  for (const auto& [key, members] : selectors_) {
-    for (const auto& member : members) peers.insert(member.v4_host_order());
+  std::set<IpAddress> peers;
+  // The ends of both families, and the IPv6 addresses that surround the numbers of IPv4.
+  for (const char* edge :
+       {"0.0.0.0", "255.255.255.255", "10.0.0.3", "127.0.0.1", "::", "::1", "::fffe:ffff:ffff", "::1:0:0:0",
+        "fd00::3", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) {
+    peers.insert(*IpAddress::parse(edge));
   }
-  for (const auto& address : own_node_) peers.insert(address.v4_host_order());
+  for (const auto& [key, members] : selectors_) peers.insert(members.begin(), members.end());
+  peers.insert(own_node_.begin(), own_node_.end());
   const auto add_ends = [&](const Cidr& block) {
-    const std::uint32_t first = block.network().v4_host_order();
-    const std::uint32_t last = block.last().v4_host_order();
-    peers.insert({first, last, first - 1, last + 1});
+    for (const IpAddress& end : {block.network(), block.last()}) {
+      for (const IpAddress& peer : {end, neighbour(end, false), neighbour(end, true)}) {
+        // An IPv6 packet cannot carry a number of IPv4 (engine/abi/address.h).
+        if (peer.is_v4() || pn_is_v4(table_address(peer)) == 0) peers.insert(peer);
+      }
+    }
   };
   std::set<std::string> used;
   for (const auto& [id, rule] : rules_) used.insert(rule.peers.begin(), rule.peers.end());
@@ -290,7 +335,7 @@ std::vector<Question> RandomPolicies::questions() const {
   std::vector<Question> questions;
   for (const auto& [ifindex, endpoint] : endpoints_) {
     for (const std::uint32_t direction : {PN_INGRESS, PN_EGRESS}) {
-      for (const auto peer : peers) {
+      for (const auto& peer : peers) {
         for (const auto& [protocol, port] : kTransports)
           questions.push_back({ifindex, direction, peer, protocol, port});
       }
@@ -304,16 +349,15 @@ std::uint32_t judged(const ResolvedPolicy& policy, const Question& question) {
     if (endpoint.ifindex != question.ifindex) continue;
     const auto direction = static_cast<Direction>(question.direction);
     if (!endpoint.at(direction).judged()) return kNotJudged;
-    return judge(policy, endpoint, direction, IpAddress::v4(question.peer), question.protocol, question.port);
+    return judge(policy, endpoint, direction, question.peer, question.protocol, question.port);
   }
   return kNotJudged;
 }
 
 std::string to_string(const Question& question) {
   return "interface " + std::to_string(question.ifindex) +
-         (question.direction == PN_INGRESS ? " ingress" : " egress") + " peer " +
-         IpAddress::v4(question.peer).to_string() + " protocol " + std::to_string(question.protocol) +
-         " port " + std::to_string(question.port);
+         (question.direction == PN_INGRESS ? " ingress" : " egress") + " peer " + question.peer.to_string() +
+         " protocol " + std::to_string(question.protocol) + " port " + std::to_string(question.port);
 }
 
 std::string step_text(std::uint32_t step) {

@@ -16,7 +16,7 @@ namespace postern {
 struct Question {
   std::uint32_t ifindex = 0;
   std::uint32_t direction = PN_INGRESS;
-  std::uint32_t peer = 0;  // host order
+  IpAddress peer;
   std::uint8_t protocol = 6;
   std::uint16_t port = 0;
 };
@@ -25,6 +25,17 @@ struct Question {
 inline constexpr std::uint32_t kNotJudged = 0xffffffffu;
 // The tables lead nowhere; no policy ever says this.
 inline constexpr std::uint32_t kBroken = 0xfffffffeu;
+
+// The number of an address, from its bytes in the packet.
+inline pn_address table_address(const IpAddress& address) {
+  if (address.is_v4()) return pn_address_v4(address.v4_host_order());
+  pn_address number{};
+  for (std::size_t i = 0; i < 16; ++i) {
+    pn_u64& half = i < 8 ? number.high : number.low;
+    half = half << 8 | address.bytes()[i];
+  }
+  return number;
+}
 
 class TableWalk {
  public:
@@ -38,26 +49,30 @@ class TableWalk {
     if (!pod || pod->endpoint == 0) return kBroken;
     const pn_pod_dir& direction = pod->dir[question.direction];
     if ((direction.flags & PN_DIR_JUDGED) == 0) return kNotJudged;
-    std::uint32_t peer_class = class_of(question.peer, (direction.flags & PN_DIR_BLOCKS4) != 0);
+    std::uint32_t peer_class = class_of(question.peer, (direction.flags & PN_DIR_BLOCKS) != 0);
     if (peer_class >= direction.row_len) peer_class = 0;
     const auto chunk = at<pn_row_chunk>(TableId::rows, direction.row + peer_class / PN_ROW_CHUNK);
     if (!chunk) return kBroken;
     return follow(chunk->steps[peer_class % PN_ROW_CHUNK], question);
   }
 
-  [[nodiscard]] std::uint32_t class_of(std::uint32_t peer, bool blocks) const {
+  [[nodiscard]] std::uint32_t class_of(const IpAddress& peer, bool blocks) const {
     const auto node = *at<pn_node>(TableId::node, 0);
-    const std::uint32_t address = IpAddress::v4(peer).v4_network_order();
-    const auto bucket =
-        at<pn_hosts4_bucket>(TableId::hosts4, pn_hash4(address, node.hash_secret) & node.hosts4_mask);
+    const pn_address address = table_address(peer);
+    const std::uint64_t hash = pn_hash(address, node.hash_secret);
+    const auto bucket = at<pn_hosts_bucket>(TableId::hosts, pn_hash_bucket(hash) & node.hosts_mask);
     if (!bucket) return kBroken;
-    for (const std::uint64_t word : bucket->words) {
-      if (word != 0 && pn_high(word) == address) return pn_low(word);
+    for (std::size_t way = 0; way < PN_HOSTS_WAYS; ++way) {
+      const std::uint64_t word = bucket->words[way];
+      const bool here = word != 0 && pn_same_address(bucket->addresses[way], address) != 0;
+      // The tag is of the address that stands beside it.
+      if (here && pn_high(word) != pn_hash_tag(hash)) return kBroken;
+      if (here) return pn_low(word);
     }
     if ((bucket->head & PN_HOSTS_SPILLED) != 0) {
-      if (const auto far = find<std::uint32_t>(TableId::hosts4_far, address)) return *far;
+      if (const auto far = find<std::uint32_t>(TableId::hosts_far, address)) return *far;
     }
-    return blocks ? block_class(peer) : 0;
+    return blocks ? block_class(address) : 0;
   }
 
   [[nodiscard]] std::uint32_t epoch() const { return at<pn_node>(TableId::node, 0)->epoch; }
@@ -72,8 +87,8 @@ class TableWalk {
     return value;
   }
 
-  template <typename T>
-  [[nodiscard]] std::optional<T> find(TableId table, std::uint32_t key) const {
+  template <typename T, typename K>
+  [[nodiscard]] std::optional<T> find(TableId table, const K& key) const {
     std::vector<std::byte> bytes(sizeof(key));
     std::memcpy(bytes.data(), &key, sizeof(key));
     const auto found = tables_.hash(table).find(bytes);
@@ -90,21 +105,26 @@ class TableWalk {
     return find<std::uint64_t>(TableId::slots_far, ifindex).value_or(0);
   }
 
-  [[nodiscard]] std::uint32_t block_class(std::uint32_t peer) const {
-    const auto index = at<std::uint64_t>(TableId::idx4, peer >> 16).value_or(0);
+  [[nodiscard]] std::uint32_t block_class(const pn_address& peer) const {
+    const auto index = at<std::uint64_t>(TableId::idx, pn_idx_page(peer)).value_or(0);
     const std::uint32_t count = pn_high(index);
     if (count == 0) return pn_low(index);
     std::uint32_t found = kBroken;
-    std::uint32_t previous = 0;
+    pn_address previous{};
     for (std::uint32_t i = 0; i < count; ++i) {
-      const auto segment = at<std::uint64_t>(TableId::seg4, pn_low(index) + i);
-      if (!segment || (pn_high(*segment) >> 16) != (peer >> 16)) return kBroken;
-      if (i != 0 && pn_high(*segment) <= previous) return kBroken;  // not sorted
-      if (i == 0 && (pn_high(*segment) & 0xffff) != 0) return kBroken;
-      previous = pn_high(*segment);
-      if (previous <= peer) found = pn_low(*segment);
+      const auto segment = at<pn_segment>(TableId::seg, pn_low(index) + i);
+      if (!segment || pn_idx_page(segment->first) != pn_idx_page(peer)) return kBroken;
+      if (i != 0 && pn_address_before(previous, segment->first) == 0) return kBroken;  // not sorted
+      if (i == 0 && !starts_page(segment->first)) return kBroken;
+      previous = segment->first;
+      if (pn_address_before(peer, previous) == 0) found = segment->class_id;
     }
     return found;
+  }
+
+  static bool starts_page(const pn_address& address) {
+    if (pn_is_v4(address) != 0) return (address.low & 0xffff) == 0;
+    return address.low == 0 && (address.high << 16) == 0;
   }
 
   [[nodiscard]] std::uint32_t follow(std::uint32_t step, const Question& question) const {

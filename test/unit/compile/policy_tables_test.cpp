@@ -22,8 +22,8 @@ TEST(PolicyTables, AWriteOutsideOfItsElementIsRefusedAndNotMade) {
   const std::vector<std::byte> word(8, std::byte{1});
   const std::vector<TableWrite> writes{
       {TableId::slots, PN_SLOTS, 0, {}, word}, {TableId::slots, 0, 4, {}, word},
-      {TableId::idx6, 0, 0, {}, word},         {TableId::slots, 0, 0, word, word},
-      {TableId::slots_far, 0, 0, word, word},  {TableId::hosts4_far, 0, 0, std::vector<std::byte>(4), word},
+      {TableId::seg, 0, 20, {}, word},         {TableId::slots, 0, 0, word, word},
+      {TableId::slots_far, 0, 0, word, word},  {TableId::hosts_far, 0, 0, std::vector<std::byte>(16), word},
   };
   PolicyTables tables;
   const PolicyTables empty;
@@ -35,10 +35,10 @@ TEST(PolicyTables, AWriteOutsideOfItsElementIsRefusedAndNotMade) {
 
 TEST(PolicyTables, AFullHashTakesChangesButNoMore) {
   TableSizes sizes;
-  sizes.entries[static_cast<std::size_t>(TableId::hosts4_far)] = 2;
+  sizes.entries[static_cast<std::size_t>(TableId::hosts_far)] = 2;
   PolicyTables tables(sizes);
   const auto set = [&](std::uint32_t key, std::uint32_t value) {
-    return tables.apply(TableWrite{TableId::hosts4_far, 0, 0, bytes_of(key), bytes_of(value)});
+    return tables.apply(TableWrite{TableId::hosts_far, 0, 0, bytes_of(pn_address_v4(key)), bytes_of(value)});
   };
   EXPECT_TRUE(set(1, 10));
   EXPECT_TRUE(set(2, 20));
@@ -46,15 +46,15 @@ TEST(PolicyTables, AFullHashTakesChangesButNoMore) {
   const auto full = set(3, 30);
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, ErrorCode::table_full);
-  EXPECT_NE(full.error().message.find("hosts4_far"), std::string::npos);
-  EXPECT_TRUE(tables.apply(TableWrite{TableId::hosts4_far, 0, 0, bytes_of(1u), {}}));
+  EXPECT_NE(full.error().message.find("hosts_far"), std::string::npos);
+  EXPECT_TRUE(tables.apply(TableWrite{TableId::hosts_far, 0, 0, bytes_of(pn_address_v4(1)), {}}));
   EXPECT_TRUE(set(3, 30));
 }
 
 TEST(PolicyTables, CopiesAreEqualAndApart) {
   PolicyTables tables;
   const auto write = [](std::uint32_t index) {
-    return TableWrite{TableId::seg4, index, 0, {}, bytes_of(std::uint64_t{7})};
+    return TableWrite{TableId::seg, index, 0, {}, bytes_of(std::uint64_t{7})};
   };
   ASSERT_TRUE(tables.apply(write(200000)));
   PolicyTables copy = tables;
@@ -68,11 +68,11 @@ TEST(PolicyTables, CopiesAreEqualAndApart) {
 
 TEST(PolicyTables, ADifferenceOfFullHashesErasesFirst) {
   TableSizes sizes;
-  sizes.entries[static_cast<std::size_t>(TableId::hosts4_far)] = 1;
+  sizes.entries[static_cast<std::size_t>(TableId::hosts_far)] = 1;
   PolicyTables from(sizes);
   PolicyTables to(sizes);
-  ASSERT_TRUE(from.apply(TableWrite{TableId::hosts4_far, 0, 0, bytes_of(9u), bytes_of(1u)}));
-  ASSERT_TRUE(to.apply(TableWrite{TableId::hosts4_far, 0, 0, bytes_of(1u), bytes_of(1u)}));
+  ASSERT_TRUE(from.apply(TableWrite{TableId::hosts_far, 0, 0, bytes_of(pn_address_v4(9)), bytes_of(1u)}));
+  ASSERT_TRUE(to.apply(TableWrite{TableId::hosts_far, 0, 0, bytes_of(pn_address_v4(1)), bytes_of(1u)}));
   ASSERT_TRUE(from.apply(diff(from, to)));
   EXPECT_TRUE(from == to);
 }

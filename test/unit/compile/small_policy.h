@@ -58,7 +58,7 @@ inline EndpointPolicy endpoint(std::uint32_t id, std::uint32_t ifindex) {
 inline std::uint32_t verdict(const PolicyTables& tables, std::uint32_t ifindex, const std::string& peer,
                              std::uint16_t port, std::uint32_t direction = PN_INGRESS,
                              std::uint8_t protocol = 6) {
-  return TableWalk(tables).verdict({ifindex, direction, ip(peer).v4_host_order(), protocol, port});
+  return TableWalk(tables).verdict({ifindex, direction, ip(peer), protocol, port});
 }
 
 template <typename T>

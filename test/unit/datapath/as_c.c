@@ -24,18 +24,24 @@ static inline const struct pn_pod *pn_env_pod(struct pn_env *env, pn_u32 record)
         return 0; \
     }
 PN_NOTHING(const pn_u64, pn_env_slot_far)
-PN_NOTHING(const struct pn_hosts4_bucket, pn_env_hosts4)
-PN_NOTHING(const pn_u32, pn_env_hosts4_far)
-PN_NOTHING(const pn_u64, pn_env_idx4)
-PN_NOTHING(const pn_u64, pn_env_seg4)
+PN_NOTHING(const struct pn_hosts_bucket, pn_env_hosts)
+PN_NOTHING(const pn_u64, pn_env_idx)
+PN_NOTHING(const struct pn_segment, pn_env_seg)
 PN_NOTHING(const struct pn_row_chunk, pn_env_row)
 PN_NOTHING(const struct pn_body, pn_env_body)
 PN_NOTHING(const struct pn_port_steps, pn_env_portdir)
 PN_NOTHING(const struct pn_port_steps, pn_env_portpage)
-PN_NOTHING(struct pn_ct4_bucket, pn_env_ct4)
+PN_NOTHING(struct pn_ct_bucket, pn_env_ct)
 
-static inline void pn_env_lock(struct pn_ct4_bucket *bucket) { (void)bucket; }
-static inline void pn_env_unlock(struct pn_ct4_bucket *bucket) { (void)bucket; }
+static inline const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn_address *address)
+{
+    (void)env;
+    (void)address;
+    return 0;
+}
+
+static inline void pn_env_lock(struct pn_ct_bucket *bucket) { (void)bucket; }
+static inline void pn_env_unlock(struct pn_ct_bucket *bucket) { (void)bucket; }
 static inline pn_u32 pn_env_tick(struct pn_env *env, const struct pn_node *node)
 {
     (void)env;
@@ -75,7 +81,7 @@ pn_u32 pn_judge_with_empty_tables(const pn_u8 *data, pn_u32 length, pn_u32 flags
     __builtin_memset(&env, 0, sizeof(env));
     env.pod.endpoint = 1;
     env.pod.flags = flags;
-    env.pod.dir[PN_INGRESS].flags = PN_DIR_JUDGED | PN_DIR_BLOCKS4;
+    env.pod.dir[PN_INGRESS].flags = PN_DIR_JUDGED | PN_DIR_BLOCKS;
     env.slot = pn_slot(5, 0, 1);
     struct pn_frame frame = {data, data + length, length, 5, PN_INGRESS, 0};
     pn_u64 slot = pn_find_slot(&env, frame.ifindex);

@@ -7,16 +7,16 @@
 namespace postern::test {
 namespace {
 
-pn_ct4_key key_of(std::uint32_t endpoint) {
-  return {.address_a = IpAddress::v4(0x0a000005).v4_network_order(),
-          .address_b = IpAddress::v4(0x0a000009).v4_network_order(),
+pn_ct_key key_of(std::uint32_t endpoint) {
+  return {.address_a = pn_address_v4(0x0a000005),
+          .address_b = pn_address_v4(0x0a000009),
           .port_a = __builtin_bswap16(40000),
           .port_b = __builtin_bswap16(80),
           .endpoint_protocol = endpoint << 8 | 6};
 }
 
-pn_ct4_bucket bucket_of_two() {
-  pn_ct4_bucket bucket{};
+pn_ct_bucket bucket_of_two() {
+  pn_ct_bucket bucket{};
   bucket.fingerprints[1] = 5;
   bucket.ways[1] = {key_of(7), {.epoch = 1, .seen = 100, .state = PN_CT_LIVE, .step = 3}};
   bucket.fingerprints[6] = 6;
@@ -24,7 +24,7 @@ pn_ct4_bucket bucket_of_two() {
   return bucket;
 }
 
-std::size_t used(const pn_ct4_bucket& bucket) {
+std::size_t used(const pn_ct_bucket& bucket) {
   std::size_t ways = 0;
   for (const auto& way : bucket.ways) ways += way.value.state != 0 ? 1u : 0u;
   return ways;
@@ -43,9 +43,9 @@ TEST(ConntrackView, AnEntrySaysWhoOpenedIt) {
 }
 
 TEST(ConntrackView, CutConnectionsAreNotListed) {
-  const pn_ct4_bucket bucket = bucket_of_two();
+  const pn_ct_bucket bucket = bucket_of_two();
   std::size_t listed = 0;
-  for_each_entry(bucket, [&](const pn_ct4_key& key, const pn_ct_value&) {
+  for_each_entry(bucket, [&](const pn_ct_key& key, const pn_ct_value&) {
     EXPECT_EQ(endpoint_of(key), EndpointId{7});
     ++listed;
   });
@@ -53,7 +53,7 @@ TEST(ConntrackView, CutConnectionsAreNotListed) {
 }
 
 TEST(ConntrackView, ForgettingTakesAnEndpointsWaysOrAll) {
-  pn_ct4_bucket bucket = bucket_of_two();
+  pn_ct_bucket bucket = bucket_of_two();
   EXPECT_EQ(forget_in_bucket(bucket, EndpointId{9}), 0u);
   EXPECT_EQ(forget_in_bucket(bucket, EndpointId{7}), 1u);
   EXPECT_EQ(bucket.fingerprints[1], 0u);
@@ -63,7 +63,7 @@ TEST(ConntrackView, ForgettingTakesAnEndpointsWaysOrAll) {
 }
 
 TEST(ConntrackView, AgeingMovesUsedWaysOnly) {
-  pn_ct4_bucket bucket = bucket_of_two();
+  pn_ct_bucket bucket = bucket_of_two();
   age_bucket(bucket, 101);
   EXPECT_EQ(bucket.ways[1].value.seen, 0xffffffffu);
   EXPECT_EQ(bucket.ways[0].value.seen, 0u);
