@@ -2,6 +2,8 @@
 // Events of every node's backend, with what they are matched by.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "sim/netns/topology.h"
@@ -21,8 +23,8 @@ EndVerdict verdict_of(const NodeEvent& event);
 
 // A connection as its opener sees it. ICMP echo: the id is the source port, the other is 0.
 struct FlowKey {
-  std::uint32_t source = 0;  // network order
-  std::uint32_t destination = 0;
+  IpAddress source;
+  IpAddress destination;
   std::uint16_t source_port = 0;  // host order
   std::uint16_t destination_port = 0;
   std::uint8_t protocol = 0;  // IP protocol number
@@ -31,5 +33,7 @@ struct FlowKey {
 };
 
 FlowKey flow_of(const pn_event& event);
+// Of an untagged Ethernet frame as probes send it; absent: not IP, or no such protocol.
+std::optional<FlowKey> flow_of_frame(std::span<const std::uint8_t> frame);
 
 }  // namespace postern::sim

@@ -16,13 +16,13 @@ namespace postern::sim {
 namespace {
 
 struct Sysctl {
-  std::string_view path;  // below /proc/sys/net
+  std::string_view path;  // below /proc/sys/net, or below an interface's own settings
   std::string_view value;
 };
 
 // `default` is what interfaces made later start from; `all` is combined with it.
 constexpr std::array<Sysctl, 14> kEverywhere{{
-    // IPv6 is not supported yet; off, it also sends no neighbour discovery of its own.
+    // Until enable_ipv6; off, it also sends no neighbour discovery of its own.
     {"ipv6/conf/all/disable_ipv6", "1"},
     {"ipv6/conf/default/disable_ipv6", "1"},
     {"ipv4/conf/all/rp_filter", "0"},
@@ -48,9 +48,21 @@ constexpr std::array<Sysctl, 3> kRouter{{
     {"ipv4/conf/default/forwarding", "1"},
 }};
 
+// Below /proc/sys/net/ipv6/conf/<interface>. Switched on last, when the rest is in place.
+constexpr std::array<Sysctl, 8> kIpv6Interface{{
+    {"accept_dad", "0"},
+    {"dad_transmits", "0"},
+    {"router_solicitations", "0"},
+    {"accept_ra", "0"},
+    {"autoconf", "0"},
+    {"accept_redirects", "0"},
+    {"addr_gen_mode", "1"},  // no link-local address but the one that is added
+    {"disable_ipv6", "0"},
+}};
+
 // Files of features that this kernel lacks (IPv6 compiled out) are passed over.
-Result<void> write_sysctl(const Sysctl& sysctl) {
-  const std::string path = "/proc/sys/net/" + std::string(sysctl.path);
+Result<void> write_sysctl(const Sysctl& sysctl, const std::string& below = "") {
+  const std::string path = "/proc/sys/net/" + below + std::string(sysctl.path);
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid()) {
     if (errno == ENOENT) return {};
@@ -83,6 +95,20 @@ Error system_error(const std::string& what) {
   const int number = errno;
   const bool denied = number == EPERM || number == EACCES;
   return {denied ? ErrorCode::permission : ErrorCode::io, what + ": " + std::strerror(number), {}};
+}
+
+Result<void> enable_ipv6(NetnsKind kind, std::span<const std::string> interfaces) {
+  // Forwarding first: switching it resets other settings of the interfaces.
+  if (kind == NetnsKind::router) {
+    if (auto done = write_sysctl({"ipv6/conf/all/forwarding", "1"}); !done) return done;
+  }
+  if (auto done = write_sysctl({"ipv6/icmp/ratelimit", "0"}); !done) return done;
+  for (const auto& name : interfaces) {
+    for (const auto& sysctl : kIpv6Interface) {
+      if (auto done = write_sysctl(sysctl, "ipv6/conf/" + name + "/"); !done) return done;
+    }
+  }
+  return {};
 }
 
 Result<Netns> Netns::current() {

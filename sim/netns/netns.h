@@ -2,6 +2,7 @@
 // A network namespace held by a descriptor alone, and a scope inside of one.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "engine/base/result.h"
@@ -26,6 +27,11 @@ class Netns {
  private:
   UniqueFd fd_;
 };
+
+// Switches IPv6 on in the current namespace, for the interfaces named and what is common to all: no
+// address is made or looked for but those the caller adds, and none of them is probed for first.
+// Off until then, so that a namespace without IPv6 traffic has none of the link's own either.
+Result<void> enable_ipv6(NetnsKind kind, std::span<const std::string> interfaces);
 
 // The calling thread is in `target` until the scope ends.
 class NetnsScope {

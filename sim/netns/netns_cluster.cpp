@@ -37,6 +37,7 @@ struct NetnsCluster::State {
   }
 
   Topology topology;
+  ServiceViews services;
   Instant now;
   std::optional<PacketTap> tap;
 };
@@ -52,6 +53,7 @@ Result<std::unique_ptr<NetnsCluster>> NetnsCluster::make(BackendFactory factory)
 
 Result<void> NetnsCluster::begin(const ClusterSettings& settings) {
   state_->now = Instant{};
+  state_->services.clear();
   return state_->topology.begin(settings);
 }
 
@@ -66,8 +68,8 @@ Result<void> NetnsCluster::advance(Duration by) { return state_->age_to(state_->
 Result<std::vector<ProbeOutcome>> NetnsCluster::probe(std::span<const ProbeRequest> requests) {
   Topology& topology = state_->topology;
   for (const auto& request : requests) {
-    if (!request.from.address.is_v4() || !request.to.address.is_v4()) {
-      return fail(ErrorCode::unsupported, "probe " + describe(request) + ": IPv6 is not supported yet");
+    if (request.from.address.family() != request.to.address.family()) {
+      return fail(ErrorCode::invalid_input, "probe " + describe(request) + ": addresses of two families");
     }
     auto client = topology.find(request.from);
     if (!client) return fail_as(client);
@@ -100,7 +102,7 @@ Result<std::vector<ProbeOutcome>> NetnsCluster::probe(std::span<const ProbeReque
 Result<std::vector<PacketOutcome>> NetnsCluster::send(std::span<const PacketRequest> requests) {
   std::vector<PacketOutcome> outcomes;
   outcomes.reserve(requests.size());
-  PacketExchange exchange(state_->topology);
+  PacketExchange exchange(state_->topology, state_->services);
   for (const auto& request : requests) {
     if (auto done = state_->age_to(request.at); !done) return fail_as(done);
     auto outcome = exchange.send(request);

@@ -75,21 +75,28 @@ bool take_arrival(int socket, const std::vector<std::uint8_t>& frame) {
   }
 }
 
+// Whether an event can be about a frame: tags travel beside the bytes, and may be counted or not.
+bool may_be(const pn_event& event, const std::vector<std::uint8_t>& frame) {
+  const std::size_t most = frame.size();
+  const std::size_t least = kEthernet - 2 + untagged(frame).size();
+  return event.length >= least && event.length <= most;
+}
+
 }  // namespace
 
 Result<PacketExchange::Crossing> PacketExchange::leave(const Place& pod, const Frame& frame) {
-  auto seen_at = packet_socket(pod.node->station.netns, pod.pod->host_ifindex, handed_on_as(frame));
+  auto seen_at = packet_socket(pod.node->station.netns, pod.pod->link.near_ifindex, handed_on_as(frame));
   if (!seen_at) return fail_as(seen_at);
-  auto sender = packet_socket(pod.pod->station.netns, pod.pod->pod_ifindex, 0);
+  auto sender = packet_socket(pod.pod->station.netns, pod.pod->link.far_ifindex, 0);
   if (!sender) return fail_as(sender);
   if (!transmit(sender->get(), frame)) return tl::unexpected(system_error("cannot send the frame"));
   return watch(pod, PN_EGRESS, seen_at->get(), frame);
 }
 
 Result<PacketExchange::Crossing> PacketExchange::enter(const Place& pod, const Frame& frame) {
-  auto seen_at = packet_socket(pod.pod->station.netns, pod.pod->pod_ifindex, ETH_P_ALL);
+  auto seen_at = packet_socket(pod.pod->station.netns, pod.pod->link.far_ifindex, ETH_P_ALL);
   if (!seen_at) return fail_as(seen_at);
-  auto sender = packet_socket(pod.node->station.netns, pod.pod->host_ifindex, 0);
+  auto sender = packet_socket(pod.node->station.netns, pod.pod->link.near_ifindex, 0);
   if (!sender) return fail_as(sender);
   // A frame that the egress program drops still counts as sent, or fails with ENOBUFS.
   if (!transmit(sender->get(), frame) && errno != ENOBUFS) {
@@ -109,8 +116,12 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
     std::vector<NodeEvent> events;
     if (auto done = drain_events(topology_, events); !done) return fail_as(done);
     for (const auto& event : events) {
-      const bool here = event.node == pod.node && event.event.ifindex == pod.pod->host_ifindex;
-      if (here && event.event.direction == direction) step = event.event.step;
+      const bool here = event.node == pod.node && event.event.ifindex == pod.pod->link.near_ifindex;
+      if (!here || event.event.direction != direction) continue;
+      // Neighbour discovery goes on meanwhile; it is not the packet, unless it may be by its length.
+      const bool always = pn_step_reason(event.event.step) == PN_REASON_ALWAYS;
+      if (always && (step || !may_be(event.event, frame))) continue;
+      step = event.event.step;
     }
     arrived = take_arrival(seen_at, frame) || arrived;
     // Either alone settles it: a drop leaves nothing to arrive, and who is not judged reports nothing.
@@ -133,6 +144,34 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
   return crossing;
 }
 
+Result<std::optional<IpAddress>> PacketExchange::own_node_of(const PacketRequest& request, const Place& from,
+                                                             const Place& to) const {
+  if (!request.via || from.pod == nullptr || from.pod != to.pod) return std::optional<IpAddress>{};
+  auto address = masquerade_address(from.node->object, request.via->address.family());
+  if (address) return address;
+  return fail(ErrorCode::invalid_input, "node " + from.node->name +
+                                            " has no address of this family for a pod that reaches itself "
+                                            "through a Service");
+}
+
+Result<PacketExchange::Frames> PacketExchange::frames_of(const PacketRequest& request, const Place& from,
+                                                         const ServiceViews::Views& views) {
+  const auto frame_at = [&](const ServiceViews::Ends& end) -> Result<Frame> {
+    packet::LineAddresses addresses{end.ends, kNobody, kNobody, end.quoted};
+    if (from.pod != nullptr) addresses.source_mac = from.pod->link.far_mac;
+    auto frame = packet::frame_of(*request.line, addresses);
+    if (frame && frame->size() < kEthernet) {
+      return fail(ErrorCode::invalid_input, "the frame is shorter than an Ethernet header");
+    }
+    return frame;
+  };
+  auto sender = frame_at(views.sender);
+  if (!sender) return fail_as(sender);
+  auto receiver = frame_at(views.receiver);
+  if (!receiver) return fail_as(receiver);
+  return Frames{std::move(*sender), std::move(*receiver)};
+}
+
 Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
   auto from = topology_.find(request.from);
   if (!from) return fail_as(from);
@@ -140,31 +179,31 @@ Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
   if (!to) return fail_as(to);
   PacketOutcome outcome;
   outcome.allowed = true;
-  if (from->pod != nullptr && from->pod == to->pod) {
+  if (from->pod != nullptr && from->pod == to->pod && !request.via) {
     // It never leaves its namespace (R1).
     const std::uint32_t self = pn_step_allow(PN_REASON_SELF, 0);
     outcome.from = EndVerdict{from->pod->pod, PN_EGRESS, self, from->node->name};
     outcome.to = EndVerdict{to->pod->pod, PN_INGRESS, self, to->node->name};
     return outcome;
   }
-  packet::LineAddresses addresses{{request.from.address, request.to.address}, kNobody, kNobody};
-  if (from->pod != nullptr) addresses.source_mac = from->pod->pod_mac;
-  auto frame = packet::frame_of(*request.line, addresses);
-  if (!frame) return fail_as(frame);
-  if (frame->size() < kEthernet) {
-    return fail(ErrorCode::invalid_input, "the frame is shorter than an Ethernet header");
-  }
+  const auto own_node = own_node_of(request, *from, *to);
+  if (!own_node) return fail_as(own_node);
+  const auto views = services_.views_of(request, *own_node);
+  const auto frames = frames_of(request, *from, views);
+  if (!frames) return fail_as(frames);
 
   std::vector<NodeEvent> before;
   if (auto done = drain_events(topology_, before); !done) return fail_as(done);
   if (from->pod != nullptr) {
-    auto crossing = leave(*from, *frame);
+    auto crossing = leave(*from, frames->sender);
     if (!crossing) return fail_as(crossing);
     outcome.from = crossing->verdict;
     outcome.allowed = crossing->passed;
   }
+  if (outcome.allowed) services_.passed(request, views);
+  if (request.to.kind == Party::Kind::service) outcome.allowed = false;  // nobody is there
   if (outcome.allowed && to->pod != nullptr) {
-    auto crossing = enter(*to, *frame);
+    auto crossing = enter(*to, frames->receiver);
     if (!crossing) return fail_as(crossing);
     outcome.to = crossing->verdict;
     outcome.allowed = crossing->passed;

@@ -3,7 +3,8 @@
 // through the sender's interface, is judged on the host side, and if it passed, is put on the host
 // side of the receiver's, judged there, and seen to arrive. Its destination hardware address is
 // nobody's, so that no stack forwards it or answers: a packet of a scenario has exactly the effects
-// that its file says, also where a real network would not carry it (malformed, tagged, not IP).
+// that its file says, also where a real network would not carry it (malformed, tagged, not IP). What a
+// node's translation of Service addresses makes of it stands in the second frame.
 // Verdicts come from the datapath's events and are compared with what the wire shows.
 #pragma once
 
@@ -13,12 +14,13 @@
 
 #include "sim/netns/events.h"
 #include "sim/netns/topology.h"
+#include "sim/packet/service_views.h"
 
 namespace postern::sim {
 
 class PacketExchange {
  public:
-  explicit PacketExchange(Topology& topology) : topology_(topology) {}
+  PacketExchange(Topology& topology, ServiceViews& services) : topology_(topology), services_(services) {}
 
   // Events of every judged packet are on. Which packet it is stands in the error.
   Result<PacketOutcome> send(const PacketRequest& request);
@@ -35,8 +37,17 @@ class PacketExchange {
   // Into the pod: sent on the host side, seen on its eth0.
   Result<Crossing> enter(const Place& pod, const Frame& frame);
   Result<Crossing> watch(const Place& pod, pn_direction direction, int seen_at, const Frame& frame);
+  // What the packet looks like at its sender's interface and at its receiver's.
+  struct Frames {
+    Frame sender;
+    Frame receiver;
+  };
+  Result<Frames> frames_of(const PacketRequest& request, const Place& from, const ServiceViews::Views& views);
+  Result<std::optional<IpAddress>> own_node_of(const PacketRequest& request, const Place& from,
+                                               const Place& to) const;
 
   Topology& topology_;
+  ServiceViews& services_;
 };
 
 }  // namespace postern::sim

@@ -18,16 +18,39 @@
 namespace postern::sim {
 namespace {
 
-// Of an IPv4 frame; else the unspecified address, which is nobody's.
+std::uint8_t byte_at(const std::vector<std::byte>& frame, std::size_t at) {
+  return at < frame.size() ? std::to_integer<std::uint8_t>(frame[at]) : std::uint8_t{0};
+}
+
+constexpr std::size_t kIpHeader = 14;
+constexpr std::size_t kIpv6Header = 40;
+
+// Of an IP frame; else the unspecified address, which is nobody's.
 IpAddress source_of(const std::vector<std::byte>& frame) {
-  constexpr std::size_t kType = 12;
-  constexpr std::size_t kSource = 26;
-  if (frame.size() < kSource + 4 || frame[kType] != std::byte{8} || frame[kType + 1] != std::byte{0}) {
-    return {};
+  const int type = byte_at(frame, 12) << 8 | byte_at(frame, 13);
+  if (type == ETH_P_IPV6) {
+    std::array<std::uint8_t, 16> bytes{};
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = byte_at(frame, kIpHeader + 8 + i);
+    return IpAddress::v6(bytes);
   }
+  if (type != ETH_P_IP) return {};
   std::uint32_t address = 0;
-  for (std::size_t i = 0; i < 4; ++i) address = address << 8 | static_cast<std::uint32_t>(frame[kSource + i]);
+  for (std::size_t i = 0; i < 4; ++i) address = address << 8 | byte_at(frame, kIpHeader + 12 + i);
   return IpAddress::v4(address);
+}
+
+// What the link itself says at times of its own: neighbour discovery and multicast listener messages,
+// the latter behind one hop-by-hop header of eight bytes.
+bool belongs_to_the_link(const std::vector<std::byte>& frame) {
+  if ((byte_at(frame, 12) << 8 | byte_at(frame, 13)) != ETH_P_IPV6) return false;
+  std::size_t at = kIpHeader + kIpv6Header;
+  std::uint8_t protocol = byte_at(frame, kIpHeader + 6);
+  if (protocol == IPPROTO_HOPOPTS) {
+    protocol = byte_at(frame, at);
+    at += 8;
+  }
+  const std::uint8_t type = byte_at(frame, at);
+  return protocol == IPPROTO_ICMPV6 && ((type >= 130 && type <= 137) || type == 143);
 }
 
 }  // namespace
@@ -40,19 +63,19 @@ Result<PacketTap> PacketTap::start(const Topology& topology, const std::string& 
     if (!node->in_use) continue;
     for (const auto& pod : node->pods) {
       if (!pod->in_use) continue;
-      if (auto done = tap.listen(node->station.netns, pod->host_ifindex, {true, node->addresses, {}});
+      if (auto done = tap.listen(node->station.netns, pod->link.near_ifindex, {true, node->addresses, {}});
           !done) {
         return fail_as(done);
       }
     }
-    if (auto done = tap.listen(node->station.netns, node->uplink_ifindex, {false, node->addresses, {}});
+    if (auto done = tap.listen(node->station.netns, node->link.far_ifindex, {false, node->addresses, {}});
         !done) {
       return fail_as(done);
     }
   }
   for (const auto& outside : topology.outsides()) {
     if (!outside->in_use) continue;
-    if (auto done = tap.listen(topology.fabric(), outside->fabric_ifindex, {true, {}, {}}); !done) {
+    if (auto done = tap.listen(topology.fabric(), outside->link.near_ifindex, {true, {}, {}}); !done) {
       return fail_as(done);
     }
   }
@@ -86,6 +109,7 @@ void PacketTap::collect() {
       if (length < 0) break;
       Taken packet;
       packet.frame.assign(buffer.begin(), buffer.begin() + length);
+      if (belongs_to_the_link(packet.frame)) continue;
       const bool outgoing = from.sll_pkttype == PACKET_OUTGOING;
       if (outgoing ? !listener.own.contains(source_of(packet.frame)) : !listener.arriving) continue;
       for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

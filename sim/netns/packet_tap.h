@@ -2,6 +2,7 @@
 // Records what enters the cluster's wire into a capture file. Each packet stands in it once: that of a
 // pod or outside host where it comes in at the other side of its sender's interface, before any
 // program judges it; that of a node where it leaves the node, and so only what was not dropped there.
+// Neighbour discovery and multicast listener messages, which links send when they like, are left out.
 #pragma once
 
 #include <memory>

@@ -16,7 +16,6 @@ namespace {
 
 // Without progress for so long, something is wrong with the rig: packets take microseconds.
 constexpr int kDeadlineMs = 2000;
-constexpr std::array<std::uint8_t, 1> kByte{'p'};
 
 }  // namespace
 
@@ -27,7 +26,12 @@ Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> 
   events_.clear();
   probes_.reserve(requests.size());
   for (const auto& request : requests) {
-    if (auto done = start(request); !done) return fail_as(done);
+    if (auto done = prepare(request); !done) return fail_as(done);
+  }
+  if (auto done = watch_departures(); !done) return fail_as(done);
+  if (auto done = translate_services(); !done) return fail_as(done);
+  for (auto& probe : probes_) {
+    if (auto done = start(probe); !done) return fail_as(done);
   }
   auto last_progress = Clock::now();
   while (open_ > 0) {
@@ -58,92 +62,22 @@ Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> 
   return outcomes;
 }
 
-Result<void> ProbeBatch::start(const ProbeRequest& request) {
-  auto server = topology_.find(request.to);
-  if (!server) return fail_as(server);
-  Pending& probe = probes_.emplace_back();
-  probe.request = &request;
-  probe.server = *server;
-  probe.flow = {request.from.address.v4_network_order(), request.to.address.v4_network_order(), 0,
-                request.port, ip_protocol_of(request.protocol)};
-  Result<void> done;
-  switch (request.protocol) {
-    case ProbeProtocol::tcp: done = start_stream(probe); break;
-    case ProbeProtocol::udp: done = start_datagram(probe); break;
-    case ProbeProtocol::sctp:
-    case ProbeProtocol::icmp: done = start_raw(probe); break;
-  }
-  if (!done) return done;
-  by_port_.emplace(static_cast<std::uint32_t>(probe.flow.protocol) << 16 | probe.flow.source_port,
-                   probes_.size() - 1);
-  ++open_;
-  if (request.protocol == ProbeProtocol::sctp) ++open_sctp_;
-  if (request.protocol == ProbeProtocol::icmp) ++open_icmp_;
-  if (Arrivals* arrivals = arrivals_of(probe)) ++arrivals->awaited;
-  return {};
-}
-
-// A socket of the client on a source port of its own.
-Result<void> ProbeBatch::open_client(Pending& probe, int type) {
-  while (!probe.client_socket.valid()) {
-    probe.flow.source_port = client_.station->take_port();
-    auto socket = bound_client(type, probe.request->from.address, probe.flow.source_port);
-    if (!socket) return fail_as(socket);
-    probe.client_socket = std::move(*socket);
-  }
-  return {};
-}
-
-Result<void> ProbeBatch::start_stream(Pending& probe) {
-  const auto& request = *probe.request;
-  if (auto opened = open_client(probe, SOCK_STREAM); !opened) return opened;
-  const auto to = socket_address(request.to.address, request.port);
-  probe.phase = Phase::connecting;
-  if (::connect(probe.client_socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
-    return {};
-  }
-  if (errno == EINPROGRESS) return {};
-  return tl::unexpected(rig_error(request, std::string("cannot connect: ") + std::strerror(errno)));
-}
-
-Result<void> ProbeBatch::start_datagram(Pending& probe) {
-  const auto& request = *probe.request;
-  if (auto opened = open_client(probe, SOCK_DGRAM); !opened) return opened;
-  const auto to = socket_address(request.to.address, request.port);
-  const int socket = probe.client_socket.get();
-  // Connected, so that a refusal would be seen.
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 &&
-      ::send(socket, kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1) {
-    return {};
-  }
-  return tl::unexpected(rig_error(request, std::string("cannot send: ") + std::strerror(errno)));
-}
-
-Result<void> ProbeBatch::start_raw(Pending& probe) {
-  const auto& request = *probe.request;
-  Station& station = *client_.station;
-  probe.flow.source_port = station.take_port();
-  const bool sctp = request.protocol == ProbeProtocol::sctp;
-  if (!sctp) probe.flow.destination_port = 0;
-  const auto bytes = sctp ? sctp_message(probe.flow.source_port, request.port, packet::SctpChunk::init)
-                          : echo_request(probe.flow.source_port);
-  const int socket = sctp ? station.sctp.get() : station.icmp.get();
-  if (send_datagram(socket, bytes, request.from.address, socket_address(request.to.address, 0))) return {};
-  return tl::unexpected(rig_error(request, std::string("cannot send: ") + std::strerror(errno)));
-}
-
 ProbeBatch::Arrivals* ProbeBatch::arrivals_of(const Pending& probe) {
   Station* station = probe.server.station;
+  if (station == nullptr) return nullptr;
   const auto& request = *probe.request;
+  const IpFamily family = probe.far.source.family();
   const auto of = [&](ArrivalMap& map, const UniqueFd& socket) {
     Arrivals& arrivals = map[socket.get()];
     arrivals.station = station;
     return &arrivals;
   };
   switch (request.protocol) {
-    case ProbeProtocol::tcp: return of(listeners_, station->servers[{request.protocol, request.port}]);
-    case ProbeProtocol::udp: return of(datagram_servers_, station->servers[{request.protocol, request.port}]);
-    case ProbeProtocol::sctp: return of(sctp_servers_, station->sctp);
+    case ProbeProtocol::tcp:
+      return of(listeners_, station->servers[{request.protocol, family, request.port}]);
+    case ProbeProtocol::udp:
+      return of(datagram_servers_, station->servers[{request.protocol, family, request.port}]);
+    case ProbeProtocol::sctp: return of(sctp_servers_, station->sctp[family]);
     case ProbeProtocol::icmp: return nullptr;  // the kernel answers
   }
   return nullptr;
@@ -159,7 +93,7 @@ Result<void> ProbeBatch::round() {
   if (auto done = take_events(); !done) return done;
   for (auto& probe : probes_) {
     if (probe.phase != Phase::connecting) continue;
-    if (::send(probe.client_socket.get(), kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1) {
+    if (::send(probe.client_socket.get(), kProbeByte.data(), kProbeByte.size(), MSG_NOSIGNAL) == 1) {
       probe.phase = Phase::waiting;
       progress_ = true;
     } else if (errno != EAGAIN && errno != EALREADY && errno != EINPROGRESS && errno != ENOTCONN) {
@@ -180,7 +114,7 @@ Result<void> ProbeBatch::take_events() {
       const FlowKey opener = reply ? flow.reversed() : flow;
       Pending* probe = find(opener.protocol, opener.source_port);
       // An echo reads alike in both directions but for its addresses.
-      if (probe == nullptr || probe->flow != opener) continue;
+      if (probe == nullptr || (probe->near != opener && probe->far != opener)) continue;
       if (auto done = take_drop(*probe, event, reply); !done) return done;
       break;
     }
@@ -190,8 +124,10 @@ Result<void> ProbeBatch::take_events() {
 
 Result<void> ProbeBatch::take_drop(Pending& probe, const NodeEvent& event, bool reply) {
   if (probe.phase == Phase::done) {
-    if (!probe.outcome.allowed) return {};  // a later packet of a probe that is over
-    return tl::unexpected(rig_error(*probe.request, "answered, but the datapath reports a drop of it"));
+    if (probe.outcome.drop) return {};  // a later packet of a probe that is over
+    const char* passed = probe.outcome.allowed ? "answered" : "passed";
+    return tl::unexpected(
+        rig_error(*probe.request, std::string(passed) + ", but the datapath reports a drop of it"));
   }
   progress_ = true;
   probe.outcome.drop = verdict_of(event);
@@ -200,7 +136,7 @@ Result<void> ProbeBatch::take_drop(Pending& probe, const NodeEvent& event, bool 
   constexpr std::uint8_t kSyn = packet::kSyn;
   std::uint8_t byte = 0;
   if (probe.phase == Phase::connecting && (event.event.tcp_flags & kSyn) != 0) {
-    delivered = ::send(probe.client_socket.get(), kByte.data(), kByte.size(), MSG_NOSIGNAL) == 1;
+    delivered = ::send(probe.client_socket.get(), kProbeByte.data(), kProbeByte.size(), MSG_NOSIGNAL) == 1;
   } else if (probe.request->protocol == ProbeProtocol::udp) {
     delivered = ::recv(probe.client_socket.get(), &byte, 1, 0) == 1;
   }
@@ -208,12 +144,7 @@ Result<void> ProbeBatch::take_drop(Pending& probe, const NodeEvent& event, bool 
   if (!probe.served) {
     if (Arrivals* arrivals = arrivals_of(probe)) --arrivals->awaited;
   }
-  probe.phase = Phase::done;
-  probe.client_socket.reset();
-  probe.server_socket.reset();
-  --open_;
-  if (probe.request->protocol == ProbeProtocol::sctp) --open_sctp_;
-  if (probe.request->protocol == ProbeProtocol::icmp) --open_icmp_;
+  finish(probe);
   return {};
 }
 
@@ -256,13 +187,11 @@ Result<void> ProbeBatch::arrived(Pending& probe) {
 
 Result<void> ProbeBatch::accept_streams(int listener, Arrivals& arrivals, bool once) {
   while (arrivals.awaited > 0 || once) {
-    sockaddr_in from{};
-    socklen_t length = sizeof(from);
-    UniqueFd socket(
-        ::accept4(listener, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    SocketAddress from;
+    UniqueFd socket(::accept4(listener, from.get(), &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket.valid()) return {};
-    Pending* probe = find(IPPROTO_TCP, ntohs(from.sin_port));
-    if (probe == nullptr || probe->flow.source != from.sin_addr.s_addr) continue;
+    Pending* probe = find(IPPROTO_TCP, from.port());
+    if (probe == nullptr || probe->far.source != from.address()) continue;
     if (auto done = arrived(*probe); !done) return done;
     if (probe->phase != Phase::done) probe->server_socket = std::move(socket);
   }
@@ -274,7 +203,7 @@ Result<void> ProbeBatch::serve_datagrams(int server, Arrivals& arrivals, bool on
     const auto datagram = receive_datagram(server);
     if (!datagram) return {};
     Pending* probe = find(IPPROTO_UDP, datagram->source_port);
-    if (probe == nullptr || probe->flow.source != datagram->source.v4_network_order()) continue;
+    if (probe == nullptr || probe->far.source != datagram->source) continue;
     if (auto done = arrived(*probe); !done) return done;
     if (probe->phase == Phase::done) continue;
     const auto to = socket_address(datagram->source, datagram->source_port);
@@ -289,12 +218,12 @@ Result<void> ProbeBatch::serve_datagrams(int server, Arrivals& arrivals, bool on
 // Both ends at once: what a namespace's raw socket gets are openings and answers.
 Result<void> ProbeBatch::read_sctp(int socket, Station& station) {
   while (const auto datagram = receive_datagram(socket)) {
-    const auto message = read_sctp_message(datagram->bytes);
+    const auto message = read_sctp_message(*datagram);
     if (!message) continue;
     if (message->chunk == packet::SctpChunk::init) {
       Pending* probe = find(IPPROTO_SCTP, message->source_port);
       if (probe == nullptr || probe->server.station != &station ||
-          probe->flow.source != datagram->source.v4_network_order()) {
+          probe->far.source != datagram->source) {
         continue;
       }
       if (auto done = arrived(*probe); !done) return done;
@@ -307,8 +236,7 @@ Result<void> ProbeBatch::read_sctp(int socket, Station& station) {
       }
     } else if (message->chunk == packet::SctpChunk::init_ack) {
       Pending* probe = find(IPPROTO_SCTP, message->destination_port);
-      if (probe == nullptr || &station != client_.station ||
-          probe->flow.destination != datagram->source.v4_network_order()) {
+      if (probe == nullptr || &station != client_.station || probe->near.destination != datagram->source) {
         continue;
       }
       if (probe->phase == Phase::done && !probe->outcome.allowed) {
@@ -333,29 +261,64 @@ Result<void> ProbeBatch::read_clients() {
     }
   }
   if (open_sctp_ > 0) {
-    if (auto done = read_sctp(client_.station->sctp.get(), *client_.station); !done) return done;
+    if (auto done = read_sctp_answers(); !done) return done;
   }
+  if (auto done = read_departures(); !done) return done;
   return open_icmp_ > 0 ? read_echo_replies() : Result<void>();
 }
 
+Result<void> ProbeBatch::read_sctp_answers() {
+  for (const auto& [family, socket] : client_.station->sctp) {
+    if (auto done = read_sctp(socket.get(), *client_.station); !done) return done;
+  }
+  return {};
+}
+
 Result<void> ProbeBatch::read_echo_replies() {
-  while (const auto datagram = receive_datagram(client_.station->icmp.get())) {
-    const auto id = read_echo_id(datagram->bytes);
-    if (!id) continue;
-    Pending* probe = find(IPPROTO_ICMP, *id);
-    if (probe == nullptr || probe->flow.destination != datagram->source.v4_network_order()) continue;
-    if (probe->phase == Phase::done && !probe->outcome.allowed) {
-      return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it was answered"));
+  for (const auto& [family, socket] : client_.station->icmp) {
+    while (const auto datagram = receive_datagram(socket.get())) {
+      const auto id = read_echo_id(*datagram);
+      if (!id) continue;
+      Pending* probe = find(ip_protocol_of(ProbeProtocol::icmp, family), *id);
+      if (probe == nullptr || probe->near.destination != datagram->source) continue;
+      if (probe->phase == Phase::done && !probe->outcome.allowed) {
+        return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it was answered"));
+      }
+      answered(*probe);
     }
-    answered(*probe);
+  }
+  return {};
+}
+
+// What left for a Service that nobody stands behind is as good as unanswered.
+Result<void> ProbeBatch::read_departures() {
+  std::array<std::uint8_t, 2048> buffer{};
+  for (const auto& socket : departures_) {
+    for (;;) {
+      const auto length = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+      if (length < 0) break;
+      const auto flow = flow_of_frame(std::span(buffer).first(static_cast<std::size_t>(length)));
+      if (!flow) continue;
+      Pending* probe = find(flow->protocol, flow->source_port);
+      if (probe == nullptr || probe->near != *flow) continue;
+      if (probe->request->to.kind != Party::Kind::service) continue;
+      if (probe->outcome.drop) {
+        return tl::unexpected(rig_error(*probe->request, "reported as dropped, but it passed"));
+      }
+      if (probe->phase != Phase::done) finish(*probe);
+    }
   }
   return {};
 }
 
 void ProbeBatch::answered(Pending& probe) {
   if (probe.phase == Phase::done) return;
-  progress_ = true;
   probe.outcome.allowed = true;
+  finish(probe);
+}
+
+void ProbeBatch::finish(Pending& probe) {
+  progress_ = true;
   probe.phase = Phase::done;
   // The client first: its reset closes the server's side as well.
   probe.client_socket.reset();
@@ -385,10 +348,11 @@ Result<void> ProbeBatch::look_for_contradictions() {
     if (arrivals.awaited == 0) continue;
     if (auto done = read_sctp(socket, *arrivals.station); !done) return done;
   }
+  if (auto done = read_departures(); !done) return done;
   if (!sctp_servers_.empty()) {
-    if (auto done = read_sctp(client_.station->sctp.get(), *client_.station); !done) return done;
+    if (auto done = read_sctp_answers(); !done) return done;
   }
-  return client_.station->icmp.valid() ? read_echo_replies() : Result<void>();
+  return read_echo_replies();
 }
 
 void ProbeBatch::wait(int timeout_ms) {
@@ -409,8 +373,13 @@ void ProbeBatch::wait(int timeout_ms) {
     watch(probe.client_socket.get(), probe.phase == Phase::connecting ? POLLOUT : POLLIN);
     watch(probe.server_socket.get(), POLLIN);
   }
-  if (open_sctp_ > 0) watch(client_.station->sctp.get(), POLLIN);
-  if (open_icmp_ > 0) watch(client_.station->icmp.get(), POLLIN);
+  if (open_sctp_ > 0) {
+    for (const auto& [family, socket] : client_.station->sctp) watch(socket.get(), POLLIN);
+  }
+  if (open_icmp_ > 0) {
+    for (const auto& [family, socket] : client_.station->icmp) watch(socket.get(), POLLIN);
+  }
+  for (const auto& socket : departures_) watch(socket.get(), POLLIN);
   ::poll(sockets.data(), sockets.size(), timeout_ms);
 }
 

@@ -4,6 +4,10 @@
 // happened when the last one is sent, and nothing waits. What the wire shows and what the datapath
 // reports are compared: an answer although a drop was reported, or neither of the two before the
 // deadline, is an error of the rig and never a verdict.
+//
+// Where a Service is asked, the client's side of the node and the backend's see two different flows.
+// One without backends is asked too: that nobody answers is known when the packet is seen to have
+// passed the program.
 #pragma once
 
 #include <map>
@@ -29,7 +33,8 @@ class ProbeBatch {
   struct Pending {
     const ProbeRequest* request = nullptr;
     Place server;
-    FlowKey flow;
+    FlowKey near;  // at the client
+    FlowKey far;   // at the server: behind a Service, what the node makes of it
     Phase phase = Phase::waiting;
     bool served = false;     // the server saw it
     UniqueFd client_socket;  // TCP, UDP
@@ -43,8 +48,16 @@ class ProbeBatch {
   };
   using ArrivalMap = std::map<int, Arrivals>;
 
-  Result<void> start(const ProbeRequest& request);
+  Result<void> prepare(const ProbeRequest& request);
   Result<void> open_client(Pending& probe, int type);
+  // Through a Service.
+  [[nodiscard]] bool reaches_itself(const Pending& probe) const;
+  std::uint16_t take_port(const Pending& probe);
+  Result<void> set_far_flow(Pending& probe);
+  // What no packet of the batch must come too early for.
+  Result<void> watch_departures();
+  Result<void> translate_services();
+  Result<void> start(Pending& probe);
   Result<void> start_stream(Pending& probe);
   Result<void> start_datagram(Pending& probe);
   Result<void> start_raw(Pending& probe);
@@ -58,9 +71,12 @@ class ProbeBatch {
   Result<void> serve_datagrams(int server, Arrivals& arrivals, bool once);
   Result<void> read_sctp(int socket, Station& station);
   Result<void> read_clients();
+  Result<void> read_departures();
+  Result<void> read_sctp_answers();
   Result<void> read_echo_replies();
   Result<void> arrived(Pending& probe);
   void answered(Pending& probe);
+  void finish(Pending& probe);
   Result<void> look_for_contradictions();
   void wait(int timeout_ms);
 
@@ -73,6 +89,7 @@ class ProbeBatch {
   ArrivalMap listeners_;
   ArrivalMap datagram_servers_;
   ArrivalMap sctp_servers_;
+  std::vector<UniqueFd> departures_;  // see what passed the program on the client's interface
   std::vector<NodeEvent> events_;
   std::size_t open_ = 0;
   std::size_t open_sctp_ = 0;

@@ -154,6 +154,7 @@ nlmsghdr* address_message(Buffer& buffer, std::uint16_t type, std::uint32_t ifin
   info->ifa_family = family_of(address);
   info->ifa_prefixlen = static_cast<unsigned char>(address.bits());
   info->ifa_index = ifindex;
+  if (!address.is_v4()) info->ifa_flags = IFA_F_NODAD;  // usable at once
   put_address(header, IFA_LOCAL, address);
   put_address(header, IFA_ADDRESS, address);
   return header;
@@ -163,8 +164,44 @@ nlmsghdr* address_message(Buffer& buffer, std::uint16_t type, std::uint32_t ifin
 
 Result<void> Rtnl::add_address(std::uint32_t ifindex, const IpAddress& address) {
   Buffer buffer;
-  return ask(address_message(buffer, RTM_NEWADDR, ifindex, address),
-             "cannot add address " + address.to_string() + on(ifindex), EEXIST);
+  auto done = ask(address_message(buffer, RTM_NEWADDR, ifindex, address),
+                  "cannot add address " + address.to_string() + on(ifindex), EEXIST);
+  return done && !address.is_v4() ? wait_until_local(ifindex, address) : done;
+}
+
+Result<bool> Rtnl::is_local(std::uint32_t ifindex, const IpAddress& address) {
+  Buffer buffer;
+  nlmsghdr* header = start(buffer, RTM_GETROUTE, NLM_F_REQUEST);
+  auto* info = extra<rtmsg>(header);
+  info->rtm_family = family_of(address);
+  info->rtm_dst_len = static_cast<unsigned char>(address.bits());
+  put_address(header, RTA_DST, address);
+  mnl_attr_put_u32(header, RTA_OIF, ifindex);
+  header->nlmsg_seq = ++sequence_;
+  alignas(nlmsghdr) std::array<char, 8192> answer{};
+  ssize_t length = -1;
+  if (mnl_socket_sendto(socket_.get(), header, header->nlmsg_len) >= 0) {
+    length = mnl_socket_recvfrom(socket_.get(), answer.data(), answer.size());
+  }
+  const auto* route = reinterpret_cast<const nlmsghdr*>(answer.data());
+  if (length < 0 || !mnl_nlmsg_ok(route, static_cast<int>(length))) {
+    return tl::unexpected(system_error("cannot ask for the route to " + address.to_string()));
+  }
+  // An answer of another type says that there is no route yet.
+  if (route->nlmsg_type != RTM_NEWROUTE) return false;
+  return static_cast<const rtmsg*>(mnl_nlmsg_get_payload(route))->rtm_type == RTN_LOCAL;
+}
+
+Result<void> Rtnl::wait_until_local(std::uint32_t ifindex, const IpAddress& address) {
+  using Clock = std::chrono::steady_clock;
+  for (const auto limit = Clock::now() + std::chrono::seconds(10); Clock::now() < limit;) {
+    const auto local = is_local(ifindex, address);
+    if (!local) return fail_as(local);
+    if (*local) return {};
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  return fail(ErrorCode::io,
+              "address " + address.to_string() + on(ifindex) + " was not taken up within 10 s");
 }
 
 Result<void> Rtnl::delete_address(std::uint32_t ifindex, const IpAddress& address) {
@@ -181,10 +218,10 @@ Result<void> Rtnl::set_route(const RouteSpec& route) {
   info->rtm_dst_len = static_cast<unsigned char>(route.destination.prefix_length());
   info->rtm_table = RT_TABLE_MAIN;
   info->rtm_protocol = RTPROT_STATIC;
-  info->rtm_type = RTN_UNICAST;
+  info->rtm_type = route.ifindex == 0 ? RTN_BLACKHOLE : RTN_UNICAST;
   info->rtm_scope = route.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   if (route.destination.prefix_length() > 0) put_address(header, RTA_DST, route.destination.network());
-  mnl_attr_put_u32(header, RTA_OIF, route.ifindex);
+  if (route.ifindex != 0) mnl_attr_put_u32(header, RTA_OIF, route.ifindex);
   if (route.gateway) {
     info->rtm_flags = RTNH_F_ONLINK;
     put_address(header, RTA_GATEWAY, *route.gateway);

@@ -30,7 +30,7 @@ struct VethSpec {
 
 struct RouteSpec {
   Cidr destination;  // a prefix length of 0 is the default route
-  std::uint32_t ifindex = 0;
+  std::uint32_t ifindex = 0;  // 0: what goes there is dropped in silence
   // Taken to be reachable on the interface without asking (onlink); absent: the destination itself is.
   std::optional<IpAddress> gateway;
 };
@@ -45,7 +45,8 @@ class Rtnl {
   // Waits until an interface sends: an end that came up before its peer drops everything until the
   // kernel has got round to noticing the carrier. Errors: io, after some seconds.
   Result<void> wait_until_up(std::uint32_t ifindex);
-  // As a host address (/32, /128). Adding one that is there is no error, nor is deleting one that is not.
+  // As a host address (/32, /128), in force when it returns. Adding one that is there is no error, nor
+  // is deleting one that is not.
   Result<void> add_address(std::uint32_t ifindex, const IpAddress& address);
   Result<void> delete_address(std::uint32_t ifindex, const IpAddress& address);
   // Replaces a route to the same destination.
@@ -59,6 +60,10 @@ class Rtnl {
   };
   // Operational state, RFC 2863, as IF_OPER_*.
   Result<std::uint8_t> state_of(std::uint32_t ifindex);
+  // The kernel takes up a new IPv6 address some time after it was added; only then packets to it stay
+  // here, and neighbours that look for it are answered. Errors: io, after some seconds.
+  Result<void> wait_until_local(std::uint32_t ifindex, const IpAddress& address);
+  Result<bool> is_local(std::uint32_t ifindex, const IpAddress& address);
   // Sends the request and reads the answer; an answer of -`tolerated` is a success.
   Result<void> ask(nlmsghdr* request, const std::string& what, int tolerated = 0);
 

@@ -10,14 +10,10 @@ constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 60999;
 constexpr std::uint32_t kMaxEndpoint = 0xffffff;
 
-Error not_v4(const std::string& what, const IpAddress& address) {
-  return {ErrorCode::unsupported,
-          what + " has address " + address.to_string() + ": IPv6 is not supported yet",
-          {}};
-}
-
-// Makes the routes of a namespace those of `wanted`.
-Result<void> change_routes(const Netns& netns, RouteTable& current, const RouteTable& wanted) {
+// Makes the routes of a namespace those of `wanted`. `gateway6`: over which IPv6 goes; absent: the
+// address itself is on the link.
+Result<void> change_routes(const Netns& netns, RouteTable& current, const RouteTable& wanted,
+                           const std::optional<IpAddress>& gateway6) {
   if (current == wanted) return {};
   auto scope = NetnsScope::enter(netns);
   if (!scope) return fail_as(scope);
@@ -30,27 +26,56 @@ Result<void> change_routes(const Netns& netns, RouteTable& current, const RouteT
   for (const auto& [address, ifindex] : wanted) {
     const auto before = current.find(address);
     if (before != current.end() && before->second == ifindex) continue;
-    const RouteSpec route{Cidr::host(address), ifindex, gateway_address()};
+    const auto gateway = address.is_v4() ? gateway_address(IpFamily::v4) : gateway6;
+    const RouteSpec route{Cidr::host(address), ifindex, gateway};
     if (auto done = rtnl->set_route(route); !done) return done;
   }
   current = wanted;
   return {};
 }
 
-// Gives an end its address. The new one first: with its last address an interface loses its routes.
-Result<void> change_address(const Netns& netns, std::uint32_t ifindex, std::optional<IpAddress>& current,
-                            const IpAddress& wanted) {
+bool has_family(const std::set<IpAddress>& addresses, IpFamily family) {
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const IpAddress& address) { return address.family() == family; });
+}
+
+bool includes(const std::set<IpAddress>& all, const std::set<IpAddress>& some) {
+  return std::includes(all.begin(), all.end(), some.begin(), some.end());
+}
+
+// Gives an end its addresses. New ones first, and the last IPv4 address stays until there is another:
+// without any, an interface loses its routes.
+Result<void> change_addresses(const Netns& netns, std::uint32_t ifindex, std::set<IpAddress>& current,
+                              const std::set<IpAddress>& wanted) {
   if (current == wanted) return {};
   auto scope = NetnsScope::enter(netns);
   if (!scope) return fail_as(scope);
   auto rtnl = Rtnl::open();
   if (!rtnl) return fail_as(rtnl);
-  if (auto done = rtnl->add_address(ifindex, wanted); !done) return done;
-  if (current) {
-    if (auto done = rtnl->delete_address(ifindex, *current); !done) return done;
+  for (const auto& address : wanted) {
+    if (current.contains(address)) continue;
+    if (auto done = rtnl->add_address(ifindex, address); !done) return done;
+    current.insert(address);
   }
-  current = wanted;
+  for (auto it = current.begin(); it != current.end();) {
+    const bool stays = wanted.contains(*it) || (it->is_v4() && !has_family(wanted, IpFamily::v4));
+    if (stays) {
+      ++it;
+      continue;
+    }
+    if (auto done = rtnl->delete_address(ifindex, *it); !done) return done;
+    it = current.erase(it);
+  }
   return {};
+}
+
+Result<ServiceNat*> opened(std::optional<ServiceNat>& nat, const Netns& netns) {
+  if (nat) return &*nat;
+  auto scope = NetnsScope::enter(netns);
+  if (!scope) return fail_as(scope);
+  auto made = ServiceNat::open();
+  if (!made) return fail_as(made);
+  return &nat.emplace(std::move(*made));
 }
 
 }  // namespace
@@ -59,6 +84,15 @@ std::uint16_t Station::take_port() {
   next_port = next_port < kFirstPort || next_port >= kLastPort ? kFirstPort
                                                                : static_cast<std::uint16_t>(next_port + 1);
   return next_port;
+}
+
+// Beside those of its own connections, which the same address may have with the same pod.
+std::uint16_t NodeSlot::take_masquerade_port() {
+  constexpr std::uint16_t kFirst = kLastPort + 1;
+  next_masquerade_port = next_masquerade_port < kFirst || next_masquerade_port == 65535
+                             ? kFirst
+                             : static_cast<std::uint16_t>(next_masquerade_port + 1);
+  return next_masquerade_port;
 }
 
 void NodeSlot::drop_enforcer() {
@@ -71,7 +105,16 @@ Result<void> Topology::start() {
   auto fabric = Netns::create(NetnsKind::router);
   if (!fabric) return fail_as(fabric);
   fabric_ = std::move(*fabric);
-  return {};
+  return drop_unknown(IpFamily::v4);
+}
+
+// Nobody answers for an address that no party has: a ClusterIP without backends (R7).
+Result<void> Topology::drop_unknown(IpFamily family) {
+  auto scope = NetnsScope::enter(fabric_);
+  if (!scope) return fail_as(scope);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  return rtnl->set_route({Cidr(gateway_address(family), 0), 0, std::nullopt});
 }
 
 Result<void> Topology::begin(const ClusterSettings& settings) {
@@ -93,7 +136,20 @@ Result<void> Topology::begin(const ClusterSettings& settings) {
   return {};
 }
 
+// Nodes that no Service is asked through do not track connections, as no rule wants them to.
+Result<void> Topology::forget_services() {
+  if (fabric_nat_) {
+    if (auto done = fabric_nat_->clear(); !done) return done;
+  }
+  for (auto& node : nodes_) {
+    if (!node->nat) continue;
+    if (auto done = node->nat->clear(); !done) return done;
+  }
+  return {};
+}
+
 Result<void> Topology::place(const Placement& placement) {
+  if (auto done = forget_services(); !done) return done;
   if (auto done = place_nodes(placement.cluster); !done) return done;
   if (auto done = place_pods(placement.cluster); !done) return done;
   if (auto done = place_outsides(placement.outside); !done) return done;
@@ -109,10 +165,7 @@ Result<void> Topology::place_nodes(const ClusterSnapshot& cluster) {
   std::map<std::string, std::set<IpAddress>> wanted;
   for (const auto& [name, node] : cluster.nodes) {
     std::set<IpAddress> addresses;
-    for (const auto& address : node.addresses) {
-      if (!address.address.is_v4()) return tl::unexpected(not_v4("node " + name, address.address));
-      addresses.insert(address.address);
-    }
+    for (const auto& address : node.addresses) addresses.insert(address.address);
     if (!addresses.empty()) wanted.emplace(name, std::move(addresses));
   }
   for (auto& node : nodes_) {
@@ -141,13 +194,18 @@ Result<void> Topology::place_nodes(const ClusterSnapshot& cluster) {
     slot->in_use = true;
   }
   for (const auto& [name, addresses] : wanted) {
-    if (auto done = sync_node_addresses(*find_node(name), addresses); !done) return done;
+    NodeSlot& slot = *find_node(name);
+    slot.object = cluster.nodes.at(name);
+    if (auto done = sync_node_addresses(slot, addresses); !done) return done;
   }
   return {};
 }
 
 Result<void> Topology::sync_node_addresses(NodeSlot& node, const std::set<IpAddress>& wanted) {
   if (node.addresses == wanted) return {};
+  if (has_family(wanted, IpFamily::v6)) {
+    if (auto done = add_ipv6_to_node(node); !done) return done;
+  }
   auto scope = NetnsScope::enter(node.station.netns);
   if (!scope) return fail_as(scope);
   auto rtnl = Rtnl::open();
@@ -165,7 +223,7 @@ Result<void> Topology::sync_node_addresses(NodeSlot& node, const std::set<IpAddr
   return {};
 }
 
-Result<void> Topology::claim(PodSlot& slot, const Pod& pod, const IpAddress& address) {
+Result<void> Topology::claim(NodeSlot& node, PodSlot& slot, const Pod& pod) {
   // Another pod of this scenario had this interface: its connections must not be the new one's.
   if (slot.spent) {
     if (next_endpoint_ > kMaxEndpoint) return fail(ErrorCode::internal, "endpoint ids are used up");
@@ -174,14 +232,27 @@ Result<void> Topology::claim(PodSlot& slot, const Pod& pod, const IpAddress& add
   slot.spent = true;
   slot.in_use = true;
   slot.pod = pod.key;
-  return change_address(slot.station.netns, slot.pod_ifindex, slot.address, address);
+  slot.addresses = {pod.addresses.begin(), pod.addresses.end()};
+  if (has_family(slot.addresses, IpFamily::v6)) {
+    if (auto done = add_ipv6_to_pod(node, slot); !done) return done;
+  }
+  return change_addresses(slot.station.netns, slot.link.far_ifindex, slot.configured, slot.addresses);
+}
+
+Result<void> Topology::claim(OutsideSlot& slot, const IpAddress& address) {
+  slot.in_use = true;
+  slot.address = address;
+  if (!address.is_v4()) {
+    if (auto done = add_ipv6_to_outside(slot); !done) return done;
+  }
+  return change_addresses(slot.station.netns, slot.link.far_ifindex, slot.configured, {address});
 }
 
 Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
   struct Wanted {
     const Pod* pod;
     NodeSlot* node;
-    IpAddress address;
+    std::set<IpAddress> addresses;
   };
   std::map<NamespacedName, Place> before;
   before.swap(pods_);
@@ -189,8 +260,6 @@ Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
   std::set<PodSlot*> kept;
   for (const auto& [key, pod] : cluster.pods) {
     if (!pod.live()) continue;
-    const auto address = pod.address(IpFamily::v4);
-    if (!address) return tl::unexpected(not_v4("pod " + key.to_string(), pod.addresses.front()));
     NodeSlot* node = find_node(pod.node_name);
     if (node == nullptr) {
       return fail(ErrorCode::internal, "pod " + key.to_string() + " is on node \"" + pod.node_name +
@@ -200,25 +269,26 @@ Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
       pods_.emplace(key, Place{&node->station, node, nullptr, nullptr});
       continue;
     }
+    std::set<IpAddress> addresses(pod.addresses.begin(), pod.addresses.end());
     const auto old = before.find(key);
     if (old != before.end() && old->second.node == node && old->second.pod != nullptr &&
-        old->second.pod->in_use && old->second.pod->address == address) {
+        old->second.pod->in_use && old->second.pod->addresses == addresses) {
       pods_.emplace(key, old->second);
       kept.insert(old->second.pod);
       continue;
     }
-    fresh.push_back({&pod, node, *address});
+    fresh.push_back({&pod, node, std::move(addresses)});
   }
   for (auto& node : nodes_) {
     for (auto& slot : node->pods) slot->in_use = kept.contains(slot.get());
   }
-  // First the interfaces that have the address already, then any idle one, then new ones.
+  // First the interfaces that have the addresses already, then any idle one, then new ones.
   for (const bool same_address : {true, false}) {
     for (const auto& want : fresh) {
       if (pods_.contains(want.pod->key)) continue;
       auto& slots = want.node->pods;
       const auto idle = std::find_if(slots.begin(), slots.end(), [&](const auto& slot) {
-        return !slot->in_use && (!same_address || slot->address == want.address);
+        return !slot->in_use && (!same_address || includes(slot->configured, want.addresses));
       });
       PodSlot* slot = idle == slots.end() ? nullptr : idle->get();
       if (slot == nullptr && same_address) continue;
@@ -227,7 +297,7 @@ Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
         if (!built) return fail_as(built);
         slot = *built;
       }
-      if (auto done = claim(*slot, *want.pod, want.address); !done) return done;
+      if (auto done = claim(*want.node, *slot, *want.pod); !done) return done;
       pods_.emplace(want.pod->key, Place{&slot->station, want.node, slot, nullptr});
     }
   }
@@ -238,7 +308,6 @@ Result<void> Topology::place_outsides(const std::vector<IpAddress>& addresses) {
   for (auto& slot : outsides_) slot->in_use = false;
   std::set<IpAddress> left;
   for (const auto& address : addresses) {
-    if (!address.is_v4()) return tl::unexpected(not_v4("an outside host", address));
     const auto same = std::find_if(outsides_.begin(), outsides_.end(),
                                    [&](auto& slot) { return slot->address == address; });
     if (same != outsides_.end()) (*same)->in_use = true;
@@ -253,10 +322,7 @@ Result<void> Topology::place_outsides(const std::vector<IpAddress>& addresses) {
       if (!built) return fail_as(built);
       slot = *built;
     }
-    slot->in_use = true;
-    if (auto done = change_address(slot->station.netns, slot->host_ifindex, slot->address, address); !done) {
-      return done;
-    }
+    if (auto done = claim(*slot, address); !done) return done;
   }
   return {};
 }
@@ -267,16 +333,20 @@ Result<void> Topology::sync_routes() {
     RouteTable wanted;
     for (const auto& pod : node->pods) {
       if (!pod->in_use) continue;
-      wanted.emplace(*pod->address, pod->host_ifindex);
-      fabric.emplace(*pod->address, node->fabric_ifindex);
+      for (const auto& address : pod->addresses) {
+        wanted.emplace(address, pod->link.near_ifindex);
+        fabric.emplace(address, node->link.near_ifindex);
+      }
     }
-    for (const auto& address : node->addresses) fabric.emplace(address, node->fabric_ifindex);
-    if (auto done = change_routes(node->station.netns, node->routes, wanted); !done) return done;
+    for (const auto& address : node->addresses) fabric.emplace(address, node->link.near_ifindex);
+    // The link to a pod finds it by neighbour discovery.
+    const auto done = change_routes(node->station.netns, node->routes, wanted, std::nullopt);
+    if (!done) return done;
   }
   for (const auto& outside : outsides_) {
-    if (outside->in_use) fabric.emplace(*outside->address, outside->fabric_ifindex);
+    if (outside->in_use) fabric.emplace(outside->address, outside->link.near_ifindex);
   }
-  return change_routes(fabric_, fabric_routes_, fabric);
+  return change_routes(fabric_, fabric_routes_, fabric, far_address());
 }
 
 Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
@@ -299,9 +369,11 @@ Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
     // An idle interface stays attached, under a name that no pod can have: nothing judges it.
     const NamespacedName name =
         pod->in_use ? pod->pod : NamespacedName{"", "idle-" + std::to_string(pod->number)};
-    endpoints.push_back({pod->endpoint, pod->host_ifindex, name});
+    endpoints.push_back({pod->endpoint, pod->link.near_ifindex, name});
   }
-  const std::vector<IpAddress> own(node.addresses.begin(), node.addresses.end());
+  std::vector<IpAddress> own(node.addresses.begin(), node.addresses.end());
+  // Configured in the node's namespace like the rest, on the host side of every pod's link (R2).
+  if (has_family(node.addresses, IpFamily::v6)) own.push_back(gateway_address(IpFamily::v6));
   return node.enforcer->reconcile(placement.cluster, endpoints, own);
 }
 
@@ -319,8 +391,8 @@ Result<Place> Topology::find(const Party& party) {
       if (node == nullptr) return fail(ErrorCode::not_found, "node " + party.node + " was not placed");
       return Place{&node->station, node, nullptr, nullptr};
     }
-    case Party::Kind::outside:
-    case Party::Kind::service: break;
+    case Party::Kind::service: return Place{};  // nobody stands there
+    case Party::Kind::outside: break;
   }
   for (const auto& slot : outsides_) {
     if (slot->in_use && slot->address == party.address) {
@@ -328,6 +400,11 @@ Result<Place> Topology::find(const Party& party) {
     }
   }
   return fail(ErrorCode::not_found, "outside host " + party.address.to_string() + " was not placed");
+}
+
+Result<ServiceNat*> Topology::nat_of(const Place& client) {
+  if (client.node == nullptr) return opened(fabric_nat_, fabric_);
+  return opened(client.node->nat, client.node->station.netns);
 }
 
 NodeSlot* Topology::find_node(const std::string& name) {

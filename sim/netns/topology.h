@@ -3,10 +3,12 @@
 //
 //   pod eth0 --- c<n> node up0 --- n<n> fabric o<n> --- eth0 outside host
 //
-// Every end has its address as a host address and one default route, over a gateway address that is
-// the same everywhere and never asked for (permanent neighbours), so the links carry nothing but what
-// the probes send. A node's addresses stand on its loopback interface. Idle slots stay attached and
-// keep their last address; no route leads to them.
+// Every end has its addresses as host addresses and one default route a family, over a gateway address
+// that is the same everywhere. IPv4 gateways are never asked for (permanent neighbours), so these links
+// carry nothing but what the probes send. IPv6 is switched on where the first address of it comes up;
+// between a pod and its node neighbour discovery is real, through the program, elsewhere neighbours are
+// permanent. A node's addresses stand on its loopback interface. Idle slots stay attached and keep
+// their last addresses; no route leads to them.
 #pragma once
 
 #include <map>
@@ -14,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "engine/enforce/node_enforcer.h"
@@ -21,6 +24,7 @@
 #include "sim/netns/fd.h"
 #include "sim/netns/netns.h"
 #include "sim/netns/rtnl.h"
+#include "sim/netns/service_nat.h"
 
 namespace postern::sim {
 
@@ -29,23 +33,32 @@ using RouteTable = std::map<IpAddress, std::uint32_t>;  // host routes: address 
 // A namespace where traffic begins or ends, with the sockets that are kept open in it.
 struct Station {
   Netns netns;
-  std::map<std::pair<ProbeProtocol, std::uint16_t>, UniqueFd> servers;  // TCP, UDP: by port
-  UniqueFd sctp;  // raw; sends and receives every SCTP packet of the namespace
-  UniqueFd icmp;  // raw; receives echo replies only
+  std::map<std::tuple<ProbeProtocol, IpFamily, std::uint16_t>, UniqueFd> servers;  // TCP, UDP: by port
+  std::map<IpFamily, UniqueFd> sctp;  // raw; send and receive every SCTP packet of the namespace
+  std::map<IpFamily, UniqueFd> icmp;  // raw; receive echo replies only
   std::uint16_t next_port = 0;
 
   // Source ports go round, so that no probe repeats a 5-tuple that the datapath still remembers.
   std::uint16_t take_port();
 };
 
+// The two ends of a veth pair, the near one in the node's or the fabric's namespace.
+struct Link {
+  std::string near_name;
+  std::string far_name;
+  std::uint32_t near_ifindex = 0;
+  std::uint32_t far_ifindex = 0;
+  Mac near_mac{};
+  Mac far_mac{};
+  bool has_ipv6 = false;
+};
+
 struct PodSlot {
   Station station;
   std::uint32_t number = 0;
-  std::uint32_t host_ifindex = 0;  // in the node's namespace
-  std::uint32_t pod_ifindex = 0;   // in the pod's
-  Mac host_mac{};
-  Mac pod_mac{};
-  std::optional<IpAddress> address;
+  Link link;                        // near: in the node's namespace; far: in the pod's
+  std::set<IpAddress> configured;   // also those that a pod before has left
+  std::set<IpAddress> addresses;    // of the pod
   EndpointId endpoint;
   NamespacedName pod;
   bool in_use = false;
@@ -55,11 +68,9 @@ struct PodSlot {
 struct NodeSlot {
   Station station;
   std::uint32_t number = 0;
-  std::uint32_t uplink_ifindex = 0;  // in the node's namespace
-  std::uint32_t fabric_ifindex = 0;  // in the fabric's
-  Mac uplink_mac{};
-  Mac fabric_mac{};
+  Link link;  // near: in the fabric's namespace; far: in the node's
   std::set<IpAddress> addresses;
+  Node object;  // as placed
   RouteTable routes;
   std::vector<std::unique_ptr<PodSlot>> pods;
   std::string name;
@@ -68,11 +79,15 @@ struct NodeSlot {
   TableSizes sizes;
   std::unique_ptr<NodeEnforcer> enforcer;
   std::int64_t aged_ns = 0;  // how far the scenario's clock has aged its connections
+  std::optional<ServiceNat> nat;  // of what its pods and the node itself ask of Services
+  std::uint16_t next_masquerade_port = 0;
 
   NodeSlot() = default;
   NodeSlot(const NodeSlot&) = delete;
   NodeSlot& operator=(const NodeSlot&) = delete;
   ~NodeSlot() { drop_enforcer(); }
+  // A source port for a pod that reaches itself through a Service, with the node's address.
+  std::uint16_t take_masquerade_port();
   // In the node's namespace, where its interfaces can be found.
   void drop_enforcer();
 };
@@ -80,15 +95,13 @@ struct NodeSlot {
 struct OutsideSlot {
   Station station;
   std::uint32_t number = 0;
-  std::uint32_t fabric_ifindex = 0;
-  std::uint32_t host_ifindex = 0;
-  Mac fabric_mac{};
-  Mac host_mac{};
-  std::optional<IpAddress> address;
+  Link link;                       // near: in the fabric's namespace; far: in the host's
+  std::set<IpAddress> configured;  // also those of hosts before
+  IpAddress address;
   bool in_use = false;
 };
 
-// Where a party stands.
+// Where a party stands; a Service without backends has no station.
 struct Place {
   Station* station = nullptr;
   NodeSlot* node = nullptr;  // of a pod or node
@@ -112,17 +125,26 @@ class Topology {
   [[nodiscard]] const std::vector<std::unique_ptr<OutsideSlot>>& outsides() const { return outsides_; }
   [[nodiscard]] const Netns& fabric() const { return fabric_; }
   [[nodiscard]] const ClusterSettings& settings() const { return settings_; }
+  // What translates the Service addresses that a party writes: on its node, or in the fabric.
+  [[nodiscard]] Result<ServiceNat*> nat_of(const Place& client);
 
  private:
   // topology_build.cpp
   Result<NodeSlot*> build_node();
   Result<PodSlot*> build_pod(NodeSlot& node);
   Result<OutsideSlot*> build_outside();
+  Result<void> drop_unknown(IpFamily family);
+  Result<void> add_ipv6_to_fabric();
+  Result<void> add_ipv6_to_node(NodeSlot& node);
+  Result<void> add_ipv6_to_pod(NodeSlot& node, PodSlot& pod);
+  Result<void> add_ipv6_to_outside(OutsideSlot& outside);
 
+  Result<void> forget_services();
   Result<void> place_nodes(const ClusterSnapshot& cluster);
   Result<void> place_pods(const ClusterSnapshot& cluster);
   Result<void> place_outsides(const std::vector<IpAddress>& addresses);
-  Result<void> claim(PodSlot& slot, const Pod& pod, const IpAddress& address);
+  Result<void> claim(NodeSlot& node, PodSlot& slot, const Pod& pod);
+  Result<void> claim(OutsideSlot& slot, const IpAddress& address);
   Result<void> sync_node_addresses(NodeSlot& node, const std::set<IpAddress>& wanted);
   Result<void> sync_routes();
   Result<void> enforce(NodeSlot& node, const Placement& placement);
@@ -131,6 +153,8 @@ class Topology {
   ClusterSettings settings_;
   Netns fabric_;
   RouteTable fabric_routes_;
+  bool fabric_has_ipv6_ = false;
+  std::optional<ServiceNat> fabric_nat_;
   std::vector<std::unique_ptr<NodeSlot>> nodes_;
   std::vector<std::unique_ptr<OutsideSlot>> outsides_;
   std::map<NamespacedName, Place> pods_;  // hostNetwork pods included
@@ -138,7 +162,9 @@ class Topology {
   std::uint32_t next_pod_number_ = 0;
 };
 
-// The address every end uses as its gateway.
-IpAddress gateway_address();
+// The address every end uses as its gateway: a name alone in IPv4, in IPv6 the near end of its link,
+// whose far end has the other address.
+IpAddress gateway_address(IpFamily family);
+IpAddress far_address();
 
 }  // namespace postern::sim

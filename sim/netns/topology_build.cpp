@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making the namespaces, veth pairs, routes and neighbours of one slot, once and for its whole life.
+#include <array>
+
 #include "sim/netns/topology.h"
 
 namespace postern::sim {
@@ -30,52 +32,103 @@ Result<std::uint32_t> finish_end(const std::string& name, const Mac& neighbour) 
   auto rtnl = Rtnl::open();
   if (!rtnl) return fail_as(rtnl);
   if (auto done = rtnl->set_up(*index); !done) return fail_as(done);
-  if (auto done = rtnl->set_permanent_neighbour(*index, gateway_address(), neighbour); !done) {
-    return fail_as(done);
-  }
+  const auto done = rtnl->set_permanent_neighbour(*index, gateway_address(IpFamily::v4), neighbour);
+  if (!done) return fail_as(done);
   return index;
 }
 
-struct PairIndexes {
-  std::uint32_t near = 0;
-  std::uint32_t far = 0;
-};
+// The route of everything that has no other, over an interface of the current namespace.
+Result<void> route_everything(std::uint32_t ifindex, IpFamily family) {
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  const IpAddress gateway = gateway_address(family);
+  return rtnl->set_route({Cidr(gateway, 0), ifindex, gateway});
+}
 
-// A pair between two namespaces; the far end sends everything over it.
-Result<PairIndexes> make_pair(const Netns& near, const Netns& far, VethSpec spec) {
-  PairIndexes indexes;
+// A pair between two namespaces, as `link` names its ends; the far end sends everything over it.
+Result<void> make_pair(const Netns& near, const Netns& far, Link& link) {
   {
     auto scope = NetnsScope::enter(near);
     if (!scope) return fail_as(scope);
     auto rtnl = Rtnl::open();
     if (!rtnl) return fail_as(rtnl);
-    spec.peer_netns = far.fd();
+    const VethSpec spec{link.near_name, link.near_mac, link.far_name, link.far_mac, far.fd()};
     if (auto done = rtnl->add_veth(spec); !done) return fail_as(done);
-    auto index = finish_end(spec.name, spec.peer_mac);
+    auto index = finish_end(link.near_name, link.far_mac);
     if (!index) return fail_as(index);
-    indexes.near = *index;
+    link.near_ifindex = *index;
   }
   auto scope = NetnsScope::enter(far);
   if (!scope) return fail_as(scope);
-  auto index = finish_end(spec.peer_name, spec.mac);
+  auto index = finish_end(link.far_name, link.near_mac);
   if (!index) return fail_as(index);
-  indexes.far = *index;
+  link.far_ifindex = *index;
   auto rtnl = Rtnl::open();
   if (!rtnl) return fail_as(rtnl);
-  const RouteSpec everything{Cidr(gateway_address(), 0), indexes.far, gateway_address()};
-  if (auto done = rtnl->set_route(everything); !done) return fail_as(done);
-  if (auto done = rtnl->wait_until_up(indexes.far); !done) return fail_as(done);
+  if (auto done = route_everything(link.far_ifindex, IpFamily::v4); !done) return done;
+  if (auto done = rtnl->wait_until_up(link.far_ifindex); !done) return fail_as(done);
   auto back = NetnsScope::enter(near);
   if (!back) return fail_as(back);
   auto near_rtnl = Rtnl::open();
   if (!near_rtnl) return fail_as(near_rtnl);
-  if (auto done = near_rtnl->wait_until_up(indexes.near); !done) return fail_as(done);
-  return indexes;
+  return near_rtnl->wait_until_up(link.near_ifindex);
+}
+
+// What one end of a link gets when IPv6 comes to it.
+struct Ipv6End {
+  const Netns& netns;
+  NetnsKind kind;
+  const std::string& name;
+  std::uint32_t ifindex;
+  IpAddress own;
+  IpAddress other;
+};
+
+// `neighbour` absent: the other end is found by neighbour discovery.
+Result<void> add_ipv6_to_end(const Ipv6End& end, const std::optional<Mac>& neighbour) {
+  auto scope = NetnsScope::enter(end.netns);
+  if (!scope) return fail_as(scope);
+  const std::array<std::string, 2> interfaces{"lo", end.name};
+  if (auto done = enable_ipv6(end.kind, interfaces); !done) return done;
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  if (auto done = rtnl->add_address(end.ifindex, end.own); !done) return done;
+  return neighbour ? rtnl->set_permanent_neighbour(end.ifindex, end.other, *neighbour) : Result<void>();
+}
+
+struct Ipv6Link {
+  const Netns& near;
+  const Netns& far;
+  NetnsKind far_kind;
+  bool discovers;  // real neighbour discovery
+};
+
+Result<void> add_ipv6(const Ipv6Link& spec, Link& link) {
+  if (link.has_ipv6) return {};
+  const IpAddress gateway = gateway_address(IpFamily::v6);
+  const auto mac = [&](const Mac& other) { return spec.discovers ? std::nullopt : std::optional(other); };
+  auto done = add_ipv6_to_end(
+      {spec.near, NetnsKind::router, link.near_name, link.near_ifindex, gateway, far_address()},
+      mac(link.far_mac));
+  if (!done) return done;
+  done = add_ipv6_to_end(
+      {spec.far, spec.far_kind, link.far_name, link.far_ifindex, far_address(), gateway}, mac(link.near_mac));
+  if (!done) return done;
+  auto scope = NetnsScope::enter(spec.far);
+  if (!scope) return fail_as(scope);
+  if (done = route_everything(link.far_ifindex, IpFamily::v6); !done) return done;
+  link.has_ipv6 = true;
+  return {};
 }
 
 }  // namespace
 
-IpAddress gateway_address() { return IpAddress::v4(0xa9fe0101); }  // 169.254.1.1
+IpAddress gateway_address(IpFamily family) {
+  if (family == IpFamily::v4) return IpAddress::v4(0xa9fe0101);  // 169.254.1.1
+  return IpAddress::v6({0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
+IpAddress far_address() { return IpAddress::v6({0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}); }
 
 Result<NodeSlot*> Topology::build_node() {
   auto netns = Netns::create(NetnsKind::router);
@@ -83,13 +136,11 @@ Result<NodeSlot*> Topology::build_node() {
   auto slot = std::make_unique<NodeSlot>();
   slot->station.netns = std::move(*netns);
   slot->number = static_cast<std::uint32_t>(nodes_.size());
-  slot->uplink_mac = make_mac(kUplinkMac, slot->number);
-  slot->fabric_mac = make_mac(kUplinkFabricMac, slot->number);
-  VethSpec spec{"n" + std::to_string(slot->number), slot->fabric_mac, "up0", slot->uplink_mac, -1};
-  auto pair = make_pair(fabric_, slot->station.netns, spec);
-  if (!pair) return fail_as(pair);
-  slot->fabric_ifindex = pair->near;
-  slot->uplink_ifindex = pair->far;
+  slot->link.near_name = "n" + std::to_string(slot->number);
+  slot->link.far_name = "up0";
+  slot->link.near_mac = make_mac(kUplinkFabricMac, slot->number);
+  slot->link.far_mac = make_mac(kUplinkMac, slot->number);
+  if (auto made = make_pair(fabric_, slot->station.netns, slot->link); !made) return fail_as(made);
   return nodes_.emplace_back(std::move(slot)).get();
 }
 
@@ -99,13 +150,11 @@ Result<PodSlot*> Topology::build_pod(NodeSlot& node) {
   auto slot = std::make_unique<PodSlot>();
   slot->station.netns = std::move(*netns);
   slot->number = next_pod_number_++;
-  slot->pod_mac = make_mac(kPodMac, slot->number);
-  slot->host_mac = make_mac(kPodHostMac, slot->number);
-  VethSpec spec{"c" + std::to_string(slot->number), slot->host_mac, "eth0", slot->pod_mac, -1};
-  auto pair = make_pair(node.station.netns, slot->station.netns, spec);
-  if (!pair) return fail_as(pair);
-  slot->host_ifindex = pair->near;
-  slot->pod_ifindex = pair->far;
+  slot->link.near_name = "c" + std::to_string(slot->number);
+  slot->link.far_name = "eth0";
+  slot->link.near_mac = make_mac(kPodHostMac, slot->number);
+  slot->link.far_mac = make_mac(kPodMac, slot->number);
+  if (auto made = make_pair(node.station.netns, slot->station.netns, slot->link); !made) return fail_as(made);
   slot->endpoint = EndpointId{next_endpoint_++};
   return node.pods.emplace_back(std::move(slot)).get();
 }
@@ -116,14 +165,38 @@ Result<OutsideSlot*> Topology::build_outside() {
   auto slot = std::make_unique<OutsideSlot>();
   slot->station.netns = std::move(*netns);
   slot->number = static_cast<std::uint32_t>(outsides_.size());
-  slot->host_mac = make_mac(kOutsideMac, slot->number);
-  slot->fabric_mac = make_mac(kOutsideFabricMac, slot->number);
-  VethSpec spec{"o" + std::to_string(slot->number), slot->fabric_mac, "eth0", slot->host_mac, -1};
-  auto pair = make_pair(fabric_, slot->station.netns, spec);
-  if (!pair) return fail_as(pair);
-  slot->fabric_ifindex = pair->near;
-  slot->host_ifindex = pair->far;
+  slot->link.near_name = "o" + std::to_string(slot->number);
+  slot->link.far_name = "eth0";
+  slot->link.near_mac = make_mac(kOutsideFabricMac, slot->number);
+  slot->link.far_mac = make_mac(kOutsideMac, slot->number);
+  if (auto made = make_pair(fabric_, slot->station.netns, slot->link); !made) return fail_as(made);
   return outsides_.emplace_back(std::move(slot)).get();
+}
+
+Result<void> Topology::add_ipv6_to_fabric() {
+  if (fabric_has_ipv6_) return {};
+  auto scope = NetnsScope::enter(fabric_);
+  if (!scope) return fail_as(scope);
+  const std::array<std::string, 1> interfaces{"lo"};
+  if (auto done = enable_ipv6(NetnsKind::router, interfaces); !done) return done;
+  if (auto done = drop_unknown(IpFamily::v6); !done) return done;
+  fabric_has_ipv6_ = true;
+  return {};
+}
+
+Result<void> Topology::add_ipv6_to_node(NodeSlot& node) {
+  if (auto done = add_ipv6_to_fabric(); !done) return done;
+  return add_ipv6({fabric_, node.station.netns, NetnsKind::router, false}, node.link);
+}
+
+Result<void> Topology::add_ipv6_to_pod(NodeSlot& node, PodSlot& pod) {
+  if (auto done = add_ipv6_to_node(node); !done) return done;
+  return add_ipv6({node.station.netns, pod.station.netns, NetnsKind::end, true}, pod.link);
+}
+
+Result<void> Topology::add_ipv6_to_outside(OutsideSlot& outside) {
+  if (auto done = add_ipv6_to_fabric(); !done) return done;
+  return add_ipv6({fabric_, outside.station.netns, NetnsKind::end, false}, outside.link);
 }
 
 }  // namespace postern::sim

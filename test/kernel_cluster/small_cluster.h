@@ -2,6 +2,8 @@
 // Placements and probes in few words, for the tests of the namespace cluster.
 #pragma once
 
+#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -17,31 +19,42 @@ inline NamespacedName key(const std::string& pod) {
   return {pod.substr(0, slash), pod.substr(slash + 1)};
 }
 
+// "10.0.0.1 fd00::1"
+inline std::vector<IpAddress> addresses(const std::string& text) {
+  std::vector<IpAddress> result;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) result.push_back(address(word));
+  return result;
+}
+
+// Addresses are lists with blanks, as many families as wanted.
 class SmallCluster {
  public:
-  SmallCluster& node(const std::string& name, const std::string& ip) {
+  SmallCluster& node(const std::string& name, const std::string& ips) {
     Node made;
     made.name = name;
-    made.addresses.push_back({"InternalIP", address(ip)});
+    for (const auto& ip : addresses(ips)) made.addresses.push_back({"InternalIP", ip});
     placement.cluster.nodes[name] = made;
     return *this;
   }
-  SmallCluster& pod(const std::string& name, const std::string& on_node, const std::string& ip) {
+  SmallCluster& pod(const std::string& name, const std::string& on_node, const std::string& ips) {
     Pod made;
     made.key = key(name);
     made.labels["pod"] = made.key.name;
     made.node_name = on_node;
-    made.addresses.push_back(address(ip));
+    made.addresses = addresses(ips);
     placement.cluster.pods[made.key] = made;
     return *this;
   }
   SmallCluster& host_pod(const std::string& name, const std::string& on_node) {
-    pod(name, on_node, placement.cluster.nodes.at(on_node).addresses.front().address.to_string());
+    pod(name, on_node, "");
+    for (const auto& entry : placement.cluster.nodes.at(on_node).addresses)
+      placement.cluster.pods[key(name)].addresses.push_back(entry.address);
     placement.cluster.pods[key(name)].host_network = true;
     return *this;
   }
-  SmallCluster& outside(const std::string& ip) {
-    placement.outside.push_back(address(ip));
+  SmallCluster& outside(const std::string& ips) {
+    for (const auto& ip : addresses(ips)) placement.outside.push_back(ip);
     return *this;
   }
   // Selects pods by their label `pod` (all when empty) and lets in what the rules say.
@@ -64,16 +77,22 @@ class SmallCluster {
     return *this;
   }
 
-  [[nodiscard]] Party party(const std::string& name) const {
+  // Of a pod or node the address of a family, by default its first one.
+  [[nodiscard]] Party party(const std::string& name, std::optional<IpFamily> family = {}) const {
     Party made;
     if (name.rfind("node:", 0) == 0) {
       made.kind = Party::Kind::node;
       made.node = name.substr(5);
-      made.address = placement.cluster.nodes.at(made.node).addresses.front().address;
+      const Node& node = placement.cluster.nodes.at(made.node);
+      made.address = family ? node.internal_ip(*family).value() : node.addresses.front().address;
+    } else if (name.rfind("service:", 0) == 0) {
+      made.kind = Party::Kind::service;
+      made.address = address(name.substr(8));
     } else if (name.find('/') != std::string::npos) {
       made.kind = Party::Kind::pod;
       made.pod = key(name);
-      made.address = placement.cluster.pods.at(made.pod).addresses.front();
+      const Pod& pod = placement.cluster.pods.at(made.pod);
+      made.address = family ? pod.address(*family).value() : pod.addresses.front();
     } else {
       made.kind = Party::Kind::outside;
       made.address = address(name);
