@@ -13,6 +13,8 @@ namespace {
 
 // Pods of all workloads together; more is a mistake, not a test.
 constexpr std::size_t kMaxPods = 200'000;
+// Of labels, annotations and ports of the pods that workloads make: a few lines can ask for gigabytes.
+constexpr std::size_t kMaxExpandedBytes = std::size_t{64} << 20;
 
 template <typename Map, typename Held>
 void erase_namespace(Map& map, const std::string& ns, Held ns_of) {
@@ -210,8 +212,19 @@ Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(c
   // A DaemonSet runs on the unnamed node only where there is no Node object at all.
   if (held.nodes.empty()) nodes.emplace_back();
 
+  std::size_t bytes = 0;
   for (const auto& entry : held.workloads) {
     const auto& [workload, location] = entry.second;
+    const std::size_t count = pods_of(workload, nodes.size());
+    bytes += count * weight_of(workload.pod_template);
+    if (pods.size() + count > kMaxPods || bytes > kMaxExpandedBytes) {
+      return fail(ErrorCode::invalid_input,
+                  pods.size() + count > kMaxPods
+                      ? "found more than " + std::to_string(kMaxPods) + " pods, expected at most that many"
+                      : "the pods of workloads have more than " + std::to_string(kMaxExpandedBytes) +
+                            " bytes of labels, annotations and ports, expected at most that many",
+                  location);
+    }
     for (auto& made : expand(workload, nodes)) {
       const NamespacedName key = made.pod.key;
       const auto other = pods.find(key);
@@ -223,11 +236,6 @@ Result<std::map<NamespacedName, ClusterState::HeldPod>> ClusterState::all_pods(c
                     location);
       }
       pods.emplace(key, HeldPod{std::move(made), location});
-      if (pods.size() > kMaxPods) {
-        return fail(ErrorCode::invalid_input,
-                    "found more than " + std::to_string(kMaxPods) + " pods, expected at most that many",
-                    location);
-      }
     }
   }
   return pods;

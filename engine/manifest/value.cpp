@@ -137,10 +137,12 @@ std::string hex_byte(char c) {
 }  // namespace
 
 Result<void> check_text(std::string_view text, const std::string& file, const ParseLimits& limits) {
-  if (text.size() > limits.bytes) {
+  const bool json = syntax_of(file) == Syntax::json;
+  const std::size_t most = json ? limits.json_bytes : limits.yaml_bytes;
+  if (text.size() > most) {
     return fail(ErrorCode::invalid_input,
                 "the file has " + std::to_string(text.size()) + " bytes, expected at most " +
-                    std::to_string(limits.bytes),
+                    std::to_string(most) + (json ? " of JSON" : " of YAML"),
                 {file, 0, 0});
   }
   std::size_t line = 1;

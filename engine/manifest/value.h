@@ -48,13 +48,17 @@ enum class Syntax : std::uint8_t { yaml, json };
 // json for names that end in .json, else yaml.
 Syntax syntax_of(std::string_view file_name);
 
+// Together they bound what one text takes to a quarter of a gigabyte and a second or two; the figures
+// are measured with texts that were written to take much.
 struct ParseLimits {
-  std::size_t bytes = 16u << 20;   // of one file
-  std::size_t depth = 64;          // of nested lists and mappings
-  std::size_t values = 2'000'000;  // in one document, aliases counted as what they stand for
-  // Brackets, braces and commas in one YAML document: yaml-cpp reads a whole flow collection ahead
-  // before it hands on the first event, so this is what bounds its memory.
-  std::size_t flow_marks = 1'000'000;
+  std::size_t yaml_bytes = 6u << 20;   // of one file
+  std::size_t json_bytes = 16u << 20;  // of one file; JSON is read several times as fast
+  std::size_t depth = 64;              // of nested lists and mappings
+  std::size_t values = 1'000'000;      // in one document, aliases counted as what they stand for
+  // Characters of a YAML file that may start a token: yaml-cpp reads a whole flow collection, and the
+  // whole line of what may be a key, ahead before it hands on the first event, so this is what bounds
+  // its memory. Of the file and not of a document, because --- does not end an open collection.
+  std::size_t marks = 700'000;
 };
 
 // Reads every document of a stream, one after the other, and hands each on; a document is freed

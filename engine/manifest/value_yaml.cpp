@@ -78,19 +78,19 @@ class Lines {
   bool content_ = false;  // text that no "..." has closed stands before
 };
 
-Result<void> check_flow_marks(std::string_view text, const std::string& file, const ParseLimits& limits) {
+Result<void> check_marks(std::string_view text, const std::string& file, const ParseLimits& limits) {
+  static constexpr std::string_view kMarks = ",[{:?&*!";
   std::size_t marks = 0;
   std::size_t line = 1;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '\n') {
       ++line;
-      if (text.substr(i + 1, 3) == "---") marks = 0;
-    } else if ((c == ',' || c == '[' || c == '{') && ++marks > limits.flow_marks) {
-      return fail(
-          ErrorCode::invalid_input,
-          "the document has more than " + std::to_string(limits.flow_marks) + " brackets, braces and commas",
-          {file, line, 0});
+    } else if (kMarks.find(c) != std::string_view::npos && ++marks > limits.marks) {
+      return fail(ErrorCode::invalid_input,
+                  "the file has more than " + std::to_string(limits.marks) +
+                      " brackets, braces, commas, colons and other marks of YAML",
+                  {file, line, 0});
     }
   }
   return {};
@@ -321,7 +321,7 @@ std::string words_of(const YAML::Exception& exception, std::string_view text) {
 
 Result<void> parse_yaml(std::string_view text, const std::string& file, const EachDocument& each,
                         const ParseLimits& limits) {
-  if (const auto checked = check_flow_marks(text, file, limits); !checked) return checked;
+  if (const auto checked = check_marks(text, file, limits); !checked) return checked;
   // Without a newline at the very end yaml-cpp gives an empty last value the place of its key.
   if (!text.empty() && text.back() != '\n') return parse_yaml(std::string(text) + '\n', file, each, limits);
   try {

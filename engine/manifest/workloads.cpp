@@ -16,6 +16,19 @@ PodObject pod_of(const Workload& workload, std::size_t number) {
 
 }  // namespace
 
+std::size_t pods_of(const Workload& workload, std::size_t nodes) {
+  return workload.kind == "DaemonSet" ? nodes : workload.replicas;
+}
+
+std::size_t weight_of(const Pod& pod) {
+  constexpr std::size_t kEntry = 64;  // of a tree, beside the text
+  std::size_t bytes = pod.ports.size() * kEntry;
+  for (const auto* texts : {&pod.labels, &pod.annotations}) {
+    for (const auto& [key, value] : *texts) bytes += kEntry + key.size() + value.size();
+  }
+  return bytes;
+}
+
 std::vector<PodObject> expand(const Workload& workload, const std::vector<std::string>& nodes) {
   std::vector<PodObject> pods;
   if (workload.kind != "DaemonSet") {

@@ -11,6 +11,9 @@ namespace postern::sim {
 
 namespace {
 
+// Of one step; a cell is about a kilobyte once it has run.
+constexpr std::size_t kMaxCells = 1'000'000;
+
 std::optional<std::uint16_t> named_port(const Pod& pod, const std::string& name, ProbeProtocol protocol) {
   for (const ContainerPort& port : pod.ports) {
     if (port.name == name && port.protocol == ip_protocol(protocol)) return port.port;
@@ -71,6 +74,13 @@ class Expander {
     if (!to) return fail_as(to);
     for (const ResolvedEnd& client : from->ends) {
       if (client.service != nullptr) return service_sends(client, line);
+    }
+    if (planned_.cells.size() + from->ends.size() * to->ends.size() > kMaxCells) {
+      return fail(ErrorCode::invalid_input,
+                  line.from_text + " to " + line.to_text + " are " + std::to_string(from->ends.size()) +
+                      " times " + std::to_string(to->ends.size()) + " pairs, expected at most " +
+                      std::to_string(kMaxCells) + " in a step",
+                  line.location);
     }
     bool idle = true;
     for (const ResolvedEnd& server : to->ends) {

@@ -42,7 +42,7 @@ TEST(HostileText, aliases_count_as_what_they_stand_for) {
     text +=
         std::string(1, name) + ": &" + name + " [" + repeated("*" + before + ", ", 8) + "*" + before + "]\n";
   }
-  EXPECT_EQ(first_message(text), "f.yaml:6:4: the anchors of the document stand for more than 500000 values");
+  EXPECT_EQ(first_message(text), "f.yaml:6:4: the anchors of the document stand for more than 250000 values");
 }
 
 TEST(HostileText, aliases_cannot_nest_deeper_than_text) {
@@ -54,33 +54,44 @@ TEST(HostileText, aliases_cannot_nest_deeper_than_text) {
 }
 
 TEST(HostileText, what_yaml_cpp_reads_ahead_is_capped) {
-  EXPECT_EQ(first_message("[" + repeated("a,", 4'000'000) + "]"),
-            "f.yaml:1: the document has more than 1000000 brackets, braces and commas");
+  EXPECT_EQ(first_message("[" + repeated("a,", 800'000) + "]"),
+            "f.yaml:1: the file has more than 700000 brackets, braces, commas, colons and other marks of YAML");
+  for (const char* token : {"? ", ": ", "a: ", "*a ", "&a ", "!a "}) {
+    SCOPED_TRACE(token);
+    EXPECT_EQ(first_message("[" + repeated(token, 800'000) + "]"),
+              "f.yaml:1: the file has more than 700000 brackets, braces, commas, colons and other marks of "
+              "YAML");
+  }
 }
 
-TEST(HostileText, the_caps_are_of_one_document_not_of_the_stream) {
+TEST(HostileText, values_are_those_of_one_document_and_marks_those_of_the_file) {
   ParseLimits limits;
-  limits.flow_marks = 10;
+  limits.marks = 801;
   limits.values = 12;
   const std::string document = "---\n[[a, b], [c, d], [e]]\n";  // 8 marks, 9 values
   std::size_t documents = 0;
   const auto count = [&](const Value& /*document*/) { ++documents; };
   EXPECT_TRUE(parse_documents(repeated(document, 100), "f.yaml", count, limits).has_value());
   EXPECT_EQ(documents, 100u);
+  EXPECT_EQ(parse_documents(repeated(document, 101), "f.yaml", count, limits).error().to_string(),
+            "f.yaml:202: the file has more than 801 brackets, braces, commas, colons and other marks of YAML");
+  limits.marks = 10;
   EXPECT_EQ(parse_documents("[[a, b], [c, d], [e, f, g, h]]\n", "f.yaml", count, limits).error().to_string(),
-            "f.yaml:1: the document has more than 10 brackets, braces and commas");
+            "f.yaml:1: the file has more than 10 brackets, braces, commas, colons and other marks of YAML");
   EXPECT_EQ(parse_documents(repeated("- a\n", 12), "f.yaml", count, limits).error().to_string(),
             "f.yaml:12:3: the document has more than 12 values, aliases counted as what they stand for");
 }
 
 TEST(HostileText, size_is_capped) {
-  EXPECT_EQ(first_message(std::string((16u << 20) + 1, ' ')),
-            "f.yaml: the file has 16777217 bytes, expected at most 16777216");
+  EXPECT_EQ(first_message(std::string((6u << 20) + 1, ' ')),
+            "f.yaml: the file has 6291457 bytes, expected at most 6291456 of YAML");
+  EXPECT_EQ(first_message(std::string((16u << 20) + 1, ' '), "f.json"),
+            "f.json: the file has 16777217 bytes, expected at most 16777216 of JSON");
 }
 
 TEST(HostileText, one_line_of_megabytes_is_read) {
   const std::string text =
-      "{apiVersion: v1, kind: ConfigMap, data: {a: \"" + std::string(12u << 20, 'x') + "\"}}\n";
+      "{apiVersion: v1, kind: ConfigMap, data: {a: \"" + std::string(5u << 20, 'x') + "\"}}\n";
   EXPECT_EQ(first_message(text), "");
 }
 
