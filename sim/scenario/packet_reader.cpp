@@ -241,12 +241,6 @@ void check_family(const Report& report, const Value& packet, ScenarioFamily fami
                     v4 ? "none in an IPv4 packet" : "none in an IPv6 packet, which has extensions");
 }
 
-// What is read and checked but not sent yet is refused, here alone.
-void refuse_what_is_to_come(const Report& report, const Value& packet, const PacketLine& line) {
-  if (!line.quotes) return;
-  unsupported(report, *packet.find("icmp")->find("quotes"), "an ICMP packet that quotes another");
-}
-
 // What stands around the content.
 void read_envelope(const Report& report, const Value& packet, PacketLine& line, ScenarioFamily family) {
   if (const Value* source = packet.find("source")) {
@@ -287,7 +281,6 @@ std::optional<PacketLine> read_packet(const Report& report, const Value& packet,
   const auto to_end = read_end(report, packet, "to", family);
   auto part = read_part(report, packet, line, family);
   read_envelope(report, packet, line, family);
-  refuse_what_is_to_come(report, packet, line);
   read_expectation(report, packet, line.expect);
   if (from == nullptr || to == nullptr || !from_end || !to_end || !part) return std::nullopt;
   line.from_text = from->text;

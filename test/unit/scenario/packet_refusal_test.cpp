@@ -397,14 +397,6 @@ const Row kToCome[] = {
      "  steps:\n"
      "  - {delete: [{kind: ClusterNetworkPolicy, name: c}]}",
      {"6:15: ClusterNetworkPolicy is not supported yet"}},
-    {"a quoted packet",
-     "spec:\n"
-     "  steps:\n"
-     "  - packets:\n"
-     "    - {from: x/a, to: x/b, icmp: {type: 3, quotes: {from: x/b, to: x/a, "
-     "udp: {sport: 1, dport: 2}}}, expect: "
-     "{verdict: allow}}",
-     {"7:52: an ICMP packet that quotes another is not supported yet"}},
 };
 
 TEST(ScenarioReader, says_of_each_of_these_that_it_is_not_supported_yet) {

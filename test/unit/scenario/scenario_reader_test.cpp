@@ -142,6 +142,19 @@ TEST(ScenarioReader, reads_extension_headers_and_fragments) {
   EXPECT_EQ(read.family, ScenarioFamily::v6);
 }
 
+TEST(ScenarioReader, reads_what_an_icmp_error_quotes) {
+  const Step step = only_step(
+      "packets:\n    - {from: x/b, to: x/a, icmp: {type: 3, code: 3, quotes: {from: x/a, to: 10.0.0.7, tcp: "
+      "{sport: 1, dport: 2, flags: S}}}, expect: {verdict: allow}}");
+  ASSERT_EQ(step.packets.size(), 1u);
+  ASSERT_TRUE(step.packets[0].quotes.has_value());
+  const QuotedPacket& quoted = *step.packets[0].quotes;
+  EXPECT_EQ(quoted.from_text, "x/a");
+  EXPECT_EQ(std::get<IpAddress>(quoted.to).to_string(), "10.0.0.7");
+  EXPECT_EQ(std::get<TcpPart>(quoted.part).dport, 2);
+  EXPECT_EQ(std::get<IcmpPart>(step.packets[0].part).type, 3);
+}
+
 TEST(ScenarioReader, reads_services_as_ends_and_objects) {
   const Step step = only_step(
       "apply: [{apiVersion: v1, kind: Service, metadata: {name: s}}]\n"
