@@ -7,6 +7,7 @@ from model import (NoTwin, Twin, address_or_none, blocks_of, lines_of, networks_
 
 ICMP_TYPES = {0: 129, 3: 1, 8: 128, 11: 3, 12: 4}
 HEADER_GROWTH = 20  # bytes: an IPv6 header less an IPv4 one
+FRAGMENT_HEADER = 8  # bytes: what IPv4 has in its own header
 # Where addresses are assigned from; a block over one of these means other pods in another family.
 ASSIGNED = [ipaddress.ip_network("10.244.0.0/16"), ipaddress.ip_network("172.18.0.0/16")]
 
@@ -116,4 +117,4 @@ def carry_packet(packet):
     if "length" in packet:
         if packet["length"] < HEADER_GROWTH:
             raise NoTwin("a packet cut inside its IPv4 header")
-        packet["length"] += HEADER_GROWTH
+        packet["length"] += HEADER_GROWTH + (FRAGMENT_HEADER if "fragment" in packet else 0)
