@@ -56,7 +56,7 @@ PN_ASSERT_SIZE(struct pn_ct_way, 56);
 struct pn_ct_bucket {
     pn_lock lock;
     pn_u32 evicted; /* live entries pushed out of this bucket */
-    pn_u64 pad;
+    pn_u64 scratch; /* of who holds the lock; means nothing to others */
     pn_u16 fingerprints[PN_CT_WAYS]; /* 0 = free */
     struct pn_ct_way ways[PN_CT_WAYS];
 };

@@ -168,22 +168,23 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
     struct pn_ct_bucket *bucket = pn_env_ct(env, place->bucket);
     if (!node || !bucket)
         return 0;
-    pn_u32 best = 0;
-    pn_u32 best_spare = 0;
     pn_env_lock(bucket);
+    /* How spare the best way so far is, and 7 - way: of equals the first. It is kept in the bucket since
+     * the verifier follows a number on the stack through every way that eight rounds can take. */
+    PN_WRITE_ONCE(bucket->scratch, 0);
     PN_ROLLED
     for (pn_u32 way = 0; way < PN_CT_WAYS; way++) {
         pn_u32 spare = pn_ct_spare(node, &bucket->ways[way], value->seen);
         if (bucket->fingerprints[way] == place->fingerprint &&
             pn_ct_same(&bucket->ways[way].key, &place->key))
             spare = 0xffffffffu;
-        if (way == 0 || spare > best_spare) {
-            best = way;
-            best_spare = spare;
-        }
+        pn_u64 candidate = ((pn_u64)spare << 3) | (PN_CT_WAYS - 1 - way);
+        if (candidate > PN_READ_ONCE(bucket->scratch))
+            PN_WRITE_ONCE(bucket->scratch, candidate);
     }
-    best &= PN_CT_WAYS - 1;
-    if (best_spare < 0x80000000u)
+    pn_u64 most = PN_READ_ONCE(bucket->scratch);
+    pn_u32 best = PN_CT_WAYS - 1 - ((pn_u32)most & (PN_CT_WAYS - 1));
+    if ((most >> 3) < 0x80000000u)
         bucket->evicted += 1;
     PN_WRITE_ONCE(bucket->fingerprints[best], 0);
     PN_BARRIER();
