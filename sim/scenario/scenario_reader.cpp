@@ -171,8 +171,10 @@ void ScenarioBuilder::read_packets(const Value& step, Step& read) {
     auto packet = read_packet(report_, *entry, scenario_.family);
     if (!packet) continue;
     if (packet->at < before) {
-      report_.unexpected(entry->find("at") == nullptr ? *entry : *entry->find("at"), "at",
-                         "a time that is not before the packet above");
+      const Value* at = entry->find("at");
+      const std::string expected = "a time that is not before the packet above";
+      if (at != nullptr) report_.unexpected(*at, "at", expected);
+      if (at == nullptr) report_.error(*entry, "at: found none, which is 0, expected " + expected);
     }
     before = packet->at;
     read.packets.push_back(std::move(*packet));

@@ -78,6 +78,10 @@ const Row kPackets[] = {
      "{at: 2ms, from: x/a, to: x/b, udp: {sport: 1, dport: 2}, expect: {verdict: allow}}\n    - {at: "
      "1ms, from: x/a, to: x/b, udp: {sport: 1, dport: 2}, expect: {verdict: allow}}",
      {"8:12: at: found \"1ms\", expected a time that is not before the packet above"}},
+    {"a time that falls to none",
+     "{at: 2ms, from: x/a, to: x/b, udp: {sport: 1, dport: 2}, expect: {verdict: allow}}\n    - {from: x/a, "
+     "to: x/b, udp: {sport: 1, dport: 2}, expect: {verdict: allow}}",
+     {"8:7: at: found none, which is 0, expected a time that is not before the packet above"}},
 };
 
 TEST(ScenarioReader, refuses_each_of_these_packets_with_place_found_and_expected) {

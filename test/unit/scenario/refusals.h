@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,16 @@ struct Row {
   std::vector<std::string> messages;  // without the file name
 };
 
+// With POSTERN_ROWS every text is also left in that folder, for the test of the JSON Schema.
+inline void leave_row(const std::string& text) {
+  static int count = 0;
+  const char* folder = std::getenv("POSTERN_ROWS");
+  if (folder == nullptr) return;
+  std::ofstream(std::string(folder) + "/" + std::to_string(++count) + ".yaml", std::ios::binary) << text;
+}
+
 inline std::vector<std::string> messages_of(const std::string& text) {
+  leave_row(text);
   const auto read = read_scenario(text, "s.yaml");
   EXPECT_TRUE(read.is_scenario);
   EXPECT_EQ(read.scenario.has_value(), read.errors.empty());
