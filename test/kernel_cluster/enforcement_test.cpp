@@ -250,7 +250,8 @@ TEST_F(EnforcementTest, a_drop_that_nobody_reports_is_a_failure_of_the_rig) {
   make([](const TableSizes& sizes) -> Result<std::unique_ptr<Backend>> {
     auto inner = kernel_backend(sizes);
     if (!inner) return inner;
-    return std::make_unique<WrappedBackend>(std::move(*inner), [](const pn_event&) { return std::nullopt; });
+    return std::make_unique<WrappedBackend>(std::move(*inner),
+                                            [](const pn_event&) { return std::vector<pn_event>{}; });
   });
   SmallCluster small = two_nodes();
   small.ingress_policy("x/closed", "b", {});
@@ -268,7 +269,7 @@ TEST_F(EnforcementTest, a_reported_drop_of_what_arrived_is_a_failure_of_the_rig)
     if (!inner) return inner;
     return std::make_unique<WrappedBackend>(std::move(*inner), [](pn_event event) {
       event.step = pn_step_deny(PN_REASON_ISOLATED, 0);
-      return std::optional(event);
+      return std::vector{event};
     });
   });
   SmallCluster small = two_nodes();

@@ -189,7 +189,8 @@ std::string name_of(const testing::TestParamInfo<IpFamily>& family) {
   return family.param == IpFamily::v4 ? "IPv4" : "IPv6";
 }
 INSTANTIATE_TEST_SUITE_P(Families, ServicesTest, testing::Values(IpFamily::v4, IpFamily::v6), name_of);
-INSTANTIATE_TEST_SUITE_P(Families, JudgedServicesTest, testing::Values(IpFamily::v4), name_of);
+INSTANTIATE_TEST_SUITE_P(Families, JudgedServicesTest, testing::Values(IpFamily::v4, IpFamily::v6),
+                         name_of);
 
 }  // namespace
 }  // namespace postern::sim

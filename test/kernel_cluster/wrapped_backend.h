@@ -3,15 +3,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/enforce/backend.h"
 
 namespace postern::sim::testing_support {
 
-// What becomes of an event; empty: it is kept from whoever drains.
-using EventLie = std::function<std::optional<pn_event>(pn_event)>;
+// What becomes of an event; none: it is kept from whoever drains.
+using EventLie = std::function<std::vector<pn_event>(pn_event)>;
 
 class WrappedBackend final : public Backend {
  public:
@@ -43,7 +43,7 @@ class WrappedBackend final : public Backend {
    public:
     Filter(EventSink& sink, const EventLie& lie) : sink_(sink), lie_(lie) {}
     void on_event(const pn_event& event) override {
-      if (const auto told = lie_(event)) sink_.on_event(*told);
+      for (const auto& told : lie_(event)) sink_.on_event(told);
     }
 
    private:
