@@ -3,12 +3,14 @@
 // only ingress rules with named ports differ from subject to subject (R9) and are finished there.
 // Policies that select no local pod are never looked into.
 //
-// Services (R7) will add terms for ClusterIPs here, between the rules of a policy and its subjects.
+// ClusterIPs are no addresses of any term: what holds for a Service (R7) follows from its backends
+// (resolve_services.h), whatever the rules are.
 #include "engine/policy/resolve.h"
 
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/resolve_services.h"
 #include "engine/policy/term_table.h"
 
 namespace postern {
@@ -218,6 +220,7 @@ Result<ResolvedPolicy> Resolver::run(std::span<const LocalEndpoint> endpoints) {
   std::sort(policy.endpoints.begin(), policy.endpoints.end(),
             [](const EndpointPolicy& a, const EndpointPolicy& b) { return a.endpoint < b.endpoint; });
   sort_terms(policy);
+  policy.services = resolve_services(cluster_, policy.endpoints);
   return policy;
 }
 

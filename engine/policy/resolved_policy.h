@@ -80,21 +80,21 @@ struct PortMatch {
 struct ResolvedRule {
   Tier tier = Tier::network_policy;
   Action action = Action::accept;
-  std::uint32_t priority = 0;  // cluster-wide kinds: ascending, first match decides; else 0
-  std::uint32_t policy = 0;    // cluster-wide kinds: tells policies of equal priority apart (R29); else 0
-  RuleId id;                   // cluster-wide kinds: rules of one policy in written order
-  bool any_peer = false;             // else some term of `peers`
-  std::vector<TermIndex> peers;      // sorted, unique
-  bool any_port = false;             // every protocol, also those without ports; else some of `ports`
-  std::vector<PortMatch> ports;      // sorted, unique
+  std::uint32_t priority = 0;    // cluster-wide kinds: ascending, first match decides; else 0
+  std::uint32_t policy = 0;      // cluster-wide kinds: tells policies of equal priority apart (R29); else 0
+  RuleId id;                     // cluster-wide kinds: rules of one policy in written order
+  bool any_peer = false;         // else some term of `peers`
+  std::vector<TermIndex> peers;  // sorted, unique
+  bool any_port = false;         // every protocol, also those without ports; else some of `ports`
+  std::vector<PortMatch> ports;  // sorted, unique
   friend bool operator==(const ResolvedRule&, const ResolvedRule&) = default;
 };
 
 // One direction of an endpoint.
 struct DirectionPolicy {
-  bool isolated = false;  // some NetworkPolicy selects the pod for this direction
-  bool strict = false;    // where no tier decides: deny (R25)
-  std::vector<PolicyRef> isolating;   // sorted; what an `isolated` denial names
+  bool isolated = false;             // some NetworkPolicy selects the pod for this direction
+  bool strict = false;               // where no tier decides: deny (R25)
+  std::vector<PolicyRef> isolating;  // sorted; what an `isolated` denial names
   // Order matters inside a cluster tier only; here sorted by (tier, priority, policy, id).
   std::vector<ResolvedRule> rules;
   // Whether the datapath has to look at packets of this direction at all.
@@ -112,10 +112,32 @@ struct EndpointPolicy {
   }
 };
 
+// Where a connection to a port of a Service may be taken.
+struct ResolvedBackend {
+  IpAddress address;
+  std::uint16_t port = 0;  // the target port
+  EndpointId endpoint;     // 0, unless it is an endpoint of this node whose egress is judged (R1)
+  friend auto operator<=>(const ResolvedBackend&, const ResolvedBackend&) = default;
+};
+
+struct ResolvedServicePort {
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t port = 0;  // the Service's own
+  NamespacedName service;
+  std::vector<ResolvedBackend> backends;  // sorted, unique; empty: nobody answers
+};
+
+// What stands behind a ClusterIP (R7).
+struct ResolvedService {
+  IpAddress address;
+  std::vector<ResolvedServicePort> ports;  // sorted by protocol and port, each once
+};
+
 struct ResolvedPolicy {
   std::vector<Term> terms;                // sorted by key
   std::vector<IpAddress> own_node;        // R2: sorted, unique
   std::vector<EndpointPolicy> endpoints;  // sorted by endpoint
+  std::vector<ResolvedService> services;  // sorted by address, each once
 };
 
 }  // namespace postern

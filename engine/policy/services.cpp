@@ -25,16 +25,12 @@ std::optional<std::uint16_t> target_port(const Pod& pod, const ServicePort& port
   return std::nullopt;
 }
 
-void add_selected_pods(const ClusterSnapshot& cluster, const Service& service, const ServicePort& port,
-                       IpFamily family, std::vector<ServiceBackend>& out) {
-  for (auto it = cluster.pods.lower_bound({service.key.ns, ""});
-       it != cluster.pods.end() && it->first.ns == service.key.ns; ++it) {
-    const Pod& pod = it->second;
-    if (!pod.live() || !pod.ready || !selected(service, pod)) continue;
-    const auto address = pod.address(family);
-    const auto number = target_port(pod, port);
-    if (address && number) out.push_back({*address, *number, &pod});
-  }
+void add_if_backend(const Pod& pod, const Service& service, const ServicePort& port, IpFamily family,
+                    std::vector<ServiceBackend>& out) {
+  if (!pod.live() || !pod.ready || !selected(service, pod)) return;
+  const auto address = pod.address(family);
+  const auto number = target_port(pod, port);
+  if (address && number) out.push_back({*address, *number, &pod});
 }
 
 // Live pods by address; of hostNetwork pods none, since their address is the node's.
@@ -63,13 +59,24 @@ void add_slice(const EndpointSlice& slice, const ServicePort& port, IpFamily fam
   }
 }
 
+void sort_unique(std::vector<ServiceBackend>& backends) {
+  const auto place = [](const ServiceBackend& backend) { return std::tie(backend.address, backend.port); };
+  std::sort(backends.begin(), backends.end(),
+            [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) < place(b); });
+  const auto same = [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) == place(b); };
+  backends.erase(std::unique(backends.begin(), backends.end(), same), backends.end());
+}
+
 }  // namespace
 
 std::vector<ServiceBackend> backends_of(const ClusterSnapshot& cluster, const Service& service,
                                         const ServicePort& port, IpFamily family) {
   std::vector<ServiceBackend> out;
   if (service.selector) {
-    add_selected_pods(cluster, service, port, family, out);
+    for (auto it = cluster.pods.lower_bound({service.key.ns, ""});
+         it != cluster.pods.end() && it->first.ns == service.key.ns; ++it) {
+      add_if_backend(it->second, service, port, family, out);
+    }
   } else {
     const auto pods = pods_by_address(cluster);
     for (auto it = cluster.endpoint_slices.lower_bound({service.key.ns, ""});
@@ -77,12 +84,52 @@ std::vector<ServiceBackend> backends_of(const ClusterSnapshot& cluster, const Se
       if (it->second.service == service.key.name) add_slice(it->second, port, family, pods, out);
     }
   }
-  const auto place = [](const ServiceBackend& backend) { return std::tie(backend.address, backend.port); };
-  std::sort(out.begin(), out.end(),
-            [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) < place(b); });
-  out.erase(std::unique(out.begin(), out.end(),
-                        [&](const ServiceBackend& a, const ServiceBackend& b) { return place(a) == place(b); }),
-            out.end());
+  sort_unique(out);
+  return out;
+}
+
+BackendIndex::BackendIndex(const ClusterSnapshot& cluster) {
+  bool has_selectorless = false;
+  for (const auto& [key, service] : cluster.services) {
+    if (!service.selector) {
+      has_selectorless = true;
+    } else if (service.selector->empty()) {
+      pods_[{key.ns, {}, {}}];
+    } else {
+      const auto& [name, value] = *service.selector->begin();
+      pods_[{key.ns, name, value}];
+    }
+  }
+  for (const auto& [key, pod] : cluster.pods) {
+    if (pods_.empty()) break;
+    const auto add = [&](const Label& label) {
+      const auto found = pods_.find(label);
+      if (found != pods_.end()) found->second.push_back(&pod);
+    };
+    add({key.ns, {}, {}});
+    for (const auto& [name, value] : pod.labels) add({key.ns, name, value});
+  }
+  if (!has_selectorless) return;
+  for (const auto& [key, slice] : cluster.endpoint_slices) slices_[{key.ns, slice.service}].push_back(&slice);
+  if (!slices_.empty()) pods_by_address_ = pods_by_address(cluster);
+}
+
+std::vector<ServiceBackend> BackendIndex::backends_of(const Service& service, const ServicePort& port,
+                                                      IpFamily family) const {
+  std::vector<ServiceBackend> out;
+  if (service.selector) {
+    Label label{service.key.ns, {}, {}};
+    if (!service.selector->empty()) {
+      const auto& [name, value] = *service.selector->begin();
+      label = {service.key.ns, name, value};
+    }
+    for (const Pod* pod : pods_.at(label)) add_if_backend(*pod, service, port, family, out);
+  } else {
+    const auto slices = slices_.find({service.key.ns, service.key.name});
+    if (slices == slices_.end()) return out;
+    for (const EndpointSlice* slice : slices->second) add_slice(*slice, port, family, pods_by_address_, out);
+  }
+  sort_unique(out);
   return out;
 }
 

@@ -3,6 +3,10 @@
 // points of its EndpointSlices where it has none.
 #pragma once
 
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "engine/model/snapshot.h"
@@ -22,5 +26,22 @@ struct ServiceBackend {
 // endpoints" (core/v1 ServiceSpec.selector).
 std::vector<ServiceBackend> backends_of(const ClusterSnapshot& cluster, const Service& service,
                                         const ServicePort& port, IpFamily family);
+
+// The same for every Service of a cluster: it looks through the pods once and not for each of them.
+class BackendIndex {
+ public:
+  // The snapshot must outlive the index.
+  explicit BackendIndex(const ClusterSnapshot& cluster);
+  // `service` is one of the snapshot's.
+  [[nodiscard]] std::vector<ServiceBackend> backends_of(const Service& service, const ServicePort& port,
+                                                        IpFamily family) const;
+
+ private:
+  using Label = std::tuple<std::string_view, std::string_view, std::string_view>;  // namespace, key, value
+
+  std::map<Label, std::vector<const Pod*>> pods_;  // by the first label of each selector
+  std::map<std::pair<std::string_view, std::string_view>, std::vector<const EndpointSlice*>> slices_;
+  std::map<IpAddress, const Pod*> pods_by_address_;
+};
 
 }  // namespace postern

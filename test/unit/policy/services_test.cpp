@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -49,7 +50,16 @@ struct World {
 
   [[nodiscard]] std::vector<std::string> backends(IpFamily family = IpFamily::v4) const {
     std::vector<std::string> out;
-    for (const auto& backend : backends_of(cluster, service, service.ports.at(0), family)) {
+    // The index says the same as a look through all pods.
+    ClusterSnapshot with_service = cluster;
+    with_service.services[service.key] = service;
+    const auto indexed = BackendIndex(with_service).backends_of(service, service.ports.at(0), family);
+    const auto backends = backends_of(with_service, service, service.ports.at(0), family);
+    const auto same = [](const ServiceBackend& a, const ServiceBackend& b) {
+      return a.address == b.address && a.port == b.port && a.pod == b.pod;
+    };
+    EXPECT_TRUE(std::equal(indexed.begin(), indexed.end(), backends.begin(), backends.end(), same));
+    for (const auto& backend : backends) {
       out.push_back(backend.address.to_string() + ' ' + std::to_string(backend.port) +
                     (backend.pod == nullptr ? "" : ' ' + backend.pod->key.name));
     }
@@ -73,7 +83,8 @@ TEST(Services, WhatIsNoBackend) {
       {"finished", [](World& w) { w.pod("a").phase = PodPhase::failed; }},
       {"no address", [](World& w) { w.pod("a").addresses.clear(); }},
       {"another label", [](World& w) { w.pod("a").labels["app"] = "db"; }},
-      {"no port of the name", [](World& w) { w.pod("a").ports.erase(w.pod("a").ports.begin(), w.pod("a").ports.begin() + 2); }},
+      {"no port of the name",
+       [](World& w) { w.pod("a").ports.erase(w.pod("a").ports.begin(), w.pod("a").ports.begin() + 2); }},
   };
   for (const Row& row : rows) {
     World world;
