@@ -154,4 +154,68 @@ AddressSignatures sign_addresses(const std::vector<BundledTerm>& terms,
   return out;
 }
 
+namespace {
+
+SignatureId interval_signature(const AddressSignatures& addresses, AddressNumber address) {
+  const auto after = std::upper_bound(
+      addresses.intervals.begin(), addresses.intervals.end(), address,
+      [](AddressNumber at, const IntervalSignature& interval) { return at < interval.first; });
+  return std::prev(after)->signature;
+}
+
+SignatureId signature_at(const AddressSignatures& addresses, const IpAddress& address) {
+  const AddressNumber number = number_of(address);
+  const auto host =
+      std::lower_bound(addresses.hosts.begin(), addresses.hosts.end(), number,
+                       [](const HostSignature& one, AddressNumber at) { return one.address < at; });
+  if (host != addresses.hosts.end() && host->address == number) return host->signature;
+  return interval_signature(addresses, number);
+}
+
+ServiceSignature signature_of(const ResolvedService& service, const AddressSignatures& addresses) {
+  ServiceSignature signature;
+  for (const auto& port : service.ports) {
+    auto& targets = signature.emplace_back(ServicePortTargets{port.protocol, port.port, {}}).targets;
+    for (const auto& backend : port.backends) {
+      targets.push_back({signature_at(addresses, backend.address), backend.port, backend.endpoint.value});
+    }
+    std::sort(targets.begin(), targets.end());
+    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+  }
+  std::sort(signature.begin(), signature.end());
+  return signature;
+}
+
+}  // namespace
+
+std::vector<SignatureId> sign_services(const std::vector<ResolvedService>& services,
+                                       SignaturePool& signatures, AddressSignatures& addresses) {
+  std::vector<SignatureId> out;
+  std::map<AddressNumber, SignatureId> cluster_ips;
+  // All of them before the first becomes a host: a backend is never seen as a ClusterIP itself.
+  for (const auto& service : services) {
+    out.push_back(signatures.id_of(signature_of(service, addresses)));
+    const AddressNumber number = number_of(service.address);
+    if (is_v4(number) == service.address.is_v4()) cluster_ips.emplace(number, out.back());
+  }
+  if (cluster_ips.empty()) return out;
+  std::vector<HostSignature> hosts;
+  hosts.reserve(addresses.hosts.size() + cluster_ips.size());
+  auto next = cluster_ips.begin();
+  const auto add_before = [&](const HostSignature* host) {
+    for (; next != cluster_ips.end() && (host == nullptr || next->first < host->address); ++next) {
+      if (next->second != interval_signature(addresses, next->first)) {
+        hosts.push_back({next->first, next->second});
+      }
+    }
+  };
+  for (const auto& host : addresses.hosts) {
+    add_before(&host);
+    if (next == cluster_ips.end() || next->first != host.address) hosts.push_back(host);
+  }
+  add_before(nullptr);
+  addresses.hosts = std::move(hosts);
+  return out;
+}
+
 }  // namespace postern

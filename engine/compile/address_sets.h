@@ -41,4 +41,9 @@ struct BundledTerm {
 AddressSignatures sign_addresses(const std::vector<BundledTerm>& terms,
                                  const std::vector<IpAddress>& own_node, SignaturePool& signatures);
 
+// Gives every ClusterIP its signature, above whatever else its address is in (R7). Returns those
+// signatures, in the order of `services`.
+std::vector<SignatureId> sign_services(const std::vector<ResolvedService>& services,
+                                       SignaturePool& signatures, AddressSignatures& addresses);
+
 }  // namespace postern

@@ -54,8 +54,28 @@ std::shared_ptr<const Content> ContentPool::intern(const DirectionPolicy& policy
   return found->second;
 }
 
+std::shared_ptr<const Content> ContentPool::for_backend(const std::shared_ptr<const Content>& base,
+                                                        std::uint32_t self) {
+  auto& known = for_backends_[{base->id, self}];
+  if (!known) {
+    Content content;
+    content.id = next_++;
+    content.direction = base->direction;
+    content.self = self;
+    content.base = base;
+    known = std::make_shared<const Content>(std::move(content));
+  }
+  return known;
+}
+
 void ContentPool::keep_only(const std::set<ContentId>& used) {
-  std::erase_if(contents_, [&](const auto& entry) { return !used.contains(entry.second->id); });
+  std::set<ContentId> kept = used;
+  std::erase_if(for_backends_, [&](const auto& entry) {
+    if (!used.contains(entry.second->id)) return true;
+    kept.insert(entry.second->base->id);
+    return false;
+  });
+  std::erase_if(contents_, [&](const auto& entry) { return !kept.contains(entry.second->id); });
 }
 
 }  // namespace postern

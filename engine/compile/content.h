@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A content is one direction's complete rule list, with terms as numbers. Endpoints with equal lists
-// share it, and with it a row of the tables.
+// share it, and with it a row of the tables. Only an endpoint that is a backend of some Service has a
+// content of its own for egress, since it counts as an allowed backend for itself (R1).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "engine/compile/signatures.h"
@@ -22,19 +24,28 @@ struct Content {
   Direction direction = Direction::ingress;
   bool isolated = false;
   bool strict = false;
-  std::vector<ResolvedRule> rules;  // `peers` hold TermIds
+  std::vector<ResolvedRule> rules;      // `peers` hold TermIds; empty if there is a base
+  std::uint32_t self = 0;               // EndpointId of the backend that this content is for; 0: anybody
+  std::shared_ptr<const Content> base;  // with `self`: the content that holds the rules
 };
+
+// The one that holds the rules.
+inline const Content& rules_of(const Content& content) { return content.base ? *content.base : content; }
 
 class ContentPool {
  public:
   // Null if the direction is not judged. `terms` gives the TermId of each index of the policy's terms.
   std::shared_ptr<const Content> intern(const DirectionPolicy& policy, Direction direction,
                                         const std::vector<TermId>& terms);
+  // The same rules for an endpoint that may meet itself behind a Service.
+  std::shared_ptr<const Content> for_backend(const std::shared_ptr<const Content>& base, std::uint32_t self);
+  // Keeps also what those that are kept are based on.
   void keep_only(const std::set<ContentId>& used);
 
  private:
   using Key = std::vector<std::uint32_t>;
   std::map<Key, std::shared_ptr<const Content>> contents_;
+  std::map<std::pair<ContentId, std::uint32_t>, std::shared_ptr<const Content>> for_backends_;
   ContentId next_ = kNoContent + 1;
 };
 

@@ -180,4 +180,32 @@ Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool o
   return folded;
 }
 
+namespace {
+
+// The entry in force at a port.
+std::vector<PortStep>::const_iterator entry_at(const std::vector<PortStep>& ports, std::uint16_t port) {
+  return std::prev(std::upper_bound(ports.begin(), ports.end(), port,
+                                    [](std::uint16_t at, const PortStep& entry) { return at < entry.lo; }));
+}
+
+// Makes an entry start at a port.
+void cut_at(std::vector<PortStep>& ports, std::uint16_t port) {
+  const auto entry = entry_at(ports, port);
+  if (entry->lo != port) ports.insert(std::next(entry), PortStep{port, entry->step});
+}
+
+}  // namespace
+
+std::uint32_t step_at(const std::vector<PortStep>& ports, std::uint16_t port) {
+  return entry_at(ports, port)->step;
+}
+
+void set_port(std::vector<PortStep>& ports, std::uint16_t port, std::uint32_t step) {
+  cut_at(ports, port);
+  if (port != 65535) cut_at(ports, static_cast<std::uint16_t>(port + 1));
+  ports[static_cast<std::size_t>(entry_at(ports, port) - ports.begin())].step = step;
+  const auto same = [](const PortStep& a, const PortStep& b) { return a.step == b.step; };
+  ports.erase(std::unique(ports.begin(), ports.end(), same), ports.end());
+}
+
 }  // namespace postern

@@ -29,4 +29,9 @@ struct Folded {
 // `rules`: places in content.rules of those that concern the class.
 Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool own_node);
 
+// The same list with another answer for one port.
+void set_port(std::vector<PortStep>& ports, std::uint16_t port, std::uint32_t step);
+// What a list says to one port.
+std::uint32_t step_at(const std::vector<PortStep>& ports, std::uint16_t port);
+
 }  // namespace postern

@@ -46,7 +46,7 @@ std::size_t hash_of(std::span<const BundleId> bundles) {
 
 }  // namespace
 
-SignaturePool::SignaturePool() { id_of({}); }
+SignaturePool::SignaturePool() { id_of(std::span<const BundleId>{}); }
 
 SignatureId SignaturePool::id_of(std::span<const BundleId> bundles) {
   const std::size_t hash = hash_of(bundles);
@@ -59,6 +59,21 @@ SignatureId SignaturePool::id_of(std::span<const BundleId> bundles) {
   signatures_.emplace_back(bundles.begin(), bundles.end());
   by_hash_.emplace(hash, id);
   return id;
+}
+
+SignatureId SignaturePool::id_of(const ServiceSignature& service) {
+  if (service.empty()) return kEmptySignature;
+  const auto [found, inserted] = services_.try_emplace(service, static_cast<SignatureId>(signatures_.size()));
+  if (inserted) {
+    signatures_.emplace_back();
+    service_of_.emplace(found->second, service);
+  }
+  return found->second;
+}
+
+const ServiceSignature* SignaturePool::service_of(SignatureId id) const {
+  const auto found = service_of_.find(id);
+  return found == service_of_.end() ? nullptr : &found->second;
 }
 
 }  // namespace postern

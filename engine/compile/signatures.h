@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Terms, bundles and signatures as numbers. The signature of an address is the set of bundles (see
-// bundles.h) it is in; equal signatures cannot be told apart by any rule, so they make one class.
+// bundles.h) it is in; equal signatures cannot be told apart by any rule, so they make one class. A
+// ClusterIP is in no bundle: its signature is what stands behind its ports.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -11,6 +13,8 @@
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+#include "engine/base/ip.h"
 
 namespace postern {
 
@@ -49,11 +53,33 @@ class BundlePool {
   BundleId next_ = kOwnNode + 1;
 };
 
+// One or more backends that no rule tells apart.
+struct ServiceTarget {
+  SignatureId backend = kEmptySignature;  // of its address
+  std::uint16_t port = 0;
+  std::uint32_t endpoint = 0;  // EndpointId, if this endpoint may meet itself there (R1); else 0
+  friend auto operator<=>(const ServiceTarget&, const ServiceTarget&) = default;
+};
+
+struct ServicePortTargets {
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t port = 0;
+  std::vector<ServiceTarget> targets;  // sorted, unique
+  friend auto operator<=>(const ServicePortTargets&, const ServicePortTargets&) = default;
+};
+
+// Sorted by protocol and port.
+using ServiceSignature = std::vector<ServicePortTargets>;
+
 class SignaturePool {
  public:
   SignaturePool();
   // `bundles`: sorted, unique.
   SignatureId id_of(std::span<const BundleId> bundles);
+  // A Service without ports is an address like any other.
+  SignatureId id_of(const ServiceSignature& service);
+  // Null: not the signature of a ClusterIP.
+  [[nodiscard]] const ServiceSignature* service_of(SignatureId id) const;
   [[nodiscard]] std::span<const BundleId> bundles_of(SignatureId id) const { return signatures_[id]; }
   [[nodiscard]] bool has_own_node(SignatureId id) const {
     const auto& bundles = signatures_[id];
@@ -64,6 +90,9 @@ class SignaturePool {
  private:
   std::deque<std::vector<BundleId>> signatures_;
   std::unordered_multimap<std::size_t, SignatureId> by_hash_;
+  // Of ClusterIPs, whose place in signatures_ is empty.
+  std::map<ServiceSignature, SignatureId> services_;
+  std::unordered_map<SignatureId, ServiceSignature> service_of_;
 };
 
 }  // namespace postern

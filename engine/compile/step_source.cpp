@@ -1,31 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/compile/step_source.h"
 
+#include <algorithm>
+
 namespace postern {
 
-std::uint32_t StepSource::step(const Content& content, SignatureId signature) {
-  const auto found = known_.find(content.id);
-  if (found != known_.end()) return step_of(content, signature, found->second);
-  return step_of(content, signature, known_.try_emplace(content.id, content, bundle_of_).first->second);
+ServiceQuestion question_of(const Content& content, SignatureId signature, const ServiceSignature& service) {
+  const auto is_self = [&](const ServiceTarget& target) { return target.endpoint == content.self; };
+  const bool meets_itself =
+      content.self != 0 && std::any_of(service.begin(), service.end(), [&](const auto& port) {
+        return std::any_of(port.targets.begin(), port.targets.end(), is_self);
+      });
+  return {rules_of(content).id, signature, meets_itself ? content.self : 0};
 }
 
-std::uint32_t StepSource::step_of(const Content& content, SignatureId signature, PerContent& known) {
-  const auto bundles = signatures_.bundles_of(signature);
-  const bool own_node = signatures_.has_own_node(signature);
-  // Most classes are of no concern to most contents: those answer as to an address in no term.
-  if (!own_node && !bundles.empty() && !known.index.names_any(bundles)) {
-    return step_of(content, kEmptySignature, known);
-  }
-  const auto answered = known.by_signature.find(signature);
-  if (answered != known.by_signature.end()) return answered->second;
+StepSource::PerContent& StepSource::known(const Content& rules) {
+  const auto found = known_.find(rules.id);
+  if (found != known_.end()) return found->second;
+  return known_.try_emplace(rules.id, rules, sources_.bundle_of).first->second;
+}
 
-  const auto rules = known.index.rules_for(bundles);
+std::uint32_t StepSource::step(const Content& content, SignatureId signature) {
+  // Where packets arrive, no source is a ClusterIP: one would be an address like any other.
+  if (content.direction == Direction::egress) {
+    if (const auto* service = sources_.signatures.service_of(signature)) {
+      return service_step(content, question_of(content, signature, *service), *service);
+    }
+  }
+  Answer& found = answer(known(rules_of(content)), signature);
+  if (!found.step) found.step = tables_.step_of(found.folded, aside_);
+  return *found.step;
+}
+
+StepSource::Answer& StepSource::answer(PerContent& content, SignatureId signature) {
+  const auto bundles = sources_.signatures.bundles_of(signature);
+  const bool own_node = sources_.signatures.has_own_node(signature);
+  // Most classes are of no concern to most contents: those answer as to an address in no term.
+  if (!own_node && !bundles.empty() && !content.index.names_any(bundles)) {
+    return answer(content, kEmptySignature);
+  }
+  const auto answered = content.by_signature.find(signature);
+  if (answered != content.by_signature.end()) return *answered->second;
+
+  const auto rules = content.index.rules_for(bundles);
   auto key = rules;
   key.push_back(own_node ? 1 : 0);
-  const auto [found, inserted] = known.by_rules.try_emplace(std::move(key));
-  if (inserted) found->second = tables_.step_of(fold(content, rules, own_node), aside_);
-  known.by_signature.emplace(signature, found->second);
+  const auto [found, inserted] = content.by_rules.try_emplace(std::move(key));
+  if (inserted) found->second.folded = fold(content.rules, rules, own_node);
+  content.by_signature.emplace(signature, &found->second);
   return found->second;
+}
+
+// As to an address that no rule names, but for the ports of the Service.
+std::uint32_t StepSource::service_step(const Content& content, const ServiceQuestion& question,
+                                       const ServiceSignature& service) {
+  const auto [found, inserted] = services_.try_emplace(question);
+  if (!inserted) return found->second;
+  PerContent& rules = known(rules_of(content));
+  Folded folded = answer(rules, kEmptySignature).folded;
+  std::vector<std::pair<Protocol, std::uint16_t>> differing;
+  for (const auto& port : service) {
+    const auto list = std::find(kPortProtocols.begin(), kPortProtocols.end(), port.protocol);
+    if (list == kPortProtocols.end()) continue;
+    const std::uint32_t step = outcome(rules, port, question.self);
+    if (pn_step_reason(step) == PN_REASON_BACKENDS_DIFFER) differing.emplace_back(port.protocol, port.port);
+    set_port(folded.ports[static_cast<std::size_t>(list - kPortProtocols.begin())], port.port, step);
+  }
+  if (!differing.empty()) differing_[question] = std::move(differing);
+  found->second = tables_.step_of(folded, aside_);
+  return found->second;
+}
+
+// Of several true reasons the smallest step is given, whatever the order of the backends.
+std::uint32_t StepSource::outcome(PerContent& content, const ServicePortTargets& port, std::uint32_t self) {
+  std::optional<std::uint32_t> allowing;
+  std::optional<std::uint32_t> denying;
+  const auto list = static_cast<std::size_t>(
+      std::find(kPortProtocols.begin(), kPortProtocols.end(), port.protocol) - kPortProtocols.begin());
+  for (const auto& target : port.targets) {
+    const bool is_self = self != 0 && target.endpoint == self;
+    const std::uint32_t step = is_self
+                                   ? pn_step_allow(PN_REASON_SELF, 0)
+                                   : step_at(answer(content, target.backend).folded.ports[list], target.port);
+    auto& side = pn_step_allows(step) ? allowing : denying;
+    side = side ? std::min(*side, step) : step;
+  }
+  if (allowing && denying) return pn_step_deny(PN_REASON_BACKENDS_DIFFER, 0);
+  if (allowing) return *allowing;
+  return denying ? *denying : pn_step_deny(PN_REASON_NO_BACKEND, 0);
 }
 
 }  // namespace postern

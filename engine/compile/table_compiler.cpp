@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/compile/table_compiler.h"
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -14,34 +16,66 @@ struct TableCompiler::State {
   PolicyTables tables;
   Compiled compiled;
   CompilerPools pools;
+  std::vector<BackendsDiffer> backends_differ;
 
   void keep_only_used(const Update& update);
+  void compact_signatures();
 };
 
 namespace {
 
-// Signatures that no class has are dropped when they outnumber the others.
-void compact_signatures(Compiled& compiled, SignaturePool& pool) {
-  constexpr std::size_t kSlack = 4096;
-  std::size_t in_use = 0;
-  for (const SignatureId id : compiled.signature_of_class) in_use += id == kNoSignature ? 0 : 1;
-  if (pool.size() <= 2 * in_use + kSlack) return;
-  SignaturePool compact;
-  for (SignatureId& id : compiled.signature_of_class) {
-    if (id != kNoSignature) id = compact.id_of(pool.bundles_of(id));
+// The number of a signature in another pool.
+SignatureId copied(const SignaturePool& from, SignatureId id, SignaturePool& to) {
+  const auto* service = from.service_of(id);
+  if (service == nullptr) return to.id_of(from.bundles_of(id));
+  ServiceSignature copy = *service;
+  for (auto& port : copy) {
+    for (auto& target : port.targets) target.backend = to.id_of(from.bundles_of(target.backend));
+    std::sort(port.targets.begin(), port.targets.end());
   }
-  pool = std::move(compact);
+  return to.id_of(copy);
 }
 
 }  // namespace
 
+// Signatures that no class has are dropped when they outnumber the others.
+void TableCompiler::State::compact_signatures() {
+  constexpr std::size_t kSlack = 4096;
+  std::size_t in_use = 0;
+  for (const SignatureId id : compiled.signature_of_class) in_use += id == kNoSignature ? 0 : 1;
+  if (pools.signatures.size() <= 2 * in_use + kSlack) return;
+  SignaturePool compact;
+  std::map<SignatureId, SignatureId> renumbered;
+  for (SignatureId& id : compiled.signature_of_class) {
+    if (id == kNoSignature) continue;
+    const SignatureId before = std::exchange(id, copied(pools.signatures, id, compact));
+    renumbered.emplace(before, id);
+  }
+  DifferingPorts differing;
+  for (auto& [question, ports] : pools.differing) {
+    differing.emplace(ServiceQuestion{question.rules, renumbered.at(question.signature), question.self},
+                      std::move(ports));
+  }
+  pools.differing = std::move(differing);
+  pools.signatures = std::move(compact);
+}
+
 void TableCompiler::State::keep_only_used(const Update& update) {
   std::set<ContentId> contents;
-  for (const auto& [id, row] : compiled.rows) contents.insert(id);
+  std::set<ContentId> rules;
+  for (const auto& [id, row] : compiled.rows) {
+    contents.insert(id);
+    rules.insert(rules_of(*row.content).id);
+  }
+  const std::set<SignatureId> signatures(compiled.signature_of_class.begin(),
+                                         compiled.signature_of_class.end());
+  std::erase_if(pools.differing, [&](const auto& entry) {
+    return !rules.contains(entry.first.rules) || !signatures.contains(entry.first.signature);
+  });
   pools.contents.keep_only(contents);
   pools.terms.keep_only(update.used_terms());
   pools.bundles.keep_only(update.used_bundles());
-  compact_signatures(compiled, pools.signatures);
+  compact_signatures();
 }
 
 TableCompiler::TableCompiler(const TableSizes& sizes) : state_(std::make_unique<State>(sizes)) {}
@@ -50,6 +84,8 @@ TableCompiler::TableCompiler(TableCompiler&&) noexcept = default;
 TableCompiler& TableCompiler::operator=(TableCompiler&&) noexcept = default;
 
 const PolicyTables& TableCompiler::tables() const { return state_->tables; }
+
+const std::vector<BackendsDiffer>& TableCompiler::backends_differ() const { return state_->backends_differ; }
 
 Result<TableDelta> TableCompiler::update(const ResolvedPolicy& policy, const CompileSettings& settings) {
   // Room for classes to come is a luxury: without it more policies fit.
@@ -64,6 +100,7 @@ Result<TableDelta> TableCompiler::update(const ResolvedPolicy& policy, const Com
     }
     if (auto applied = state_->tables.apply(*delta); !applied) return fail_as(applied);
     state_->compiled = std::move(update.after());
+    state_->backends_differ = update.backends_differ();
     state_->keep_only_used(update);
     return delta;
   }

@@ -4,7 +4,9 @@
 // packet gets the verdict of the one or of the other, never a mixture (R26).
 #pragma once
 
+#include <compare>
 #include <memory>
+#include <vector>
 
 #include "engine/base/time.h"
 #include "engine/compile/policy_tables.h"
@@ -43,10 +45,21 @@ struct CompileSettings {
   ConntrackTimeouts timeouts;
   TickClock clock;
   EventMode events = EventMode::off;
-  bool spoof_check = true;   // R16
-  bool strict = false;       // an interface without a slot is closed
+  bool spoof_check = true;  // R16
+  bool strict = false;      // an interface without a slot is closed
   std::uint64_t hash_secret = 0;
   friend bool operator==(const CompileSettings&, const CompileSettings&) = default;
+};
+
+// A port of a Service whose backends these endpoints may reach in part: for them it is a plain deny,
+// which is hardly what anybody meant (R7).
+struct BackendsDiffer {
+  NamespacedName service;
+  IpAddress address;  // the ClusterIP
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t port = 0;
+  std::vector<EndpointId> endpoints;  // sorted, at least one
+  friend auto operator<=>(const BackendsDiffer&, const BackendsDiffer&) = default;
 };
 
 class TableCompiler {
@@ -59,6 +72,9 @@ class TableCompiler {
   // Errors: table_full, naming table, size and need; then nothing has changed, neither here nor in
   // what the next update starts from.
   Result<TableDelta> update(const ResolvedPolicy& policy, const CompileSettings& settings);
+
+  // All that the last policy has of these, sorted: for warnings.
+  [[nodiscard]] const std::vector<BackendsDiffer>& backends_differ() const;
 
   // The bytes after every update so far.
   [[nodiscard]] const PolicyTables& tables() const;

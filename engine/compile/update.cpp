@@ -12,7 +12,7 @@ Update::Update(const Input& input, const Compiled& before, CompilerPools& pools)
       pools_(pools),
       after_(before),
       far_slots_(input.tables.hash(TableId::slots_far).size()),
-      steps_(pools.signatures, bundle_of_, after_.steps, aside_) {
+      steps_({pools.signatures, bundle_of_}, after_.steps, aside_, pools.differing) {
   after_.steps.begin_update();
   after_.row_chunks.begin_update();
   after_.segments.begin_update();

@@ -32,6 +32,7 @@ struct CompilerPools {
   BundlePool bundles;
   SignaturePool signatures;
   ContentPool contents;
+  DifferingPorts differing;
 };
 
 class Update {
@@ -50,6 +51,7 @@ class Update {
   Compiled& after() { return after_; }
   [[nodiscard]] const std::vector<TermId>& used_terms() const { return used_terms_; }
   [[nodiscard]] const std::vector<BundleId>& used_bundles() const { return used_bundles_; }
+  [[nodiscard]] std::vector<BackendsDiffer> backends_differ() const;
 
  private:
   using Steps = std::vector<std::uint32_t>;
@@ -62,6 +64,7 @@ class Update {
   // Reading the policy (update_policy.cpp).
   Result<void> read_policy();
   std::vector<TermId> number_terms();
+  void read_services();
   Result<void> read_endpoints(const std::vector<TermId>& term_ids);
   Result<void> write_node();
   void write_epoch();
@@ -105,6 +108,7 @@ class Update {
   std::vector<BundleId> used_bundles_;
   BundleOfTerm bundle_of_;
   AddressSignatures addresses_;
+  std::vector<SignatureId> cluster_ips_;    // by place in policy.services; empty: nobody asks
   std::map<std::uint32_t, Wanted> wanted_;  // by ifindex
   std::uint64_t far_slots_;
 

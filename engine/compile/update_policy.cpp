@@ -44,6 +44,7 @@ Result<void> Update::read_policy() {
     if (auto checked = check_rules(endpoint, policy.terms.size()); !checked) return checked;
   }
   const auto term_ids = number_terms();
+  read_services();
   return read_endpoints(term_ids);
 }
 
@@ -78,6 +79,22 @@ std::vector<TermId> Update::number_terms() {
   return term_ids;
 }
 
+// ClusterIPs are told apart for egress alone; where none is judged they are like any other address
+// that no rule names.
+void Update::read_services() {
+  const ResolvedPolicy& policy = input_.policy;
+  const bool asked = std::any_of(policy.endpoints.begin(), policy.endpoints.end(), [](const auto& endpoint) {
+    return endpoint.at(Direction::egress).judged();
+  });
+  if (asked) {
+    cluster_ips_ = sign_services(policy.services, pools_.signatures, addresses_);
+    return;
+  }
+  std::vector<ResolvedService> bare;
+  for (const auto& service : policy.services) bare.push_back({service.address, {}});
+  sign_services(bare, pools_.signatures, addresses_);
+}
+
 Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {
   for (const auto& endpoint : input_.policy.endpoints) {
     if (endpoint.endpoint.value == 0 || endpoint.endpoint.value > kEndpointMax || endpoint.ifindex == 0) {
@@ -94,12 +111,21 @@ Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {
     }
     found->second.endpoint = &endpoint;
   }
+  std::set<EndpointId> backends;
+  for (const auto& service : input_.policy.services) {
+    for (const auto& port : service.ports) {
+      for (const auto& backend : port.backends) backends.insert(backend.endpoint);
+    }
+  }
   // Contents get their numbers in the order of interfaces, whatever the order of the endpoints.
   for (auto& [ifindex, wanted] : wanted_) {
     for (const Direction direction : kDirections) {
       wanted.contents[index_of(direction)] =
           pools_.contents.intern(wanted.endpoint->at(direction), direction, term_ids);
     }
+    auto& egress = wanted.contents[index_of(Direction::egress)];
+    const EndpointId endpoint = wanted.endpoint->endpoint;
+    if (egress && backends.contains(endpoint)) egress = pools_.contents.for_backend(egress, endpoint.value);
   }
   return {};
 }
@@ -159,6 +185,33 @@ void Update::write_epoch() {
   if (!narrowed_) return;
   ++after_.node->epoch;
   out_.store(TableId::node, 0, after_.node->epoch, offsetof(pn_node, epoch));
+}
+
+std::vector<BackendsDiffer> Update::backends_differ() const {
+  std::vector<BackendsDiffer> out;
+  std::set<SignatureId> affected;  // few, if any
+  for (const auto& [question, ports] : pools_.differing) affected.insert(question.signature);
+  for (std::size_t i = 0; i < cluster_ips_.size(); ++i) {
+    const ResolvedService& service = input_.policy.services[i];
+    const auto* signature = pools_.signatures.service_of(cluster_ips_[i]);
+    if (signature == nullptr || !affected.contains(cluster_ips_[i])) continue;
+    std::map<std::pair<Protocol, std::uint16_t>, std::vector<EndpointId>> endpoints;
+    for (const auto& endpoint : wanted_) {
+      const auto& content = endpoint.second.contents[index_of(Direction::egress)];
+      if (!content) continue;
+      const auto found = pools_.differing.find(question_of(*content, cluster_ips_[i], *signature));
+      if (found == pools_.differing.end()) continue;
+      for (const auto& port : found->second) endpoints[port].push_back(endpoint.second.endpoint->endpoint);
+    }
+    for (const auto& port : service.ports) {
+      const auto found = endpoints.find({port.protocol, port.port});
+      if (found == endpoints.end()) continue;
+      std::sort(found->second.begin(), found->second.end());
+      out.push_back({port.service, service.address, port.protocol, port.port, std::move(found->second)});
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace postern

@@ -13,7 +13,7 @@
 namespace postern {
 
 struct EnforcerSettings {
-  bool strict = false;                                    // R25
+  bool strict = false;  // R25
   EstablishedFlows established_flows = EstablishedFlows::reevaluate;
   ConntrackTimeouts timeouts;
   EventMode events = EventMode::denied;
@@ -40,6 +40,10 @@ class NodeEnforcer {
   [[nodiscard]] const ResolvedPolicy& policy() const { return policy_; }
   [[nodiscard]] const RuleRegistry& rules() const { return rules_; }
   [[nodiscard]] const PolicyTables& tables() const { return compiler_.tables(); }
+  // Services that this policy cuts off because their backends disagree: for warnings.
+  [[nodiscard]] const std::vector<BackendsDiffer>& backends_differ() const {
+    return compiler_.backends_differ();
+  }
   [[nodiscard]] Generation generation() const { return generation_; }
 
  private:
@@ -54,7 +58,7 @@ class NodeEnforcer {
   ResolvedPolicy policy_;
   Generation generation_;
   std::map<std::uint32_t, EndpointId> attached_;  // by ifindex
-  bool behind_ = false;  // the backend stopped half-way through a delta
+  bool behind_ = false;                           // the backend stopped half-way through a delta
 };
 
 }  // namespace postern

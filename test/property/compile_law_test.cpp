@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -144,13 +145,73 @@ std::optional<std::string> mixture(const PolicyTables& before, const PolicyTable
 }
 
 TEST(CompileLaw, AFreshCompileMeansWhatTheRulesMean) {
+  std::map<std::uint32_t, std::size_t> reasons;
+  std::map<IpFamily, std::size_t> allowed;
   for (std::uint64_t seed = first_seed(); seed < first_seed() + worlds(150); ++seed) {
     RandomPolicies random(seed);
     for (int i = 0; i < 8; ++i) random.change();
     const auto policy = random.policy();
-    const auto wrong = wrong_answer(fresh(policy, random.settings()), policy, random.questions());
+    const auto questions = random.questions();
+    const auto tables = fresh(policy, random.settings());
+    const auto wrong = wrong_answer(tables, policy, questions);
     ASSERT_FALSE(wrong) << *wrong << "\nseed " << seed;
+    const auto given = answers(tables, questions);
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      if (given[i] != kNotJudged) ++reasons[pn_step_reason(given[i])];
+      if (pn_step_allows(given[i])) ++allowed[questions[i].peer.family()];
+    }
   }
+  // The worlds do reach every answer there is.
+  for (const std::uint32_t reason :
+       {PN_REASON_NOT_ISOLATED, PN_REASON_RULE_ADMIN, PN_REASON_RULE, PN_REASON_RULE_BASELINE, PN_REASON_SELF,
+        PN_REASON_OWN_NODE, PN_REASON_ISOLATED, PN_REASON_DENIED_ADMIN, PN_REASON_DENIED_BASELINE,
+        PN_REASON_STRICT, PN_REASON_BACKENDS_DIFFER, PN_REASON_NO_BACKEND}) {
+    EXPECT_GT(reasons[reason], 10u) << "reason " << reason;
+  }
+  EXPECT_GT(allowed[IpFamily::v4], 1000u);
+  EXPECT_GT(allowed[IpFamily::v6], 1000u);
+}
+
+// Worked out anew from the meaning of the rules.
+std::vector<BackendsDiffer> differing_backends(const ResolvedPolicy& policy) {
+  std::vector<BackendsDiffer> out;
+  for (const auto& service : policy.services) {
+    for (const auto& port : service.ports) {
+      BackendsDiffer differ{port.service, service.address, port.protocol, port.port, {}};
+      for (const auto& endpoint : policy.endpoints) {
+        const auto step = judged(policy, {endpoint.ifindex, PN_EGRESS, service.address,
+                                          static_cast<std::uint8_t>(port.protocol), port.port});
+        if (step != kNotJudged && pn_step_reason(step) == PN_REASON_BACKENDS_DIFFER) {
+          differ.endpoints.push_back(endpoint.endpoint);
+        }
+      }
+      if (!differ.endpoints.empty()) out.push_back(std::move(differ));
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+TEST(CompileLaw, TheServicesWhoseBackendsDifferAreListedAfterEveryUpdate) {
+  std::size_t lists = 0;
+  std::size_t repeated = 0;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + worlds(40); ++seed) {
+    RandomPolicies random(seed);
+    TableCompiler compiler{TableSizes{}};
+    std::vector<BackendsDiffer> before;
+    for (int step = 0; step < 30; ++step) {
+      const auto policy = random.policy();
+      ASSERT_TRUE(compiler.update(policy, random.settings()));
+      const auto expected = differing_backends(policy);
+      ASSERT_TRUE(compiler.backends_differ() == expected) << "seed " << seed << " step " << step;
+      lists += expected.empty() ? 0u : 1u;
+      repeated += !expected.empty() && expected == before ? 1u : 0u;
+      before = expected;
+      random.change();
+    }
+  }
+  EXPECT_GT(lists, 100u);
+  EXPECT_GT(repeated, 20u);
 }
 
 TEST(CompileLaw, ADeltaLeadsFromOnePolicyToTheNextWithoutAMixture) {
@@ -251,13 +312,18 @@ TEST(CompileLaw, ADifferenceAppliedLeadsToTheOtherTables) {
   }
 }
 
-TEST(CompileLaw, TheOrderOfEndpointsChangesNoByte) {
+TEST(CompileLaw, TheOrderOfEndpointsAndServicesChangesNoByte) {
   for (std::uint64_t seed = first_seed(); seed < first_seed() + worlds(10); ++seed) {
     RandomPolicies random(seed);
     for (int i = 0; i < 8; ++i) random.change();
     auto policy = random.policy();
     const auto tables = fresh(policy, random.settings());
     std::reverse(policy.endpoints.begin(), policy.endpoints.end());
+    std::reverse(policy.services.begin(), policy.services.end());
+    for (auto& service : policy.services) {
+      std::reverse(service.ports.begin(), service.ports.end());
+      for (auto& port : service.ports) std::reverse(port.backends.begin(), port.backends.end());
+    }
     ASSERT_TRUE(fresh(policy, random.settings()) == tables) << "seed " << seed;
   }
 }

@@ -2,6 +2,7 @@
 #include "test/property/random_policies.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "test/support/judge.h"
 
@@ -25,6 +26,12 @@ IpAddress neighbour(const IpAddress& address, bool after) {
     if (bytes[i] != (after ? 0 : 0xff)) break;
   }
   return from_bytes(address.family(), bytes);
+}
+
+IpAddress pod_address(std::uint32_t id, IpFamily family) {
+  if (family == IpFamily::v4) return IpAddress::v4(0x0a0a0000 + id);
+  return IpAddress::v6({0xfd, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(id >> 8),
+                        static_cast<std::uint8_t>(id)});
 }
 
 constexpr std::array<std::uint16_t, 8> kPorts{0, 1, 79, 80, 255, 256, 8080, 65535};
@@ -151,6 +158,65 @@ void RandomPolicies::change_endpoint() {
   }
 }
 
+// ClusterIPs lie where pods and blocks lie too: they must win over both.
+void RandomPolicies::change_service() {
+  if (services_.size() < 5 || chance(10)) {
+    services_[some_address()];
+  }
+  auto it = services_.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(prng_.below(services_.size())));
+  if (chance(8)) {
+    services_.erase(it);
+    return;
+  }
+  static constexpr std::array<Protocol, 3> kProtocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
+  const std::pair place(kProtocols[prng_.below(chance(60) ? 1 : 3)], kPorts[prng_.below(kPorts.size())]);
+  if (chance(10)) {
+    it->second.ports.erase(place);
+    return;
+  }
+  auto& port = it->second.ports[place];
+  const auto target = kPorts[prng_.below(kPorts.size())];
+  if (!endpoints_.empty() && chance(30)) {
+    auto endpoint = endpoints_.begin();
+    std::advance(endpoint, static_cast<std::ptrdiff_t>(prng_.below(endpoints_.size())));
+    const std::pair backend(endpoint->second.id, target);
+    if (!port.endpoints.erase(backend)) port.endpoints.insert(backend);
+    return;
+  }
+  for (std::uint64_t n = 1 + prng_.below(3); n > 0; --n) {
+    // Mostly pods that rules name, else nobody would ever disagree.
+    auto members = selectors_.begin();
+    std::advance(members, static_cast<std::ptrdiff_t>(prng_.below(selectors_.size())));
+    const bool named = !members->second.empty() && chance(70);
+    const std::pair backend(named ? *members->second.begin() : some_address(), target);
+    if (!port.backends.erase(backend)) port.backends.insert(backend);
+  }
+}
+
+ResolvedService RandomPolicies::resolved(const IpAddress& address, const RandomService& service) const {
+  ResolvedService out;
+  out.address = address;
+  for (const auto& [place, port] : service.ports) {
+    ResolvedServicePort& added = out.ports.emplace_back();
+    std::tie(added.protocol, added.port) = place;
+    added.service = {"default", "service-" + address.to_string()};
+    for (const auto& [backend, target] : port.backends) {
+      if (backend.family() == address.family()) added.backends.push_back({backend, target, {}});
+    }
+    for (const auto& [ifindex, endpoint] : endpoints_) {
+      const auto& egress = endpoint.directions[PN_EGRESS];
+      const bool judged = egress.isolated || egress.strict || !egress.rules.empty();
+      for (const auto& [id, target] : port.endpoints) {
+        if (id != endpoint.id) continue;
+        added.backends.push_back({pod_address(id, address.family()), target, EndpointId{judged ? id : 0}});
+      }
+    }
+    std::sort(added.backends.begin(), added.backends.end());
+  }
+  return out;
+}
+
 void RandomPolicies::change_members() {
   auto it = selectors_.begin();
   std::advance(it, static_cast<std::ptrdiff_t>(prng_.below(selectors_.size())));
@@ -159,7 +225,7 @@ void RandomPolicies::change_members() {
 }
 
 void RandomPolicies::change_once() {
-  switch (prng_.below(10)) {
+  switch (prng_.below(12)) {
     case 0:
     case 1:
     case 2:
@@ -183,6 +249,10 @@ void RandomPolicies::change_once() {
       }
       if (chance(10)) settings_.spoof_check = !settings_.spoof_check;
       if (chance(10)) settings_.events = static_cast<EventMode>(prng_.below(4));
+      return;
+    case 7:
+    case 8:
+      change_service();
       return;
     default:
       change_endpoint();
@@ -287,10 +357,7 @@ ResolvedPolicy RandomPolicies::policy() const {
     out.endpoint = EndpointId{endpoint.id};
     out.ifindex = ifindex;
     out.pod = {"default", "pod-" + std::to_string(endpoint.id)};
-    std::array<std::uint8_t, 16> v6{0xfd, 0x0a};
-    v6[15] = static_cast<std::uint8_t>(endpoint.id);
-    v6[14] = static_cast<std::uint8_t>(endpoint.id >> 8);
-    out.addresses = {IpAddress::v4(0x0a0a0000 + endpoint.id), IpAddress::v6(v6)};
+    out.addresses = {pod_address(endpoint.id, IpFamily::v4), pod_address(endpoint.id, IpFamily::v6)};
     for (std::size_t i = 0; i < 2; ++i) {
       out.directions[i].isolated = endpoint.directions[i].isolated;
       out.directions[i].strict = endpoint.directions[i].strict;
@@ -300,6 +367,7 @@ ResolvedPolicy RandomPolicies::policy() const {
     }
     policy.endpoints.push_back(std::move(out));
   }
+  for (const auto& [address, service] : services_) policy.services.push_back(resolved(address, service));
   std::sort(policy.endpoints.begin(), policy.endpoints.end(),
             [](const EndpointPolicy& a, const EndpointPolicy& b) { return a.endpoint < b.endpoint; });
   return policy;
@@ -315,6 +383,7 @@ std::vector<Question> RandomPolicies::questions() const {
   }
   for (const auto& [key, members] : selectors_) peers.insert(members.begin(), members.end());
   peers.insert(own_node_.begin(), own_node_.end());
+  for (const auto& [address, service] : services_) peers.insert(address);
   const auto add_ends = [&](const Cidr& block) {
     for (const IpAddress& end : {block.network(), block.last()}) {
       for (const IpAddress& peer : {end, neighbour(end, false), neighbour(end, true)}) {
@@ -338,6 +407,12 @@ std::vector<Question> RandomPolicies::questions() const {
       for (const auto& peer : peers) {
         for (const auto& [protocol, port] : kTransports)
           questions.push_back({ifindex, direction, peer, protocol, port});
+      }
+      for (const auto& [address, service] : services_) {
+        for (const auto& [place, port] : service.ports) {
+          const auto protocol = static_cast<std::uint8_t>(place.first);
+          questions.push_back({ifindex, direction, address, protocol, place.second});
+        }
       }
     }
   }

@@ -54,6 +54,14 @@ class RandomPolicies {
     std::uint32_t id = 0;
     std::array<RandomDirection, 2> directions;
   };
+  struct RandomService {
+    // By protocol and port: addresses with their target ports, and endpoints by id.
+    struct Port {
+      std::set<std::pair<IpAddress, std::uint16_t>> backends;
+      std::set<std::pair<std::uint32_t, std::uint16_t>> endpoints;
+    };
+    std::map<std::pair<Protocol, std::uint16_t>, Port> ports;
+  };
 
   [[nodiscard]] bool chance(unsigned percent) { return prng_.below(100) < percent; }
   IpAddress some_address();
@@ -62,6 +70,8 @@ class RandomPolicies {
   RandomRule some_rule();
   void change_once();
   void change_endpoint();
+  void change_service();
+  [[nodiscard]] ResolvedService resolved(const IpAddress& address, const RandomService& service) const;
   void change_direction(RandomDirection& direction);
   [[nodiscard]] std::vector<std::string> keys_of(const std::string& peer) const;
   [[nodiscard]] ResolvedRule resolved(std::uint32_t id, const RandomRule& rule,
@@ -73,6 +83,7 @@ class RandomPolicies {
   std::map<std::uint32_t, RandomRule> rules_;
   std::map<std::uint32_t, RandomEndpoint> endpoints_;  // by ifindex
   std::set<IpAddress> own_node_;
+  std::map<IpAddress, RandomService> services_;  // by ClusterIP
   std::uint32_t next_rule_ = 1;
   std::uint32_t next_endpoint_ = 1;
   CompileSettings settings_;

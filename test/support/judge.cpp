@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <tuple>
 
 namespace postern {
@@ -17,7 +18,15 @@ struct Question {
   const IpAddress& peer;
   std::uint8_t protocol;
   std::uint16_t port;
+  bool named = true;  // false: the peer is a ClusterIP, which is in no term and no own node
 };
+
+const ResolvedService* service_at(const ResolvedPolicy& policy, const IpAddress& address) {
+  for (const auto& service : policy.services) {
+    if (service.address == address) return &service;
+  }
+  return nullptr;
+}
 
 bool contains(const Term& term, const IpAddress& peer) {
   if (term.kind == TermKind::block) return term.block.contains(peer);
@@ -25,9 +34,10 @@ bool contains(const Term& term, const IpAddress& peer) {
 }
 
 bool matches(const ResolvedRule& rule, const Question& question) {
-  const bool peer = rule.any_peer || std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
-                      return contains(question.policy.terms[term], question.peer);
-                    });
+  const bool peer = rule.any_peer ||
+                    (question.named && std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
+                       return contains(question.policy.terms[term], question.peer);
+                     }));
   const bool port =
       rule.any_port || std::any_of(rule.ports.begin(), rule.ports.end(), [&](const PortMatch& match) {
         return static_cast<std::uint8_t>(match.protocol) == question.protocol &&
@@ -68,14 +78,12 @@ std::uint32_t network_policies(const Question& question) {
   return first.value == 0 ? pn_step_deny(PN_REASON_ISOLATED, 0) : pn_step_allow(PN_REASON_RULE, first.value);
 }
 
-}  // namespace
-
-std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
-                    const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
-  const DirectionPolicy& rules = endpoint.at(direction);
-  const Question question{policy, rules, peer, protocol, port};
-  const bool own_node =
-      std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
+// An address, whatever it is the ClusterIP of.
+std::uint32_t judge_address(const Question& question, Direction direction) {
+  const ResolvedPolicy& policy = question.policy;
+  const DirectionPolicy& rules = question.rules;
+  const bool own_node = question.named && std::find(policy.own_node.begin(), policy.own_node.end(),
+                                                    question.peer) != policy.own_node.end();
   if (own_node && direction == Direction::ingress) return pn_step_allow(PN_REASON_OWN_NODE, 0);
 
   const ResolvedRule* admin = cluster_tier(question, Tier::admin);
@@ -96,6 +104,40 @@ std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint
   if (own_node) return pn_step_allow(PN_REASON_OWN_NODE, 0);
   if (rules.strict) return pn_step_deny(PN_REASON_STRICT, 0);
   return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+}
+
+// R7: what all backends say; each is asked at its own port, and the pod itself is always a yes (R1).
+std::uint32_t judge_backends(const ResolvedPolicy& policy, const EndpointPolicy& endpoint,
+                             const ResolvedServicePort& port) {
+  std::set<std::uint32_t> allowing;
+  std::set<std::uint32_t> denying;
+  for (const auto& backend : port.backends) {
+    const auto step = backend.endpoint == endpoint.endpoint
+                          ? pn_step_allow(PN_REASON_SELF, 0)
+                          : judge_address({policy, endpoint.at(Direction::egress), backend.address,
+                                           static_cast<std::uint8_t>(port.protocol), backend.port},
+                                          Direction::egress);
+    (pn_step_allows(step) ? allowing : denying).insert(step);
+  }
+  if (port.backends.empty()) return pn_step_deny(PN_REASON_NO_BACKEND, 0);
+  if (denying.empty()) return *allowing.begin();
+  if (allowing.empty()) return *denying.begin();
+  return pn_step_deny(PN_REASON_BACKENDS_DIFFER, 0);
+}
+
+}  // namespace
+
+std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
+                    const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
+  const ResolvedService* service = service_at(policy, peer);
+  if (service != nullptr && direction == Direction::egress) {
+    for (const auto& offered : service->ports) {
+      if (static_cast<std::uint8_t>(offered.protocol) == protocol && offered.port == port) {
+        return judge_backends(policy, endpoint, offered);
+      }
+    }
+  }
+  return judge_address({policy, endpoint.at(direction), peer, protocol, port, service == nullptr}, direction);
 }
 
 }  // namespace postern
