@@ -4,34 +4,19 @@
 #include <algorithm>
 #include <iterator>
 
-#include "engine/explain/near_miss.h"
+#include "engine/explain/end_judge.h"
+#include "engine/explain/service.h"
 
 namespace postern {
 
-using explain_detail::Asked;
-using explain_detail::Gap;
+using explain_detail::explain_service;
+using explain_detail::judge_end;
+using explain_detail::node_addresses;
 using explain_detail::Seen;
+using explain_detail::service_of;
+using explain_detail::Traffic;
 
 namespace {
-
-// A query with its objects found.
-struct Traffic {
-  const ClusterSnapshot& cluster;
-  Seen from;
-  Seen to;
-  const Pod* from_pod = nullptr;  // also when it uses the host's network or is not live
-  const Pod* to_pod = nullptr;
-  Asked asked;
-  bool strict = false;
-};
-
-std::vector<IpAddress> node_addresses(const ClusterSnapshot& cluster, const std::string& name) {
-  std::vector<IpAddress> addresses;
-  const auto found = cluster.nodes.find(name);
-  if (found == cluster.nodes.end()) return addresses;
-  for (const auto& entry : found->second.addresses) addresses.push_back(entry.address);
-  return addresses;
-}
 
 // Addresses an end could use, the best first.
 Result<std::vector<IpAddress>> addresses_of(const ClusterSnapshot& cluster, const TrafficEnd& end) {
@@ -41,6 +26,17 @@ Result<std::vector<IpAddress>> addresses_of(const ClusterSnapshot& cluster, cons
     if (found == cluster.pods.end()) return fail(ErrorCode::not_found, "no pod " + end.pod.to_string());
     if (!found->second.addresses.empty() || !found->second.host_network) return found->second.addresses;
     return node_addresses(cluster, found->second.node_name);
+  }
+  if (end.kind == TrafficEnd::Kind::service) {
+    const auto found = cluster.services.find(end.service);
+    if (found == cluster.services.end())
+      return fail(ErrorCode::not_found, "no Service " + end.service.to_string());
+    if (found->second.cluster_ips.empty()) {
+      return fail(ErrorCode::invalid_input, "Service " + end.service.to_string() +
+                                                " has no ClusterIP: its name stands for the pods behind it, "
+                                                "expected one of them");
+    }
+    return found->second.cluster_ips;
   }
   if (!cluster.nodes.contains(end.node)) return fail(ErrorCode::not_found, "no node " + end.node);
   auto addresses = node_addresses(cluster, end.node);
@@ -73,6 +69,7 @@ void name_end(const ClusterSnapshot& cluster, const TrafficEnd& end, Seen& seen,
       if (pod->live() && !pod->host_network) seen.pod = pod;
       return;
     case TrafficEnd::Kind::node: seen.who = "node " + end.node; return;
+    case TrafficEnd::Kind::service: seen.who = "Service " + end.service.to_string(); return;
     case TrafficEnd::Kind::address: seen.who = end.address->to_string(); return;
   }
 }
@@ -88,142 +85,6 @@ std::string why_no_endpoint(const Pod* pod, const std::string& who) {
   }
   return {};
 }
-
-// One policy at one end: does it isolate, which of its rules allow, which nearly do.
-struct PolicyView {
-  const NetworkPolicy& policy;
-  bool selected = false;
-  bool has_type = false;
-  [[nodiscard]] bool counts() const { return selected && has_type; }
-};
-
-const std::vector<PolicyRule>& rules_of(const NetworkPolicy& policy, Direction direction) {
-  return direction == Direction::ingress ? policy.ingress : policy.egress;
-}
-
-// Letters that a label may differ by and still be taken for the same word.
-constexpr std::uint32_t kSlipOfThePen = 2;
-
-// What keeps the policy from having a say at this end at all.
-Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction) {
-  Gap gap;
-  if (!view.selected) {
-    gap = explain_detail::selector_gap({view.policy.pod_selector, subject.labels, MissingKind::subject_label,
-                                        "the policy selects by podSelector and", subject.key.to_string()});
-  }
-  // That a policy means other pods is mostly no mistake, unless the labels differ by a letter.
-  if (gap.distance > kSlipOfThePen) gap.cost += 1;
-  if (!view.has_type) {
-    gap.add(MissingKind::policy_type,
-            std::string("the policy's policyTypes leave out ") +
-                (direction == Direction::ingress ? "Ingress" : "Egress") + ", so its " +
-                to_string(direction) + " rules say nothing",
-            1, 0);
-  }
-  return gap;
-}
-
-class EndJudge {
- public:
-  EndJudge(const Traffic& traffic, Direction direction)
-      : traffic_(traffic),
-        direction_(direction),
-        subject_(direction == Direction::egress ? traffic.from : traffic.to),
-        peer_(direction == Direction::egress ? traffic.to : traffic.from) {
-    end_.direction = direction;
-    end_.who = subject_.who;
-  }
-
-  EndExplanation run() {
-    if (subject_.pod == nullptr) {
-      end_.note = subject_.host_network
-                      ? subject_.who + " uses its node's network: no NetworkPolicy applies to it"
-                      : subject_.who + " is not a pod: no NetworkPolicy applies to it";
-      return std::move(end_);
-    }
-    end_.judged = true;
-    read_policies();
-    decide();
-    if (end_.allowed) end_.near_misses.clear();
-    else rank();
-    return std::move(end_);
-  }
-
- private:
-  void read_policies() {
-    const auto& policies = traffic_.cluster.network_policies;
-    const std::string& ns = subject_.pod->key.ns;
-    for (auto it = policies.lower_bound({ns, {}}); it != policies.end() && it->first.ns == ns; ++it) {
-      const auto& policy = it->second;
-      const PolicyView view{
-          policy, selects(policy, *subject_.pod),
-          direction_ == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress};
-      if (view.counts()) end_.isolating.push_back(policy.key);
-      read_rules(view);
-    }
-  }
-
-  void read_rules(const PolicyView& view) {
-    const auto& rules = rules_of(view.policy, direction_);
-    const Gap subject = subject_gap(view, *subject_.pod, direction_);
-    // The pod whose port names count is the one at the server's end, whichever end this is.
-    const Seen& target = traffic_.to;
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      Gap gap = explain_detail::peers_gap(rules[i], view.policy.key.ns, peer_, traffic_.cluster);
-      gap.add(explain_detail::ports_gap(rules[i], traffic_.asked, target));
-      // A policy that has no say here comes near only with a rule that would allow as it stands.
-      if (!view.counts() && !gap.missing.empty()) continue;
-      gap.add(subject);
-      const RuleRef rule{view.policy.key, static_cast<std::uint32_t>(i + 1)};
-      if (gap.missing.empty()) end_.allowing.push_back(rule);
-      else end_.near_misses.push_back({rule, std::move(gap.missing), gap.cost, gap.distance});
-    }
-  }
-
-  void decide() {
-    const auto own_node = node_addresses(traffic_.cluster, subject_.pod->node_name);
-    if (subject_.address == peer_.address) {
-      end_.note = "a pod always reaches itself";
-      return set(true, PN_REASON_SELF);
-    }
-    if (std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end()) {
-      end_.note = peer_.who + " is the node " + subject_.who +
-                  " runs on: NetworkPolicies cannot cut a pod from its own node";
-      return set(true, PN_REASON_OWN_NODE);
-    }
-    if (end_.isolating.empty()) {
-      return traffic_.strict ? set(false, PN_REASON_STRICT) : set(true, PN_REASON_NOT_ISOLATED);
-    }
-    if (end_.allowing.empty()) set(false, PN_REASON_ISOLATED);
-    else set(true, PN_REASON_RULE);
-  }
-
-  void set(bool allowed, std::uint32_t reason) {
-    end_.allowed = allowed;
-    end_.reason = reason;
-  }
-
-  // Nearest first; equal ones: rules of policies that isolate the pod already, then by name.
-  void rank() {
-    const auto isolates = [&](const NearMiss& miss) {
-      return std::binary_search(end_.isolating.begin(), end_.isolating.end(), miss.rule.policy);
-    };
-    auto& misses = end_.near_misses;
-    std::stable_sort(misses.begin(), misses.end(), [&](const NearMiss& left, const NearMiss& right) {
-      if (left.cost != right.cost) return left.cost < right.cost;
-      if (isolates(left) != isolates(right)) return isolates(left);
-      if (left.distance != right.distance) return left.distance < right.distance;
-      return left.rule < right.rule;
-    });
-    if (misses.size() > kNearMisses) misses.resize(kNearMisses);
-  }
-
-  const Traffic& traffic_;
-  Direction direction_;
-  const Seen& subject_;
-  const Seen& peer_;
-  EndExplanation end_;
-};
 
 // The cluster's DNS pods, by the label every distribution gives them.
 std::vector<const Pod*> dns_pods(const ClusterSnapshot& cluster) {
@@ -265,7 +126,7 @@ std::string dns_hint(const Traffic& traffic, const EndExplanation& egress) {
     Traffic query = traffic;
     query.to = {server, *address, server->key.to_string(), false};
     query.asked = {static_cast<std::uint8_t>(Protocol::udp), 53};
-    reachable = reachable || EndJudge(query, Direction::egress).run().allowed;
+    reachable = reachable || judge_end(query, Direction::egress).allowed;
   }
   if (servers.empty()) reachable = some_rule_admits_dns(traffic, egress);
   if (reachable) return {};
@@ -284,17 +145,32 @@ std::string with_address(const Seen& seen) {
   return seen.who == address ? seen.who : seen.who + " (" + address + ")";
 }
 
+TrafficEnd service_if_cluster_ip(const ClusterSnapshot& cluster, const TrafficEnd& end) {
+  if (end.kind != TrafficEnd::Kind::address || !end.address) return end;
+  const Service* service = service_of(cluster, *end.address);
+  if (service == nullptr) return end;
+  TrafficEnd out = end;
+  out.kind = TrafficEnd::Kind::service;
+  out.service = service->key;
+  return out;
+}
+
 }  // namespace
 
 Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& query) {
+  if (query.from.kind == TrafficEnd::Kind::service) {
+    return fail(ErrorCode::invalid_input,
+                "Service " + query.from.service.to_string() + " opens no connections: expected a client");
+  }
+  const TrafficEnd destination = service_if_cluster_ip(cluster, query.to);
   const auto from = addresses_of(cluster, query.from);
   if (!from) return fail_as(from);
-  const auto to = addresses_of(cluster, query.to);
+  const auto to = addresses_of(cluster, destination);
   if (!to) return fail_as(to);
 
   Traffic traffic{cluster, {}, {}, nullptr, nullptr, {query.protocol, query.port}, query.strict};
   name_end(cluster, query.from, traffic.from, traffic.from_pod);
-  name_end(cluster, query.to, traffic.to, traffic.to_pod);
+  name_end(cluster, destination, traffic.to, traffic.to_pod);
   Explanation explanation;
   explanation.egress.who = traffic.from.who;
   explanation.ingress.who = traffic.to.who;
@@ -310,8 +186,15 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
   }
   explanation.traffic =
       with_address(traffic.from) + " -> " + with_address(traffic.to) + ", " + to_string(traffic.asked);
-  explanation.egress = EndJudge(traffic, Direction::egress).run();
-  explanation.ingress = EndJudge(traffic, Direction::ingress).run();
+  traffic.from.cluster_ip = query.from.kind == TrafficEnd::Kind::address &&
+                            service_of(cluster, traffic.from.address) != nullptr;
+  traffic.to.cluster_ip = destination.kind == TrafficEnd::Kind::service;
+  if (traffic.to.cluster_ip) {
+    explain_service(traffic, explanation);
+  } else {
+    explanation.egress = judge_end(traffic, Direction::egress);
+    explanation.ingress = judge_end(traffic, Direction::ingress);
+  }
   explanation.allowed = explanation.egress.allowed && explanation.ingress.allowed;
   add_hints(traffic, explanation);
   return explanation;

@@ -18,17 +18,20 @@
 
 namespace postern {
 
-// One party to the traffic. A pod or node without an address given uses its own of the common family.
+// One party to the traffic. A pod, node or Service without an address given uses its own of the
+// common family.
 struct TrafficEnd {
-  enum class Kind : std::uint8_t { pod, node, address };
+  enum class Kind : std::uint8_t { pod, node, address, service };
   Kind kind = Kind::address;
   NamespacedName pod;                // kind pod
   std::string node;                  // kind node
+  NamespacedName service;            // kind service: a destination only
   std::optional<IpAddress> address;  // kind address: always set
 };
 
-// Reads "namespace/pod", "namespace/workload" (its first pod), "node:NAME" or an address, which is the
-// pod or node that has it, else an outside host. Errors name the nearest names.
+// Reads "namespace/pod", "namespace/workload" (its first pod), "service:namespace/name", "node:NAME" or
+// an address, which is the Service, pod or node that has it, else an outside host. Errors name the
+// nearest names.
 Result<TrafficEnd> find_traffic_end(const ClusterSnapshot& cluster, std::string_view text);
 
 struct ExplainQuery {
@@ -86,18 +89,30 @@ struct EndExplanation {
 
 inline constexpr std::size_t kNearMisses = 8;
 
+// One backend of the Service port that was asked for.
+struct BackendExplanation {
+  std::string who;         // "y/b (10.0.1.3), TCP 8080"
+  std::string name;        // "y/b", or the address of an end point that is no pod
+  EndExplanation egress;   // of the client, to this backend
+  EndExplanation ingress;  // of this backend
+};
+
 struct Explanation {
   bool allowed = false;
   // An end that takes no part (a finished pod, one without an address): nothing is judged, no packet
   // arrives; `allowed` is false and this says why.
   std::string no_endpoint;
-  std::string traffic;  // "x/a (10.0.0.1) -> y/b (10.0.0.2), TCP 80"
-  EndExplanation egress;
-  EndExplanation ingress;
+  std::string traffic;                       // "x/a (10.0.0.1) -> y/b (10.0.0.2), TCP 80"
+  EndExplanation egress;                     // to a Service: what holds for all backends together
+  EndExplanation ingress;                    // to a Service: the first backend that denies, else the first
+  std::string service;                       // "Service y/web"; empty: the destination is none
+  std::vector<BackendExplanation> backends;  // of a Service, sorted by address and port
   std::vector<std::string> hints;
 };
 
-// Errors: a pod or node that does not exist (not_found), ends without a common address family.
+// A destination address that is a ClusterIP is its Service, whatever kind of address it comes as.
+// Errors: a pod, node or Service that does not exist (not_found), a Service as the client or without
+// ClusterIP, ends without a common address family.
 Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& query);
 
 // Several lines, plain words, ending with a newline.

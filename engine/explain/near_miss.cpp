@@ -153,7 +153,19 @@ Gap pod_peer_gap(const PodPeer& peer, const std::string& policy_namespace, const
 
 Gap block_gap(const IpBlock& block, const Seen& seen) {
   Gap gap;
+  if (seen.cluster_ip) {
+    gap.add(MissingKind::outside_block, seen.address.to_string() + " is a ClusterIP, which no block matches",
+            kNeverBySelector, 0);
+    return gap;
+  }
   if (block.contains(seen.address)) return gap;
+  if (block.cidr.family() != seen.address.family()) {
+    gap.add(MissingKind::outside_block,
+            seen.address.to_string() + " is of the other family than " + block.cidr.to_string() +
+                ": blocks match their own alone",
+            kAnotherBlock, 0);
+    return gap;
+  }
   if (!block.cidr.contains(seen.address)) {
     gap.add(MissingKind::outside_block, seen.address.to_string() + " is outside " + block.cidr.to_string(),
             kAnotherBlock, 0);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An explanation in plain words, for somebody who has to mend it tonight.
+#include <algorithm>
+
 #include "engine/explain/explain.h"
 
 namespace postern {
@@ -41,7 +43,13 @@ std::string head(const EndExplanation& end) {
                                             : "Arriving at " + end.who + " (ingress): ";
 }
 
+// What no list of policies and rules says better than a sentence.
+bool says_itself(const EndExplanation& end) {
+  return end.reason == PN_REASON_BACKENDS_DIFFER || end.reason == PN_REASON_NO_BACKEND;
+}
+
 std::string denied_text(const EndExplanation& end) {
+  if (says_itself(end)) return "denied: " + end.note + ".\n";
   if (end.reason == PN_REASON_STRICT) {
     return "denied: no policy selects it for " + std::string(to_string(end.direction)) +
            ", and strict enforcement denies by default.\n";
@@ -74,13 +82,31 @@ std::string end_text(const EndExplanation& end) {
   return head(end) + (end.allowed ? allowed_text(end) : denied_text(end));
 }
 
+// One backend after the other: each has its own rules at both ends.
+std::string backends_text(const Explanation& explanation) {
+  const auto& egress = explanation.egress;
+  std::string text;
+  if (!egress.judged || egress.reason == PN_REASON_NOT_ISOLATED || says_itself(egress)) {
+    text = end_text(egress);
+  } else {
+    text = head(egress) + (egress.allowed ? "every backend is allowed.\n" : "denied, as every backend is.\n");
+  }
+  for (const auto& backend : explanation.backends) {
+    const bool reached = backend.egress.allowed && backend.ingress.allowed;
+    text += "Backend " + backend.who + ": " + (reached ? "allowed" : "denied") + "\n";
+    text += "  " + why_line(backend.egress) + "\n  " + why_line(backend.ingress) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_text(const Explanation& explanation) {
   std::string text = explanation.traffic + ": ";
   if (!explanation.no_endpoint.empty()) return text + "NO CONNECTION\n" + explanation.no_endpoint + "\n";
   text += explanation.allowed ? "ALLOWED\n" : "DENIED\n";
-  text += end_text(explanation.egress) + end_text(explanation.ingress);
+  if (explanation.backends.empty()) text += end_text(explanation.egress) + end_text(explanation.ingress);
+  else text += backends_text(explanation);
   for (const auto& hint : explanation.hints) text += "Hint: " + hint + ".\n";
   return text;
 }
@@ -95,6 +121,7 @@ std::string why_line(const EndExplanation& end) {
   }
   if (end.reason == PN_REASON_STRICT)
     return "denied at " + place + " by strict enforcement, no policy selects it";
+  if (says_itself(end)) return "denied at " + place + ": " + end.note;
   std::string text = "denied at " + place + ", isolated by " + policies(end.isolating);
   if (end.near_misses.empty()) return text + "; no rule of its namespace comes near";
   const auto& nearest = end.near_misses.front();
@@ -103,6 +130,12 @@ std::string why_line(const EndExplanation& end) {
 
 std::string why_line(const Explanation& explanation) {
   if (!explanation.no_endpoint.empty()) return explanation.no_endpoint;
+  if (explanation.egress.reason == PN_REASON_BACKENDS_DIFFER) {
+    const auto& backends = explanation.backends;
+    const auto denied = std::find_if(backends.begin(), backends.end(),
+                                     [](const auto& backend) { return !backend.egress.allowed; });
+    return why_line(explanation.egress) + "; " + why_line(denied->egress);
+  }
   if (!explanation.egress.allowed && !explanation.ingress.allowed) {
     return why_line(explanation.egress) + "; also " + why_line(explanation.ingress);
   }

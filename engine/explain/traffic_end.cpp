@@ -17,14 +17,14 @@ bool has_address(const std::vector<IpAddress>& addresses, const IpAddress& addre
 }
 
 Result<TrafficEnd> end_of_address(const ClusterSnapshot& cluster, const IpAddress& address) {
-  for (const auto& [key, service] : cluster.services) {
-    if (!has_address(service.cluster_ips, address)) continue;
-    return fail(ErrorCode::unsupported,
-                address.to_string() + " is the ClusterIP of Service " + key.to_string() +
-                    ": traffic to Services is not supported yet, name a pod behind it");
-  }
   TrafficEnd end;
   end.address = address;
+  for (const auto& [key, service] : cluster.services) {
+    if (!has_address(service.cluster_ips, address)) continue;
+    end.kind = TrafficEnd::Kind::service;
+    end.service = key;
+    return end;
+  }
   for (const auto& [key, pod] : cluster.pods) {
     if (!pod.live() || pod.host_network || !has_address(pod.addresses, address)) continue;
     end.kind = TrafficEnd::Kind::pod;
@@ -50,6 +50,20 @@ Result<TrafficEnd> end_of_node(const ClusterSnapshot& cluster, std::string_view 
   std::vector<std::string> names;
   for (const auto& [known, node] : cluster.nodes) names.push_back(known);
   return fail(ErrorCode::not_found, "no node " + end.node + did_you_mean(name, names));
+}
+
+Result<TrafficEnd> end_of_service(const ClusterSnapshot& cluster, std::string_view name) {
+  TrafficEnd end;
+  end.kind = TrafficEnd::Kind::service;
+  std::vector<std::string> names;
+  for (const auto& [key, service] : cluster.services) {
+    if (key.to_string() == name) {
+      end.service = key;
+      return end;
+    }
+    names.push_back(key.to_string());
+  }
+  return fail(ErrorCode::not_found, "no Service " + std::string(name) + did_you_mean(name, names));
 }
 
 // The pods of a workload are named after it by number: web-0, web-1, …, web-10.
@@ -91,15 +105,14 @@ Result<TrafficEnd> find_traffic_end(const ClusterSnapshot& cluster, std::string_
   if (text.substr(0, kNodePrefix.size()) == kNodePrefix)
     return end_of_node(cluster, text.substr(kNodePrefix.size()));
   if (text.substr(0, kServicePrefix.size()) == kServicePrefix) {
-    return fail(
-        ErrorCode::unsupported,
-        "\"" + std::string(text) + "\": traffic to Services is not supported yet, name a pod behind it");
+    return end_of_service(cluster, text.substr(kServicePrefix.size()));
   }
   const auto slash = text.find('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() ||
       text.find('/', slash + 1) != std::string_view::npos) {
     return fail(ErrorCode::invalid_input,
-                "\"" + std::string(text) + "\": expected namespace/pod, node:NAME or an address");
+                "\"" + std::string(text) +
+                    "\": expected namespace/pod, service:namespace/name, node:NAME or an address");
   }
   return end_of_pod(cluster, text, slash);
 }

@@ -56,6 +56,16 @@ Json end_json(const EndExplanation& end) {
   return json;
 }
 
+// Each with both its ends: the client's rules towards it, and its own.
+Json backends_json(const Explanation& explanation) {
+  Json json = Json::array();
+  for (const auto& backend : explanation.backends) {
+    json.push_back({{"backend", backend.who},
+                    {"ends", Json::array({end_json(backend.egress), end_json(backend.ingress)})}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string explanation_json(const Explanation& explanation) {
@@ -66,6 +76,10 @@ std::string explanation_json(const Explanation& explanation) {
     json["ends"] = Json::array({end_json(explanation.egress), end_json(explanation.ingress)});
   } else {
     json["no_endpoint"] = explanation.no_endpoint;
+  }
+  if (!explanation.service.empty()) {
+    json["service"] = explanation.service;
+    json["backends"] = backends_json(explanation);
   }
   json["hints"] = explanation.hints;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

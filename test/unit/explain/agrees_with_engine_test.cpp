@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What explain says of an end is what the resolved rules say of it: random small clusters, every pair,
-// a few ports and protocols. A failure prints the seed that repeats it.
+// What explain says of an end is what the resolved rules say of it: random small clusters, every pair
+// in every family both have, every Service, a few ports and protocols. A failure prints the seed that
+// repeats it.
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
 
 #include "engine/base/prng.h"
 #include "engine/explain/explain.h"
@@ -14,6 +19,11 @@ constexpr const char* kNamespaces[] = {"x", "y"};
 constexpr const char* kValues[] = {"a", "b", "c"};
 constexpr const char* kPortNames[] = {"http", "dns"};
 constexpr Protocol kProtocols[] = {Protocol::tcp, Protocol::udp};
+constexpr IpFamily kFamilies[] = {IpFamily::v4, IpFamily::v6};
+
+IpAddress v6(std::uint8_t net, std::uint32_t host) {
+  return IpAddress::v6({0xfd, net, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(host)});
+}
 
 class RandomCluster {
  public:
@@ -26,11 +36,13 @@ class RandomCluster {
     }
     for (std::uint32_t i = 0; i < 2; ++i) {
       const std::string name = "n" + std::to_string(i);
-      cluster.nodes[name] = {name, {}, {{"InternalIP", IpAddress::v4(0xac120000u + 10 + i)}}};
+      cluster.nodes[name] = {
+          name, {}, {{"InternalIP", IpAddress::v4(0xac120000u + 10 + i)}, {"InternalIP", v6(1, 10 + i)}}};
     }
     for (std::uint32_t i = 0; i < 5; ++i) add_pod(cluster, i);
     const auto policies = below(4);
     for (std::uint64_t i = 0; i < policies; ++i) add_policy(cluster, static_cast<std::uint32_t>(i));
+    for (std::uint32_t i = 0; i < 2; ++i) add_service(cluster, i);
     return cluster;
   }
 
@@ -46,11 +58,14 @@ class RandomCluster {
     pod.labels = {{"app", value()}};
     if (one_in(2)) pod.labels["tier"] = value();
     pod.node_name = "n" + std::to_string(below(2));
-    pod.addresses = {IpAddress::v4(0x0a000000u + 1 + index)};
+    pod.addresses = {IpAddress::v4(0x0a000000u + 1 + index), v6(0, 1 + index)};
     if (one_in(8)) {
       pod.host_network = true;
-      pod.addresses = {*cluster.nodes[pod.node_name].internal_ip(IpFamily::v4)};
+      pod.addresses = {*cluster.nodes[pod.node_name].internal_ip(IpFamily::v4),
+                       *cluster.nodes[pod.node_name].internal_ip(IpFamily::v6)};
     }
+    if (one_in(4)) pod.addresses.erase(pod.addresses.begin() + static_cast<std::ptrdiff_t>(below(2)));
+    pod.ready = !one_in(8);
     if (one_in(10)) pod.phase = PodPhase::succeeded;
     const auto ports = below(3);
     for (std::uint64_t i = 0; i < ports; ++i) {
@@ -80,6 +95,8 @@ class RandomCluster {
       if (one_in(2))
         block.excepts.push_back(Cidr(IpAddress::v4(0x0a000000u + static_cast<std::uint32_t>(below(6))), 31));
       if (one_in(4)) block.cidr = Cidr(IpAddress::v4(0xac120000u), 16);
+      if (one_in(3)) block = {Cidr(v6(0, 0), static_cast<int>(124 + below(3))), {Cidr(v6(0, 2), 127)}};
+      if (one_in(6)) block = {Cidr(one_in(2) ? IpAddress::v4(0x0a600000u) : v6(0x96, 0), 12), {}};
       return block;
     }
     PodPeer pods;
@@ -121,8 +138,31 @@ class RandomCluster {
     cluster.network_policies[policy.key] = policy;
   }
 
+  void add_service(ClusterSnapshot& cluster, std::uint32_t index) {
+    Service service;
+    service.key = {kNamespaces[below(2)], "s" + std::to_string(index)};
+    service.selector = Labels{{"app", value()}};
+    service.cluster_ips = {IpAddress::v4(0x0a600001u + index), v6(0x96, 1 + index)};
+    service.ports = {{"a", kProtocols[below(2)], static_cast<std::uint16_t>(80 + below(2)), target()},
+                     {"b", kProtocols[below(2)], static_cast<std::uint16_t>(82 + below(2)), target()}};
+    cluster.services[service.key] = service;
+  }
+
+  IntOrString target() {
+    if (one_in(2)) return std::string(kPortNames[below(2)]);
+    return static_cast<std::uint16_t>(80 + below(2));
+  }
+
   Prng prng_;
 };
+
+TrafficEnd pod_end(const Pod& pod, IpFamily family) {
+  TrafficEnd end;
+  end.kind = TrafficEnd::Kind::pod;
+  end.pod = pod.key;
+  end.address = pod.address(family);
+  return end;
+}
 
 // What the engine says of a live pod's end, of a resolve made for that pod's node alone.
 std::uint32_t engine_says(const ClusterSnapshot& cluster, const Pod& pod, Direction direction,
@@ -150,21 +190,19 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
     const bool strict = seed % 5 == 0;
     for (const auto& [from_key, from] : cluster.pods) {
       for (const auto& [to_key, to] : cluster.pods) {
+        const auto family = kFamilies[random.below(2)];
         if (from_key == to_key || !from.live() || !to.live()) continue;
+        if (!from.address(family) || !to.address(family)) continue;
         const auto protocol =
             static_cast<std::uint8_t>(random.below(5) == 0 ? Protocol::icmp : kProtocols[random.below(2)]);
         const auto port = static_cast<std::uint16_t>(79 + random.below(5));
-        TrafficEnd from_end;
-        from_end.kind = TrafficEnd::Kind::pod;
-        from_end.pod = from_key;
-        TrafficEnd to_end = from_end;
-        to_end.pod = to_key;
-        const auto explanation = explain(cluster, {from_end, to_end, protocol, port, strict});
+        const auto explanation =
+            explain(cluster, {pod_end(from, family), pod_end(to, family), protocol, port, strict});
         ASSERT_TRUE(explanation.has_value());
         const std::string where = "seed " + std::to_string(seed) + ": " + to_text(*explanation);
         if (!from.host_network) {
           const auto step =
-              engine_says(cluster, from, Direction::egress, to.addresses.front(), protocol, port, strict);
+              engine_says(cluster, from, Direction::egress, *to.address(family), protocol, port, strict);
           ASSERT_EQ(explanation->egress.allowed, pn_step_allows(step) != 0) << where;
           ASSERT_EQ(reason_name(explanation->egress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
@@ -172,7 +210,7 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
         }
         if (!to.host_network) {
           const auto step =
-              engine_says(cluster, to, Direction::ingress, from.addresses.front(), protocol, port, strict);
+              engine_says(cluster, to, Direction::ingress, *from.address(family), protocol, port, strict);
           ASSERT_EQ(explanation->ingress.allowed, pn_step_allows(step) != 0) << where;
           ASSERT_EQ(reason_name(explanation->ingress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
@@ -185,6 +223,49 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
   EXPECT_GT(compared, 5000u);
   EXPECT_GT(denied, compared / 10);
   EXPECT_LT(denied, compared * 9 / 10);
+}
+
+// The client's end of a Service; its backends' ends are held by the law above.
+TEST(ExplainAgrees, EveryServiceOfRandomClustersGetsTheEnginesVerdict) {
+  std::map<std::string_view, std::size_t> reasons;
+  for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+    RandomCluster random(seed);
+    const auto cluster = random.make();
+    const bool strict = seed % 5 == 0;
+    for (const auto& [from_key, from] : cluster.pods) {
+      for (const auto& [key, service] : cluster.services) {
+        const auto family = kFamilies[random.below(2)];
+        const auto protocol =
+            static_cast<std::uint8_t>(random.below(5) == 0 ? Protocol::icmp : kProtocols[random.below(2)]);
+        const auto port = static_cast<std::uint16_t>(80 + random.below(4));
+        if (!from.live() || !from.address(family) || from.host_network) continue;
+        // Where no egress is judged a Service without backend is left to the network.
+        const auto& policies = cluster.network_policies;
+        const bool judged = strict || std::any_of(policies.begin(), policies.end(), [&](const auto& policy) {
+                              return policy.second.isolates_egress && selects(policy.second, from);
+                            });
+        TrafficEnd to;
+        to.address = service.cluster_ips[family == IpFamily::v4 ? 0 : 1];
+        const auto explanation = explain(cluster, {pod_end(from, family), to, protocol, port, strict});
+        ASSERT_TRUE(explanation.has_value());
+        const std::string where = "seed " + std::to_string(seed) + ": " + to_text(*explanation);
+        ASSERT_EQ(explanation->service, "Service " + key.to_string()) << where;
+        if (!judged) {
+          ASSERT_TRUE(explanation->egress.allowed) << where;
+          ++reasons["not judged"];
+          continue;
+        }
+        const auto step = engine_says(cluster, from, Direction::egress, *to.address, protocol, port, strict);
+        ASSERT_EQ(explanation->egress.allowed, pn_step_allows(step) != 0) << where;
+        ASSERT_EQ(reason_name(explanation->egress.reason), reason_name(pn_step_reason(step))) << where;
+        ++reasons[reason_name(pn_step_reason(step))];
+      }
+    }
+  }
+  for (const auto* reason : {"not judged", "rule", "isolated", "self", "own-node", "strict",
+                             "backends-differ", "no-backend"}) {
+    EXPECT_GT(reasons[reason], 5u) << reason;
+  }
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ TEST(TrafficEnd, FindsPodsWorkloadsNodesAndAddresses) {
   EXPECT_EQ(find_traffic_end(cluster, "node:n1")->node, "n1");
   EXPECT_EQ(find_traffic_end(cluster, "10.0.0.5")->pod.to_string(), "x/single");
   EXPECT_EQ(find_traffic_end(cluster, "172.18.0.21")->node, "n1");
+  EXPECT_EQ(find_traffic_end(cluster, "service:x/web")->service.to_string(), "x/web");
+  EXPECT_EQ(find_traffic_end(cluster, "10.96.0.7")->kind, TrafficEnd::Kind::service);
+  EXPECT_EQ(find_traffic_end(cluster, "10.96.0.7")->service.to_string(), "x/web");
   const auto outside = find_traffic_end(cluster, "203.0.113.7");
   ASSERT_TRUE(outside.has_value());
   EXPECT_EQ(outside->kind, TrafficEnd::Kind::address);
@@ -52,14 +55,16 @@ TEST(TrafficEnd, RefusesWithTheNearestNames) {
       {"x/singel", ErrorCode::not_found, "no pod or workload x/singel; did you mean x/single?"},
       {"x/wep", ErrorCode::not_found, "no pod or workload x/wep; did you mean x/web, x/web-0 or x/web-1?"},
       {"node:n2", ErrorCode::not_found, "no node n2; did you mean n1?"},
-      {"single", ErrorCode::invalid_input, "\"single\": expected namespace/pod, node:NAME or an address"},
-      {"x/", ErrorCode::invalid_input, "\"x/\": expected namespace/pod, node:NAME or an address"},
-      {"a/b/c", ErrorCode::invalid_input, "\"a/b/c\": expected namespace/pod, node:NAME or an address"},
+      {"single", ErrorCode::invalid_input,
+       "\"single\": expected namespace/pod, service:namespace/name, node:NAME or an address"},
+      {"x/", ErrorCode::invalid_input,
+       "\"x/\": expected namespace/pod, service:namespace/name, node:NAME or an address"},
+      {"a/b/c", ErrorCode::invalid_input,
+       "\"a/b/c\": expected namespace/pod, service:namespace/name, node:NAME or an address"},
       {"10.0.0.256", ErrorCode::invalid_input,
-       "\"10.0.0.256\": expected namespace/pod, node:NAME or an address"},
-      {"service:x/web", ErrorCode::unsupported,
-       "\"service:x/web\": traffic to Services is not supported yet"},
-      {"10.96.0.7", ErrorCode::unsupported, "10.96.0.7 is the ClusterIP of Service x/web"},
+       "\"10.0.0.256\": expected namespace/pod, service:namespace/name, node:NAME or an address"},
+      {"service:x/wep", ErrorCode::not_found, "no Service x/wep; did you mean x/web?"},
+      {"service:web", ErrorCode::not_found, "no Service web"},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.text);
