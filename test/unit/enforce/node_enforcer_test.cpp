@@ -160,6 +160,29 @@ TEST_F(NodeEnforcerTest, WhatFailedOnAnInterfaceIsDoneTheNextTime) {
   EXPECT_EQ(backend_->take_calls(), (Calls{"detach 7", "forget 1"}));
 }
 
+TEST_F(NodeEnforcerTest, AServiceWhoseBackendsDisagreeIsThereToWarnOf) {
+  NetworkPolicy& policy = cluster_.network_policies.begin()->second;
+  policy.pod_selector.match_labels = {{"pod", "a"}};
+  policy.isolates_egress = true;
+  policy.egress = {PolicyRule{{IpBlock{*Cidr::parse("10.0.0.2/32"), {}}}, {}}};
+  add_pod("c", "10.0.0.3");
+  cluster_.pods.at({"x", "a"}).labels = {{"pod", "a"}};
+  for (const auto* name : {"b", "c"}) cluster_.pods.at({"x", name}).labels = {{"app", "web"}};
+  Service& service = cluster_.services[{"x", "web"}];
+  service.key = {"x", "web"};
+  service.selector = Labels{{"app", "web"}};
+  service.cluster_ips = {*IpAddress::parse("10.96.0.1")};
+  service.ports = {{"http", Protocol::tcp, 80, std::uint16_t{8080}}};
+  ASSERT_TRUE(reconcile());
+  const std::vector<BackendsDiffer> expected{
+      {{"x", "web"}, service.cluster_ips[0], Protocol::tcp, 80, {EndpointId{1}}}};
+  EXPECT_TRUE(enforcer_->backends_differ() == expected);
+  // The one that was denied is gone.
+  cluster_.pods.at({"x", "c"}).ready = false;
+  ASSERT_TRUE(reconcile());
+  EXPECT_TRUE(enforcer_->backends_differ().empty());
+}
+
 TEST_F(NodeEnforcerTest, ARefusedPolicyLeavesTheLastOneInForce) {
   ASSERT_TRUE(reconcile());
   const PolicyTables before = backend_->tables;
