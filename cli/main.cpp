@@ -84,8 +84,9 @@ void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
       ->required()
       ->allow_extra_args(false);
   command->add_option("--from", options.from, "namespace/pod, node:NAME or an address")->required();
-  command->add_option("--to", options.to, "namespace/pod, node:NAME or an address")->required();
-  command->add_option("--port", options.port, "Number, or the name of a port of the destination pod");
+  command->add_option("--to", options.to, "namespace/pod, service:namespace/name, node:NAME or an address")
+      ->required();
+  command->add_option("--port", options.port, "Number, or the name of a port of the pod or Service");
   command->add_option("--protocol", options.protocol, "TCP, UDP, SCTP or ICMP")
       ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))
       ->capture_default_str();

@@ -25,23 +25,32 @@ Result<std::uint8_t> protocol_number(std::string text) {
   return fail(ErrorCode::invalid_input, "protocol \"" + text + "\": expected TCP, UDP, SCTP or ICMP");
 }
 
-// A name is a port of the destination pod, with the protocol asked for.
+// A name is a port of the destination, a pod or a Service, with the protocol asked for.
 Result<std::uint16_t> named_port(const ClusterSnapshot& cluster, const ExplainQuery& query,
                                  const std::string& name) {
-  if (query.to.kind != TrafficEnd::Kind::pod) {
+  std::string destination;
+  std::vector<ContainerPort> ports;
+  if (query.to.kind == TrafficEnd::Kind::pod) {
+    destination = query.to.pod.to_string();
+    ports = cluster.pods.at(query.to.pod).ports;
+  } else if (query.to.kind == TrafficEnd::Kind::service) {
+    destination = "Service " + query.to.service.to_string();
+    for (const auto& port : cluster.services.at(query.to.service).ports) {
+      ports.push_back({port.name, port.port, port.protocol});
+    }
+  } else {
     return fail(ErrorCode::invalid_input,
-                "port \"" + name + "\": only pods have named ports, expected a number");
+                "port \"" + name + "\": only pods and Services have named ports, expected a number");
   }
-  const Pod& pod = cluster.pods.at(query.to.pod);
   std::vector<std::string> names;
-  for (const auto& port : pod.ports) {
+  for (const auto& port : ports) {
     const bool same_protocol = static_cast<std::uint8_t>(port.protocol) == query.protocol;
     if (port.name == name && same_protocol) return port.port;
     if (!port.name.empty() && same_protocol) names.push_back(port.name);
   }
   std::string known;
   for (const auto& entry : names) known += (known.empty() ? "" : ", ") + entry;
-  return fail(ErrorCode::not_found, "port \"" + name + "\": " + query.to.pod.to_string() + " has " +
+  return fail(ErrorCode::not_found, "port \"" + name + "\": " + destination + " has " +
                                         (known.empty() ? "no named port of that protocol" : known) +
                                         did_you_mean(name, names));
 }
