@@ -190,6 +190,9 @@ Result<VirtualCluster::Talk> VirtualCluster::talk_of(const ProbeRequest& request
   if (request.from.address.family() != request.to.address.family()) {
     return fail(ErrorCode::invalid_input, "addresses of two families");
   }
+  if (request.via && request.protocol == ProbeProtocol::icmp) {
+    return fail(ErrorCode::invalid_input, "no Service translates ICMP");
+  }
   const auto protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
   Talk talk;
   Conversation& near = talk.near;

@@ -401,6 +401,13 @@ TEST_F(VirtualClusterTest, ANodeWithoutAnAddressOfTheFamilyCannotMasquerade) {
       << outcome.error().message;
 }
 
+TEST_F(VirtualClusterTest, NoServiceTranslatesIcmp) {
+  start();
+  ProbeRequest request{party("x", "a"), party("x", "b"), ProbeProtocol::icmp, 0};
+  request.via = ServiceHop{*IpAddress::parse("10.96.0.1"), 0};
+  EXPECT_FALSE(cluster_.probe({&request, 1}));
+}
+
 TEST_F(VirtualClusterTest, ASourceOfItsOwnReplacesTheSendersAddress) {
   start();
   PacketLine line;
