@@ -87,6 +87,8 @@ void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
   command->add_option("--to", options.to, "namespace/pod, service:namespace/name, node:NAME or an address")
       ->required();
   command->add_option("--port", options.port, "Number, or the name of a port of the pod or Service");
+  command->add_option("--family", options.family, "IPv4 or IPv6, where both ends have both; else IPv4")
+      ->check(CLI::IsMember({"IPv4", "IPv6"}));
   command->add_option("--protocol", options.protocol, "TCP, UDP, SCTP or ICMP")
       ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))
       ->capture_default_str();

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstdio>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "cli/commands/cluster.h"
 #include "cli/commands/output.h"
@@ -90,6 +92,50 @@ Result<ExplainQuery> query_of(const ClusterSnapshot& cluster, const ExplainOptio
   return query;
 }
 
+// The addresses of an end that was named.
+std::vector<IpAddress> addresses_of(const ClusterSnapshot& cluster, const TrafficEnd& end) {
+  switch (end.kind) {
+    case TrafficEnd::Kind::pod: return cluster.pods.at(end.pod).addresses;
+    case TrafficEnd::Kind::service: return cluster.services.at(end.service).cluster_ips;
+    case TrafficEnd::Kind::node: {
+      std::vector<IpAddress> addresses;
+      for (const auto& entry : cluster.nodes.at(end.node).addresses) {
+        if (entry.type == "InternalIP") addresses.push_back(entry.address);
+      }
+      return addresses;
+    }
+    case TrafficEnd::Kind::address: break;
+  }
+  return {};
+}
+
+bool set_family(const ClusterSnapshot& cluster, IpFamily family, TrafficEnd& end) {
+  if (end.address) return end.address->family() == family;
+  for (const IpAddress& address : addresses_of(cluster, end)) {
+    if (address.family() != family) continue;
+    end.address = address;
+    return true;
+  }
+  return false;
+}
+
+// The query with the ends' addresses of one family; none: an end has no such address.
+std::optional<ExplainQuery> in_family(const ClusterSnapshot& cluster, ExplainQuery query, IpFamily family) {
+  const bool has_it = set_family(cluster, family, query.from) && set_family(cluster, family, query.to);
+  return has_it ? std::optional(std::move(query)) : std::nullopt;
+}
+
+// Two ends of two families may be two stories; the one that is not told must not go unnoticed.
+void tell_other_family(const ClusterSnapshot& cluster, const ExplainQuery& query, bool allowed) {
+  if (!in_family(cluster, query, IpFamily::v4)) return;  // then IPv6 is what was told
+  const auto other = in_family(cluster, query, IpFamily::v6);
+  if (!other) return;
+  const auto explanation = explain(cluster, *other);
+  if (!explanation || explanation->allowed == allowed) return;
+  note(std::string("over IPv6 it is ") + (explanation->allowed ? "allowed" : "denied") +
+       ": --family IPv6 says why");
+}
+
 }  // namespace
 
 int run_explain(const ExplainOptions& options) {
@@ -97,8 +143,14 @@ int run_explain(const ExplainOptions& options) {
   if (!cluster) return 2;
   const auto query = query_of(*cluster, options);
   if (!query) return refuse(query.error().to_string());
-  const auto explanation = explain(*cluster, *query);
+  std::optional<ExplainQuery> asked = *query;
+  if (!options.family.empty()) {
+    asked = in_family(*cluster, *query, options.family == "IPv4" ? IpFamily::v4 : IpFamily::v6);
+    if (!asked) return refuse("--family " + options.family + ": not both ends have such an address");
+  }
+  const auto explanation = explain(*cluster, *asked);
   if (!explanation) return refuse(explanation.error().to_string());
+  if (options.family.empty()) tell_other_family(*cluster, *query, explanation->allowed);
   std::fputs((options.json ? sim::explanation_json(*explanation) : to_text(*explanation)).c_str(), stdout);
   return explanation->allowed ? 0 : 1;
 }

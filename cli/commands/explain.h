@@ -13,6 +13,7 @@ struct ExplainOptions {
   std::string from;
   std::string to;
   std::string port;              // number or name of a port of the destination; empty: none
+  std::string family;            // "IPv4" or "IPv6"; empty: IPv4 where both ends have it
   std::string protocol = "TCP";  // TCP, UDP, SCTP, ICMP
   bool strict = false;           // R25
   bool ignore_unsupported = false;

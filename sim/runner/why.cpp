@@ -105,29 +105,38 @@ struct Context {
   bool strict;
 };
 
+// Whether the client's own end stopped it for what stands behind the ClusterIP, not for one backend.
+bool stopped_before_a_backend(const ProbeRequest& request, const ProbeOutcome& outcome) {
+  if (request.to.kind == Party::Kind::service) return true;
+  if (!request.via || !outcome.drop) return false;
+  const auto reason = pn_step_reason(outcome.drop->step);
+  return reason == PN_REASON_BACKENDS_DIFFER || reason == PN_REASON_NO_BACKEND;
+}
+
+// What explain is asked: the one backend of this request, or the ClusterIP as the client sees it.
+ExplainQuery query_of(const ProbeRequest& request, const ProbeOutcome& outcome) {
+  ExplainQuery query;
+  query.from = traffic_end(request.from);
+  query.to = traffic_end(request.to);
+  query.port = request.port;
+  if (stopped_before_a_backend(request, outcome) && request.via) {
+    query.to = {};
+    query.to.address = request.via->address;
+    query.port = request.via->port;
+  }
+  return query;
+}
+
 // Why one request of a cell came out as it did.
 std::vector<std::string> why_one(const Context& context, const ProbeRequest& request,
                                  const ProbeOutcome& outcome) {
   std::vector<std::string> lines;
-  // What the policies say of a backend is not what they say of the ClusterIP before it.
-  const bool by_service = outcome.drop && (pn_step_reason(outcome.drop->step) == PN_REASON_BACKENDS_DIFFER ||
-                                           pn_step_reason(outcome.drop->step) == PN_REASON_NO_BACKEND);
-  if (by_service) return {describe_drop(context.cluster, outcome)};
-  if (request.to.kind == Party::Kind::service) {
-    lines.push_back("no backend stands behind " + request.to.address.to_string() + " at port " +
-                    std::to_string(request.port));
-    if (outcome.drop) lines.push_back(describe_drop(context.cluster, outcome));
-    if (outcome.allowed) lines.push_back("an answer came all the same: this is a defect of Postern");
-    return lines;
-  }
-  ExplainQuery query;
-  query.from = traffic_end(request.from);
-  query.to = traffic_end(request.to);
+  ExplainQuery query = query_of(request, outcome);
   query.protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
-  query.port = request.port;
   query.strict = context.strict;
   const auto explanation = explain(context.objects, query);
-  if (!outcome.allowed && !(explanation && is_explained(outcome, *explanation))) {
+  const bool unanswered = request.to.kind == Party::Kind::service && !outcome.drop;
+  if (!outcome.allowed && !unanswered && !(explanation && is_explained(outcome, *explanation))) {
     lines.push_back(describe_drop(context.cluster, outcome));
   }
   if (!explanation) {
