@@ -267,8 +267,8 @@ TEST(Run, BackendsOfTwoFamiliesAreNamedWithTheirFamily) {
   const ScenarioResult result =
       run(one_step(ScenarioFamily::dual, {to_service("x/b", Expectation::allow)}), cluster);
   EXPECT_THAT(result.steps[0].cells[0].why.front(),
-              HasSubstr("backends differ: x/a over IPv4 allowed; x/b over IPv4 allowed; x/a over IPv6 allowed; "
-                        "x/b over IPv6 denied, "));
+              HasSubstr("backends differ: x/a over IPv4 allowed; x/b over IPv4 allowed; "
+                        "x/a over IPv6 allowed; x/b over IPv6 denied, "));
 }
 
 TEST(Run, OutcomesFindTheirCellsThoughAClientsFamiliesAreAskedTogether) {
@@ -347,7 +347,8 @@ TEST(ViaService, OnlyPairsOfPodsGoThroughAService) {
 TEST(ViaService, TheServiceHasNoSelectorOneEndPointAndAPortForEachThatIsAsked) {
   ProbeLine udp = probe_line("x/a", "x/b", Expectation::allow);
   udp.protocol = ProbeProtocol::udp;
-  const Scenario scenario = one_step(ScenarioFamily::dual, {probe_line("x/a", "x/b", Expectation::allow), udp});
+  const ProbeLine tcp = probe_line("x/a", "x/b", Expectation::allow);
+  const Scenario scenario = one_step(ScenarioFamily::dual, {tcp, udp});
   const auto plan = make_plan(scenario, {.via_service = true});
   ASSERT_TRUE(plan);
   const ClusterSnapshot& cluster = plan->steps[0].placement.cluster;
