@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands/explain.h"
+#include "cli/commands/init.h"
 #include "cli/commands/output.h"
 #include "cli/commands/overview.h"
 #include "cli/commands/replay.h"
@@ -99,12 +100,25 @@ void add_explain(CLI::App& app, ExplainOptions& options, int& status) {
   command->callback([&] { status = run_explain(options); });
 }
 
+void add_init(CLI::App& app, InitOptions& options, int& status) {
+  auto* command = app.add_subcommand("init", "Write a first scenario for manifests: what their policies say today");
+  command->add_option("--manifests", options.manifests, "A folder of Kubernetes manifests, or one file")
+      ->required()
+      ->check(not_empty);
+  command->add_option("--output", options.output, "The file to write; - is standard output")
+      ->check(not_empty)
+      ->capture_default_str();
+  command->add_flag("--force", options.force, "Overwrite the file");
+  command->callback([&] { status = run_init(options); });
+}
+
 int run(int argc, char** argv) {
   int status = 0;
   TestOptions test;
   test.argv.assign(argv, argv + argc);
   ReplayOptions replay;
   ExplainOptions explain;
+  InitOptions init;
 
   CLI::App app{"Kubernetes NetworkPolicy: tested offline, enforced with eBPF", "postern"};
   bool wants_version = false;
@@ -113,6 +127,7 @@ int run(int argc, char** argv) {
   add_test(app, test, status);
   add_replay(app, replay, status);
   add_explain(app, explain, status);
+  add_init(app, init, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,6 +17,7 @@ int run_overview() {
       "  postern replay CAPTURE... --manifests DIR    judge captured packets by the policies of manifests\n"
       "  postern explain --manifests DIR --from x/a --to y/b --port 80\n"
       "                                               why a connection passes or not\n"
+      "  postern init --manifests DIR                 write a first scenario: what the policies say today\n"
       "  postern COMMAND --help                       every option\n"
       "\n"
       "%s",

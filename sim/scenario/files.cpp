@@ -130,9 +130,13 @@ Result<std::vector<std::string>> list_scenario_files(const std::string& path) {
   return files_of(path, {".yaml"});
 }
 
+Result<std::vector<std::string>> list_manifest_files(const std::string& path) {
+  return files_of(path, {".yaml", ".yml", ".json"});
+}
+
 tl::expected<manifest::Manifest, manifest::Errors> load_manifests(const std::string& path,
                                                                   const manifest::ReadOptions& options) {
-  const auto files = files_of(path, {".yaml", ".yml", ".json"});
+  const auto files = list_manifest_files(path);
   if (!files) return tl::unexpected<manifest::Errors>({files.error()});
   manifest::Manifest all;
   manifest::Errors errors;

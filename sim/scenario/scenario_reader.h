@@ -44,6 +44,10 @@ ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptio
 // hold other files too: those have `is_scenario` false when read.
 Result<std::vector<std::string>> list_scenario_files(const std::string& path);
 
+// The manifests that PATH stands for: a file itself, or every *.yaml, *.yml and *.json below a folder,
+// sorted.
+Result<std::vector<std::string>> list_manifest_files(const std::string& path);
+
 // The text of a file that has at most `limit` bytes.
 Result<std::string> load_text_file(const std::string& path, std::size_t limit = 16u << 20);
 
