@@ -102,9 +102,10 @@ BackendIndex::BackendIndex(const ClusterSnapshot& cluster) {
   }
   for (const auto& [key, pod] : cluster.pods) {
     if (pods_.empty()) break;
-    const auto add = [&](const Label& label) {
+    // clang 14 takes no structured binding into a lambda by reference.
+    const auto add = [&, backend = &pod](const Label& label) {
       const auto found = pods_.find(label);
-      if (found != pods_.end()) found->second.push_back(&pod);
+      if (found != pods_.end()) found->second.push_back(backend);
     };
     add({key.ns, {}, {}});
     for (const auto& [name, value] : pod.labels) add({key.ns, name, value});
