@@ -130,9 +130,9 @@ Judgement Interface::of_opener(const Now& now, const Tracked& entry, Life life) 
   if (life == Life::unclear) return either("near its timeout", now.as_new);
   if (now.packet.kind == Kind::syn && entry.phases == std::set<Phase>{Phase::reset})
     return denied(now.as_new.reasons);
-  if (opens_by_itself(now.packet) && entry.phases != std::set<Phase>{Phase::opening}) {
+  // The same connection's opening again, or a new one on the same ports: nothing in the packet tells.
+  if (now.packet.kind == Kind::syn || now.packet.kind == Kind::init)
     return either("an opening packet on an open connection", now.as_new);
-  }
   return allowed({Reason::established});
 }
 
@@ -142,17 +142,33 @@ Judgement Interface::of_reply(const Now& now, const Found& found) const {
   const bool unclear = found.life == Life::unclear || !entry.surely_tracked;
   const Verdict opening = at_opening(now.cluster, found.key, entry.opener);
   if (established_ == Established::reevaluate && !opening.allow) {
-    // R14: "a cut flow's replies are cut too where the replying end is isolated", whatever other rule would
-    // admit the packet as an opening of its own.
-    if (unclear && now.as_new.allow) return either("the rest of a cut connection", now.as_new);
+    // R14: "a cut flow's replies are cut too": nothing carries them but what admits them by themselves.
+    if (now.as_new.allow) return allowed(now.as_new.reasons);
     Judgement cut = denied(opening.reasons);
-    if (!now.as_new.allow) cut.deny_reasons.insert(now.as_new.reasons.begin(), now.as_new.reasons.end());
+    cut.deny_reasons.insert(now.as_new.reasons.begin(), now.as_new.reasons.end());
     return cut;
   }
   if (now.as_new.allow) return allowed(with(now.as_new.reasons, Reason::established));
   if (!entry.surely_tracked) return either("older than the isolation (R40)", now.as_new);
+  // Whether what was cut goes on by itself or waits for its opener is left open.
+  if (entry.was_cut) return either("cut, and admitted again", now.as_new);
   if (unclear) return either("near its timeout", now.as_new);
   return allowed({Reason::established});  // R15
+}
+
+// Where one direction alone is judged and its rules admit a connection's packets that way by themselves,
+// nobody has to remember the connection: it passes whatever it is. Only when those rules change does it
+// show, and then the connection is older than what shuts it out (R40).
+bool Interface::needs_no_memory(const Cluster& cluster, const Packet& packet) const {
+  const bool this_way = judged(cluster, pod_, packet.direction);
+  if (established_ == Established::keep || this_way == judged(cluster, pod_, opposite(packet.direction)))
+    return false;
+  const bool leaves = packet.direction == Direction::egress;
+  const IpAddress& peer = leaves ? packet.destination : packet.source;
+  // In the judged direction the packet itself, in the other one what would answer it.
+  const Direction asked = this_way ? packet.direction : opposite(packet.direction);
+  const std::uint16_t port = this_way ? packet.destination_port : packet.source_port;
+  return verdict(cluster, {pod_, asked, peer, packet.protocol, port}).allow;
 }
 
 // R17: an ICMP error that quotes a live tracked flow. What it quotes went the other way.
@@ -168,18 +184,22 @@ Judgement Interface::as_related(const Now& now) {
                         .source_port = quoted.source_port,
                         .destination_port = quoted.destination_port,
                         .quoted = std::nullopt};
-  const Found found = find(original, now.at);
-  if (found.life == Life::none) return plain;
-  const Tracked& entry = *found.entry;
   if (now.as_new.allow) return allowed(with(now.as_new.reasons, Reason::related));
+  const auto open = [&](const std::string& why) {
+    Judgement judgement = either(why, now.as_new);
+    judgement.allow_reasons = {Reason::related};
+    return judgement;
+  };
+  const bool unremembered = needs_no_memory(now.cluster, original);
+  const Found found = find(original, now.at);
+  if (found.life == Life::none) return unremembered ? open("quotes what needs no memory") : plain;
+  const Tracked& entry = *found.entry;
   const bool cut =
       established_ == Established::reevaluate && !at_opening(now.cluster, found.key, entry.opener).allow;
-  if (cut && !entry.unclear_opener) return plain;
-  if (cut || entry.unclear_opener || found.life == Life::unclear || !entry.surely_known) {
-    plain = either("quotes a connection that may be tracked", now.as_new);
-    plain.allow_reasons = {Reason::related};
-    return plain;
-  }
+  if (cut && !entry.unclear_opener) return unremembered ? open("quotes what needs no memory") : plain;
+  if (found.life == Life::unclear) return open("quotes a connection near its timeout");
+  if (cut || entry.unclear_opener || entry.was_cut) return open("quotes a connection that may be cut");
+  if (!entry.surely_known && !unremembered) return open("quotes a connection older than the isolation");
   return allowed({Reason::related});
 }
 
@@ -237,7 +257,8 @@ Duration timeout_of(Protocol protocol, bool established, bool closing, bool rese
 
 }  // namespace
 
-// `passed`: surely. What was dropped, or may have been, may renew the timeout or not.
+// `passed`: surely, and surely remembered. What was dropped, or may have been, or passed without the
+// connection's help, may renew the timeout or not.
 void Interface::renew(const Packet& packet, Tracked& entry, Instant now, bool passed) {
   Duration shortest = seconds(1'000'000);
   Duration longest = seconds(0);
@@ -247,20 +268,23 @@ void Interface::renew(const Packet& packet, Tracked& entry, Instant now, bool pa
     shortest = std::min(shortest, timeout);
     longest = std::max(longest, timeout);
   }
-  entry.possibly_until = std::max(passed ? Instant{} : entry.possibly_until, now + longest + kSlack);
+  entry.possibly_until = std::max(passed ? Instant{} : entry.possibly_until, now + (longest + kSlack));
   // Whether packets after a reset renew its ten seconds is left open.
   const bool after_reset = entry.phases.contains(Phase::reset) && packet.kind != Kind::rst;
-  if (passed && !after_reset) entry.surely_until = now + (shortest - kSlack);
+  const Instant until = now + (shortest - kSlack);
+  if (passed && !after_reset) entry.surely_until = until;
+  if (!passed) entry.surely_until = std::min(entry.surely_until, until);
 }
 
-void Interface::advance(const Packet& packet, Tracked& entry, bool by_opener) {
+void Interface::advance(const Packet& packet, Tracked& entry, bool by_opener, bool surely) {
   std::set<Phase> next;
+  if (!surely) next = entry.phases;
   for (const Phase phase : entry.phases) {
     if (packet.protocol == Protocol::tcp && packet.kind == Kind::rst) {
       next.insert(Phase::reset);
     } else if (packet.protocol == Protocol::tcp && packet.kind == Kind::fin) {
       next.insert(phase == Phase::reset ? Phase::reset : Phase::closing);
-    } else if (packet.kind == Kind::syn && by_opener) {
+    } else if (packet.kind == Kind::syn && (by_opener || entry.unclear_opener)) {
       next.insert(Phase::opening);  // again, or a new one on the same ports
       if (phase != Phase::reset) next.insert(phase);
     } else if (phase == Phase::opening && !by_opener) {
@@ -269,21 +293,26 @@ void Interface::advance(const Packet& packet, Tracked& entry, bool by_opener) {
       next.insert(Phase::established);
     } else if (phase == Phase::opening && entry.replied && packet.protocol == Protocol::tcp) {
       next.insert(Phase::established);
+    } else if (phase == Phase::opening && entry.unclear_opener) {
+      next.insert({phase, Phase::established});
     } else {
       next.insert(phase);
     }
   }
   entry.phases = next;
-  if (!by_opener) entry.replied = true;
+  if (!by_opener && surely) entry.replied = true;
+  if (by_opener && packet.kind == Kind::syn) entry.replied = false;
 }
 
-void Interface::open(const Now& now, const Found& found) {
+// `remembered`: this packet surely leaves its trace (needs_no_memory).
+void Interface::open(const Now& now, const Found& found, bool remembered) {
   Tracked entry{.opener = now.packet.direction,
                 .phases = {Phase::opening},
                 .replied = false,
-                .surely_tracked = now.judged_back,
-                .surely_known = now.judged || now.judged_back,
+                .surely_tracked = remembered && now.judged_back,
+                .surely_known = remembered && (now.judged || now.judged_back),
                 .unclear_opener = false,
+                .was_cut = false,
                 .surely_until = {},
                 .possibly_until = {}};
   const bool mid_flow = now.packet.protocol == Protocol::tcp && now.packet.kind != Kind::syn;
@@ -299,59 +328,79 @@ void Interface::open(const Now& now, const Found& found) {
 
 void Interface::remember(const Now& now, const Found& found, const Judgement& judgement) {
   const bool passed = judgement.may_allow && !judgement.may_deny;
+  // "An unpoliced pod's packets are not parsed" (R16).
+  const bool looked_at = now.judged || now.judged_back;
+  const bool remembered = passed && looked_at && !needs_no_memory(now.cluster, now.packet);
+  if (passed && now.packet.kind == Kind::echo_request) {
+    // An echo of the same id the other way: whether both can be told apart is left open.
+    Key other = found.key;
+    other.echo_opener = opposite(other.echo_opener);
+    if (const auto entry = tracked_.find(other); entry != tracked_.end()) {
+      entry->second.surely_known = entry->second.surely_tracked = false;
+    }
+  }
   if (found.life == Life::none) {
-    if (passed && would_open(now.packet, now.judged)) open(now, found);
+    if (passed && would_open(now.packet, now.judged)) open(now, found, remembered);
     return;
   }
   Tracked& entry = *found.entry;
   if (!passed) {
     if (judgement.may_allow) {
       entry.unclear_opener = true;
-      advance(now.packet, entry, found.of_opener);
+      advance(now.packet, entry, found.of_opener, false);
     }
     renew(now.packet, entry, now.at, false);
     return;
   }
   if (!found.of_opener) {
-    remember_reply(now, found);
+    remember_reply(now, found, remembered);
     return;
   }
-  if (would_open(now.packet, now.judged)) {
+  const bool may_open = remembered && would_open(now.packet, now.judged);
+  // Nothing says whether the answer to an opening, or the end of a connection, opens one.
+  const Kind kind = now.packet.kind;
+  const bool opens = may_open && kind != Kind::syn_ack && kind != Kind::fin && kind != Kind::rst;
+  if (may_open && (found.life == Life::unclear || !entry.surely_known)) {
+    entry.phases.insert({Phase::opening, Phase::established});  // perhaps another connection begins here
+  }
+  if (opens) {
     entry.surely_tracked = entry.surely_tracked || now.judged_back;
     entry.surely_known = entry.surely_known || now.judged || now.judged_back;
+    entry.was_cut = false;
   }
-  advance(now.packet, entry, true);
-  renew(now.packet, entry, now.at, found.life == Life::live || would_open(now.packet, now.judged));
+  advance(now.packet, entry, true, remembered);
+  renew(now.packet, entry, now.at, opens || (remembered && found.life == Life::live));
 }
 
 // A packet of the other side that surely passed.
-void Interface::remember_reply(const Now& now, const Found& found) {
+void Interface::remember_reply(const Now& now, const Found& found, bool remembered) {
   Tracked& entry = *found.entry;
   const bool cut =
       established_ == Established::reevaluate && !at_opening(now.cluster, found.key, entry.opener).allow;
+  // Where the connection may be forgotten, or may never have been known, this opens another.
+  const bool may_be_gone = found.life == Life::unclear || !entry.surely_known;
+  const bool opens_if_gone = may_be_gone && would_open(now.packet, now.judged);
   if (cut && !opens_by_itself(now.packet)) {
     // Table "Open or closed": UDP that answers a cut connection opens one; TCP and SCTP do not.
     if (now.packet.protocol == Protocol::udp && !now.judged) {
-      open(now, found);
+      open(now, found, remembered);
     } else {
+      entry.unclear_opener = entry.unclear_opener || opens_if_gone;
       renew(now.packet, entry, now.at, false);
     }
     return;
   }
+  bool sure = remembered && found.life == Life::live;
   if (opens_by_itself(now.packet)) {  // opened the other way while the first may still be there
     entry.unclear_opener = true;
+    entry.surely_tracked = entry.surely_known = sure = false;
     entry.phases.insert(Phase::opening);
-    entry.surely_tracked = entry.surely_known = false;
-  }
-  const bool opens_if_dead = found.life == Life::unclear && would_open(now.packet, now.judged);
-  if (opens_if_dead) {
+  } else if (opens_if_gone) {
     entry.unclear_opener = true;
-    advance(now.packet, entry, false);
     entry.phases.insert(Phase::opening);
-  } else {
-    advance(now.packet, entry, false);
   }
-  renew(now.packet, entry, now.at, found.life == Life::live || opens_if_dead);
+  advance(now.packet, entry, false, sure);
+  renew(now.packet, entry, now.at, sure);
 }
 
 // R40 is about connections older than an isolation: what passed while nobody judged the direction of the
@@ -361,6 +410,8 @@ void Interface::changed(const Cluster& cluster) {
     const bool replies = judged(cluster, pod_, opposite(entry.opener));
     if (!replies) entry.surely_tracked = false;
     if (!replies && !judged(cluster, pod_, entry.opener)) entry.surely_known = false;
+    const bool cuts = established_ == Established::reevaluate;
+    if (cuts && !at_opening(cluster, key, entry.opener).allow) entry.was_cut = true;
   }
 }
 

@@ -89,6 +89,7 @@ class Interface {
     bool surely_tracked = false;  // for replies: their direction was judged all along
     bool surely_known = false;    // for the opener's packets: some direction was judged all along
     bool unclear_opener = false;
+    bool was_cut = false;    // some policy did not admit it, and its opener has not been heard since
     Instant surely_until;    // alive at least so long
     Instant possibly_until;  // and at most so long
   };
@@ -116,10 +117,11 @@ class Interface {
   [[nodiscard]] Judgement of_opener(const Now& now, const Tracked& entry, Life life) const;
   [[nodiscard]] Judgement of_reply(const Now& now, const Found& found) const;
   [[nodiscard]] Judgement as_related(const Now& now);
+  [[nodiscard]] bool needs_no_memory(const Cluster& cluster, const Packet& packet) const;
   void remember(const Now& now, const Found& found, const Judgement& judgement);
-  void remember_reply(const Now& now, const Found& found);
-  void open(const Now& now, const Found& found);
-  static void advance(const Packet& packet, Tracked& entry, bool by_opener);
+  void remember_reply(const Now& now, const Found& found, bool remembered);
+  void open(const Now& now, const Found& found, bool remembered);
+  static void advance(const Packet& packet, Tracked& entry, bool by_opener, bool surely);
   static void renew(const Packet& packet, Tracked& entry, Instant now, bool passed);
 
   NamespacedName pod_;

@@ -208,11 +208,12 @@ Verdict by_policies(const Sight& sight) {
   }
   verdict.allow = !verdict.reasons.empty();
   if (verdict.allow) return verdict;
-  if (!is_known(sight.protocol, sight.peer.family())) {
-    verdict.reasons = {Reason::protocol};  // R18
+  if (verdict.isolating.empty()) {
+    verdict.reasons = {Reason::strict};  // R25: the default of a direction where no tier decides
   } else {
-    // R42: an isolated direction ends in that tier; R25: the default of one that is not may be deny.
-    verdict.reasons = {verdict.isolating.empty() ? Reason::strict : Reason::isolated};
+    // R42: an isolated direction ends in that tier. R18: other protocols than those with ports, and ICMP.
+    const bool known = is_known(sight.protocol, sight.peer.family());
+    verdict.reasons = {known ? Reason::isolated : Reason::protocol};
   }
   return verdict;
 }
