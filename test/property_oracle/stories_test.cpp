@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clusters that change under one NodeEnforcer, against the oracle after each event; and the packets of
+// connections, one by one, against the oracle's second part.
+#include <iostream>
+
+#include "test/property_oracle/distribution.h"
+#include "test/property_oracle/ground.h"
+#include "test/property_oracle/run.h"
+#include "test/property_oracle/story.h"
+
+namespace postern::property {
+namespace {
+
+std::string wrong_in(Ground& ground, const World& world, const std::vector<oracle::Question>& questions,
+                     Distribution& reached) {
+  if (const auto refused = ground.follow(world)) return *refused;
+  if (const auto wrong = difference_in_isolation(world, ground.enforcer().policy())) return *wrong;
+  reached.look_at(world);
+  for (const auto& question : questions) {
+    const auto expected = oracle::verdict(world.cluster(), question);
+    const auto got = ground.ask(world, question);
+    if (const auto wrong = difference(expected, got, ground.enforcer().rules())) {
+      return to_string(question) + ": " + *wrong;
+    }
+    reached.count(question, expected);
+  }
+  return {};
+}
+
+TEST(Stories, TablesFollowEveryEvent) {
+  Distribution reached;
+  check(1500, any_story(12), [&](const Story& story, bool thorough) {
+    Ground ground;
+    for (std::size_t i = 0; i < story.worlds.size(); ++i) {
+      const World& world = story.worlds[i];
+      const auto questions = thorough ? every_question(world) : random_questions(world, borders_of(world), 8);
+      const std::string wrong = wrong_in(ground, world, questions, reached);
+      if (!wrong.empty()) return "after event " + std::to_string(i) + ": " + wrong;
+    }
+    return std::string();
+  });
+  reached.print();
+  if (HasFatalFailure()) return;
+  EXPECT_EQ(reached.too_rare(std::min(1.0, scale()) * 0.3), "");
+}
+
+// What happened to packets, by what the oracle expected of them.
+struct Tally {
+  std::uint64_t allowed = 0;
+  std::uint64_t denied = 0;
+  std::map<std::string, std::uint64_t> open;
+  std::map<oracle::Reason, std::uint64_t> reasons;
+};
+
+std::string wrong_at(const oracle::Judgement& expected, const Classified& got, Tally& tally) {
+  const auto reason = reason_of(got);
+  if (!reason) return "the tables say " + to_string(got);
+  if (expected.may_allow && expected.may_deny) {
+    tally.open[expected.why_open] += 1;
+    return {};
+  }
+  (got.allow ? tally.allowed : tally.denied) += 1;
+  tally.reasons[*reason] += 1;
+  const auto& reasons = expected.may_allow ? expected.allow_reasons : expected.deny_reasons;
+  if (got.allow == expected.may_allow && reasons.contains(*reason)) return {};
+  std::string text =
+      "the tables say " + to_string(got) + ", the oracle " + (expected.may_allow ? "allow" : "deny");
+  for (const auto one : reasons) text += " " + oracle::to_string(one);
+  return text;
+}
+
+std::string wrong_packet(const History& history, Tally& tally) {
+  Ground ground(history.keep ? EstablishedFlows::keep : EstablishedFlows::reevaluate);
+  oracle::Interface interface(kHistoryPod,
+                              history.keep ? oracle::Established::keep : oracle::Established::reevaluate);
+  Instant now{std::int64_t{1000} << 30};
+  const World* world = nullptr;
+  for (std::size_t i = 0; i < history.moments.size(); ++i) {
+    const Moment& moment = history.moments[i];
+    now = now + moment.wait + milliseconds(3);
+    if (moment.world) {
+      world = &*moment.world;
+      if (const auto refused = ground.follow(*world)) return *refused;
+      interface.changed(world->cluster());
+    }
+    if (!moment.packet) continue;
+    const auto expected = interface.packet(world->cluster(), *moment.packet, now);
+    const auto got = ground.send(kHistoryPod, *moment.packet, now);
+    const std::string wrong = wrong_at(expected, got, tally);
+    if (!wrong.empty()) return "moment " + std::to_string(i) + ": " + wrong;
+  }
+  return {};
+}
+
+TEST(Histories, EveryPacketPassesOrNotAsTheRulingsSay) {
+  Tally tally;
+  check(12000, any_history(40), [&](const History& history, bool) { return wrong_packet(history, tally); });
+  std::uint64_t open = 0;
+  std::cout << tally.allowed << " packets allowed, " << tally.denied << " denied\n  left open:";
+  for (const auto& [why, count] : tally.open) {
+    std::cout << " [" << why << "] " << count;
+    open += count;
+  }
+  std::cout << "\n  reasons:";
+  for (const auto& [reason, count] : tally.reasons)
+    std::cout << " " << oracle::to_string(reason) << " " << count;
+  std::cout << "\n";
+  if (HasFatalFailure()) return;
+  const std::uint64_t all = tally.allowed + tally.denied + open;
+  EXPECT_LT(open * 6, all) << "too much is left open to prove anything";
+  EXPECT_GT(tally.denied * 10, all * 2);
+  EXPECT_GT(tally.reasons[oracle::Reason::established] * 100, all * 5);
+  EXPECT_GT(tally.reasons[oracle::Reason::related], 20 * std::min(1.0, scale()));
+}
+
+}  // namespace
+}  // namespace postern::property
