@@ -162,7 +162,7 @@ std::string Distribution::too_rare(double share) const {
                                          "protocol", "backends-differ", "no-backend"};
   for (const auto& name : reasons) {
     const auto found = reasons_.find(name);
-    least("reason " + name, found == reasons_.end() ? 0 : found->second, 200 * share);
+    least("reason " + name, found == reasons_.end() ? 0 : found->second, 100 * share);
   }
   return out.str();
 }
