@@ -185,7 +185,10 @@ std::vector<History> smaller_histories(const History& history) {
     }
     if (!history.moments[i].world || history.moments.size() > 8) continue;
     for (auto& world : smaller(*history.moments[i].world)) {
-      if (!world.objects.pods.contains(kHistoryPod)) continue;
+      // The pod keeps its interface: another address would be another pod.
+      const auto pod = world.objects.pods.find(kHistoryPod);
+      if (pod == world.objects.pods.end()) continue;
+      if (pod->second.addresses != history.moments[i].world->objects.pods.at(kHistoryPod).addresses) continue;
       History copy = history;
       copy.moments[i].world = std::move(world);
       out.push_back(std::move(copy));
