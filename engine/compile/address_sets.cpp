@@ -194,7 +194,10 @@ std::vector<SignatureId> sign_services(const std::vector<ResolvedService>& servi
   std::map<AddressNumber, SignatureId> cluster_ips;
   // All of them before the first becomes a host: a backend is never seen as a ClusterIP itself.
   for (const auto& service : services) {
-    out.push_back(signatures.id_of(signature_of(service, addresses)));
+    const SignatureId plain = signature_at(addresses, service.address);
+    // What the own node has itself stays the own node, a node-local DNS for one (R2).
+    const bool own = signatures.has_own_node(plain);
+    out.push_back(own ? plain : signatures.id_of(signature_of(service, addresses), plain));
     const AddressNumber number = number_of(service.address);
     if (is_v4(number) == service.address.is_v4()) cluster_ips.emplace(number, out.back());
   }

@@ -61,11 +61,12 @@ SignatureId SignaturePool::id_of(std::span<const BundleId> bundles) {
   return id;
 }
 
-SignatureId SignaturePool::id_of(const ServiceSignature& service) {
-  if (service.empty()) return kEmptySignature;
-  const auto [found, inserted] = services_.try_emplace(service, static_cast<SignatureId>(signatures_.size()));
+SignatureId SignaturePool::id_of(const ServiceSignature& service, SignatureId plain) {
+  const auto [found, inserted] =
+      services_.try_emplace({service, plain}, static_cast<SignatureId>(signatures_.size()));
   if (inserted) {
-    signatures_.emplace_back();
+    std::vector<BundleId> bundles = signatures_[plain];
+    signatures_.push_back(std::move(bundles));
     service_of_.emplace(found->second, service);
   }
   return found->second;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Terms, bundles and signatures as numbers. The signature of an address is the set of bundles (see
-// bundles.h) it is in; equal signatures cannot be told apart by any rule, so they make one class. A
-// ClusterIP is in no bundle: its signature is what stands behind its ports.
+// bundles.h) it is in; equal signatures cannot be told apart by any rule, so they make one class. The
+// signature of a ClusterIP says besides what stands behind its ports: egress asks for that alone (R7),
+// ingress for its bundles alone, as of any address (R8).
 #pragma once
 
 #include <compare>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/base/ip.h"
@@ -76,8 +78,8 @@ class SignaturePool {
   SignaturePool();
   // `bundles`: sorted, unique.
   SignatureId id_of(std::span<const BundleId> bundles);
-  // A Service without ports is an address like any other.
-  SignatureId id_of(const ServiceSignature& service);
+  // `plain`: of the ClusterIP as an address like any other.
+  SignatureId id_of(const ServiceSignature& service, SignatureId plain);
   // Null: not the signature of a ClusterIP.
   [[nodiscard]] const ServiceSignature* service_of(SignatureId id) const;
   [[nodiscard]] std::span<const BundleId> bundles_of(SignatureId id) const { return signatures_[id]; }
@@ -90,8 +92,8 @@ class SignaturePool {
  private:
   std::deque<std::vector<BundleId>> signatures_;
   std::unordered_multimap<std::size_t, SignatureId> by_hash_;
-  // Of ClusterIPs, whose place in signatures_ is empty.
-  std::map<ServiceSignature, SignatureId> services_;
+  // Of ClusterIPs, by what stands behind them and their plain signature.
+  std::map<std::pair<ServiceSignature, SignatureId>, SignatureId> services_;
   std::unordered_map<SignatureId, ServiceSignature> service_of_;
 };
 

@@ -26,14 +26,15 @@ namespace {
 
 // The number of a signature in another pool.
 SignatureId copied(const SignaturePool& from, SignatureId id, SignaturePool& to) {
+  const SignatureId plain = to.id_of(from.bundles_of(id));
   const auto* service = from.service_of(id);
-  if (service == nullptr) return to.id_of(from.bundles_of(id));
+  if (service == nullptr) return plain;
   ServiceSignature copy = *service;
   for (auto& port : copy) {
     for (auto& target : port.targets) target.backend = to.id_of(from.bundles_of(target.backend));
     std::sort(port.targets.begin(), port.targets.end());
   }
-  return to.id_of(copy);
+  return to.id_of(copy, plain);
 }
 
 }  // namespace

@@ -79,20 +79,13 @@ std::vector<TermId> Update::number_terms() {
   return term_ids;
 }
 
-// ClusterIPs are told apart for egress alone; where none is judged they are like any other address
-// that no rule names.
+// ClusterIPs are told apart for egress alone; where none is judged they are addresses like any other.
 void Update::read_services() {
   const ResolvedPolicy& policy = input_.policy;
   const bool asked = std::any_of(policy.endpoints.begin(), policy.endpoints.end(), [](const auto& endpoint) {
     return endpoint.at(Direction::egress).judged();
   });
-  if (asked) {
-    cluster_ips_ = sign_services(policy.services, pools_.signatures, addresses_);
-    return;
-  }
-  std::vector<ResolvedService> bare;
-  for (const auto& service : policy.services) bare.push_back({service.address, {}});
-  sign_services(bare, pools_.signatures, addresses_);
+  if (asked) cluster_ips_ = sign_services(policy.services, pools_.signatures, addresses_);
 }
 
 Result<void> Update::read_endpoints(const std::vector<TermId>& term_ids) {

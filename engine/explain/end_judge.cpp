@@ -113,8 +113,7 @@ class EndJudge {
       end_.note = "a pod always reaches itself";
       return set(true, PN_REASON_SELF);
     }
-    if (!peer_.cluster_ip &&
-        std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end()) {
+    if (std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end()) {
       end_.note = peer_.who + " is the node " + subject_.who +
                   " runs on: NetworkPolicies cannot cut a pod from its own node";
       return set(true, PN_REASON_OWN_NODE);

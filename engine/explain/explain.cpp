@@ -186,9 +186,11 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
   }
   explanation.traffic =
       with_address(traffic.from) + " -> " + with_address(traffic.to) + ", " + to_string(traffic.asked);
-  traffic.from.cluster_ip = query.from.kind == TrafficEnd::Kind::address &&
-                            service_of(cluster, traffic.from.address) != nullptr;
-  traffic.to.cluster_ip = destination.kind == TrafficEnd::Kind::service;
+  // What the client's node has itself is the node, a node-local DNS for one (R2).
+  const auto own_node =
+      traffic.from_pod == nullptr ? std::vector<IpAddress>{} : node_addresses(cluster, traffic.from_pod->node_name);
+  traffic.to.cluster_ip = destination.kind == TrafficEnd::Kind::service &&
+                          std::find(own_node.begin(), own_node.end(), traffic.to.address) == own_node.end();
   if (traffic.to.cluster_ip) {
     explain_service(traffic, explanation);
   } else {

@@ -16,7 +16,7 @@ struct Seen {
   IpAddress address;
   std::string who;
   bool host_network = false;
-  bool cluster_ip = false;  // in no block, and no node's own (R7)
+  bool cluster_ip = false;  // of a Service that is asked: in no block (R7)
 };
 
 // What the packet asks of a rule.

@@ -129,8 +129,11 @@ std::uint32_t judge_backends(const ResolvedPolicy& policy, const EndpointPolicy&
 
 std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
-  const ResolvedService* service = service_at(policy, peer);
-  if (service != nullptr && direction == Direction::egress) {
+  const bool own_node = std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
+  // A Service is what a pod opens connections to; and what its node has itself is the node (R2).
+  const ResolvedService* service =
+      direction == Direction::egress && !own_node ? service_at(policy, peer) : nullptr;
+  if (service != nullptr) {
     for (const auto& offered : service->ports) {
       if (static_cast<std::uint8_t>(offered.protocol) == protocol && offered.port == port) {
         return judge_backends(policy, endpoint, offered);
