@@ -55,7 +55,8 @@ TableDelta random_delta(Prng& random, const TableSizes& sizes, std::size_t count
     write.table = table;
     std::size_t length = shape.value_size;
     if (shape.is_hash) {
-      write.key = bytes_of(static_cast<std::uint32_t>(random.below(64)));
+      write.key = bytes_of(random.below(64));
+      write.key.resize(shape.key_size);
       if (random.below(4) == 0) length = 0;
     } else {
       write.index = static_cast<std::uint32_t>(random.below(shape.entries));
