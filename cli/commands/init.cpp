@@ -15,6 +15,7 @@
 #include "cli/commands/output.h"
 #include "cli/commands/test_backends.h"
 #include "engine/manifest/cluster_state.h"
+#include "files/manifest_files.h"
 #include "sim/runner/glob.h"
 #include "sim/runner/plan.h"
 #include "sim/runner/run.h"
@@ -47,12 +48,12 @@ struct Loaded {
 };
 
 std::optional<Loaded> load(const InitOptions& options) {
-  const auto files = sim::list_manifest_files(options.manifests);
+  const auto files = list_manifest_files(options.manifests);
   if (!files) return refuse(files.error().to_string()), std::nullopt;
   Loaded loaded;
   bool bad = false;
   for (const auto& file : *files) {
-    auto read = sim::load_manifests(file);
+    auto read = postern::load_manifests(file);
     if (!read) {
       for (const auto& error : read.error()) refuse(error.to_string());
       bad = true;

@@ -15,6 +15,7 @@ struct StrongId {
 };
 
 using EndpointId = StrongId<struct EndpointTag>;    // one pod interface; 24 bits, 0 = none
+inline constexpr std::uint32_t kMaxEndpoint = 0xffffff;
 using RuleId = StrongId<struct RuleTag>;            // 24 bits, 0 = by default
 using Generation = StrongId<struct GenerationTag>;  // counts complete policies
 

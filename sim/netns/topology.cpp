@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 60999;
-constexpr std::uint32_t kMaxEndpoint = 0xffffff;
 
 // Makes the routes of a namespace those of `wanted`. `gateway6`: over which IPv6 goes; absent: the
 // address itself is on the link.

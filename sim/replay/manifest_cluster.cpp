@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "engine/manifest/cluster_state.h"
-#include "sim/scenario/scenario_reader.h"
+#include "files/manifest_files.h"
 
 namespace postern::sim {
 

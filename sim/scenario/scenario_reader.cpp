@@ -5,6 +5,7 @@
 
 #include "engine/base/nearest_names.h"
 #include "engine/manifest/kinds.h"
+#include "files/manifest_files.h"
 #include "sim/scenario/parts.h"
 
 namespace postern::sim {
@@ -311,6 +312,19 @@ ScenarioFile read_scenario(std::string_view text, const std::string& file,
   const auto parsed =
       manifest::parse_documents(text, file, [&](const Value& document) { reader.document(document); });
   return reader.finish(parsed);
+}
+
+ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptions& options) {
+  const auto text = load_text_file(path);
+  if (text) return read_scenario(*text, path, options);
+  ScenarioFile result;
+  result.file = path;
+  result.errors.push_back(text.error());
+  return result;
+}
+
+Result<std::vector<std::string>> list_scenario_files(const std::string& path) {
+  return list_files(path, {".yaml"});
 }
 
 }  // namespace postern::sim

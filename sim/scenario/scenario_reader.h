@@ -44,18 +44,6 @@ ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptio
 // hold other files too: those have `is_scenario` false when read.
 Result<std::vector<std::string>> list_scenario_files(const std::string& path);
 
-// The manifests that PATH stands for: a file itself, or every *.yaml, *.yml and *.json below a folder,
-// sorted.
-Result<std::vector<std::string>> list_manifest_files(const std::string& path);
-
-// The text of a file that has at most `limit` bytes.
-Result<std::string> load_text_file(const std::string& path, std::size_t limit = 16u << 20);
-
-// Every manifest (*.yaml, *.yml, *.json) of a file or folder, sorted by path, as one. All errors of
-// all files.
-tl::expected<manifest::Manifest, manifest::Errors> load_manifests(const std::string& path,
-                                                                  const manifest::ReadOptions& options = {});
-
 // "30s", "1m30s", "250ms", "0": whole numbers with h, m, s, ms, us, ns, largest unit first.
 std::optional<Duration> parse_duration(std::string_view text);
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "files/manifest_files.h"
 #include "sim/scenario/scenario_reader.h"
 
 namespace postern::sim {

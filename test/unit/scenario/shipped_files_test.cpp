@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/manifest/cluster_state.h"
+#include "files/manifest_files.h"
 #include "sim/scenario/scenario_reader.h"
 
 namespace postern::sim {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files behind scenarios and manifests: which there are, and their texts with a cap on size.
+#include "files/manifest_files.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,9 +11,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "sim/scenario/scenario_reader.h"
 
-namespace postern::sim {
+namespace postern {
 
 namespace fs = std::filesystem;
 
@@ -40,24 +40,6 @@ Result<std::vector<std::string>> files_below(const std::string& folder,
   std::sort(files.begin(), files.end());
   return files;
 }
-
-Result<std::vector<std::string>> files_of(const std::string& path,
-                                          std::initializer_list<std::string_view> endings) {
-  std::error_code error;
-  const auto status = fs::status(path, error);
-  if (!fs::exists(status)) {
-    return fail(ErrorCode::io,
-                "found no such file or folder" +
-                    (error && error.value() != ENOENT ? " (" + reason(error) + ")" : std::string()),
-                {path, 0, 0});
-  }
-  if (fs::is_directory(status)) return files_below(path, endings);
-  return std::vector<std::string>{path};
-}
-
-}  // namespace
-
-namespace {
 
 const char* kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
@@ -90,6 +72,20 @@ class OpenFile {
 
 }  // namespace
 
+Result<std::vector<std::string>> list_files(const std::string& path,
+                                            std::initializer_list<std::string_view> endings) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    return fail(ErrorCode::io,
+                "found no such file or folder" +
+                    (error && error.value() != ENOENT ? " (" + reason(error) + ")" : std::string()),
+                {path, 0, 0});
+  }
+  if (fs::is_directory(status)) return files_below(path, endings);
+  return std::vector<std::string>{path};
+}
+
 Result<std::string> load_text_file(const std::string& path, std::size_t limit) {
   const OpenFile file(path);
   struct stat status {};
@@ -117,21 +113,8 @@ Result<std::string> load_text_file(const std::string& path, std::size_t limit) {
   return too_large(path, limit);
 }
 
-ScenarioFile read_scenario_file(const std::string& path, const ScenarioReadOptions& options) {
-  const auto text = load_text_file(path);
-  if (text) return read_scenario(*text, path, options);
-  ScenarioFile result;
-  result.file = path;
-  result.errors.push_back(text.error());
-  return result;
-}
-
-Result<std::vector<std::string>> list_scenario_files(const std::string& path) {
-  return files_of(path, {".yaml"});
-}
-
 Result<std::vector<std::string>> list_manifest_files(const std::string& path) {
-  return files_of(path, {".yaml", ".yml", ".json"});
+  return list_files(path, {".yaml", ".yml", ".json"});
 }
 
 tl::expected<manifest::Manifest, manifest::Errors> load_manifests(const std::string& path,
@@ -159,4 +142,4 @@ tl::expected<manifest::Manifest, manifest::Errors> load_manifests(const std::str
   return all;
 }
 
-}  // namespace postern::sim
+}  // namespace postern
