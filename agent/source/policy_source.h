@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port behind which policy comes: a cluster's API server, the controller's PolicyEndpoints, a folder
+// of manifests. A source keeps a ClusterSnapshot current and says when it has changed; it lives on the
+// agent's loop, as everything that reads the snapshot does.
+//
+// A source that loses touch keeps the snapshot it had: an outage changes nothing that is enforced.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/time.h"
+#include "engine/model/snapshot.h"
+
+namespace postern::agent {
+
+// How it stands with one kind of object.
+struct SourceStatus {
+  enum class State : std::uint8_t {
+    starting,  // not read yet
+    synced,    // read whole, and followed since
+    absent,    // the server does not know the kind: a CRD that is not installed
+    failing,   // what was read stands, but may be stale; `detail` says why
+  };
+  std::string resource;  // "networkpolicies", or the path of a folder
+  State state = State::starting;
+  std::string detail;            // empty when all is well
+  Instant since;                 // of the state
+  std::string resource_version;  // the last one seen; empty where there is no such thing
+  std::size_t rejected = 0;      // objects that could not be read; their last good version stands
+};
+
+const char* to_string(SourceStatus::State state);
+
+class PolicySource {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // Once all is read for the first time, and after each change from then on.
+    virtual void cluster_changed() = 0;
+    // Something that an operator should know, once when it comes up: an object refused, touch lost.
+    virtual void source_warning(const std::string& text) = 0;
+    virtual void source_notice(const std::string& text) = 0;
+  };
+
+  virtual ~PolicySource() = default;
+  // As the setting names it: "kubernetes", "policyendpoints", "directory".
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  // The listener outlives the source. Errors: what will not mend by waiting.
+  virtual Result<void> start(Listener& listener) = 0;
+  // Everything that exists was read at least once. Never falls back to false.
+  [[nodiscard]] virtual bool synced() const = 0;
+  [[nodiscard]] virtual const ClusterSnapshot& cluster() const = 0;
+  [[nodiscard]] virtual std::vector<SourceStatus> status() const = 0;
+};
+
+}  // namespace postern::agent

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects as somebody else keeps them (an API server, a folder) -> ClusterSnapshot. Nothing is invented:
+// a Pod without an address has none, a workload is no pod, and a name that is used twice at once is
+// nobody's business here. Scenario files have engine/manifest/cluster_state.h for all of that.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/manifest/objects.h"
+#include "engine/model/snapshot.h"
+
+namespace postern::agent {
+
+class SnapshotStore {
+ public:
+  // Creates or replaces the object of that kind and name. Workloads are left out.
+  void put(const manifest::Object& object);
+  // No effect where there is no such object.
+  void remove(std::string_view kind, const NamespacedName& key);
+  // Of one kind these objects and no others.
+  void replace(std::string_view kind, const std::vector<manifest::Object>& objects);
+
+  [[nodiscard]] const ClusterSnapshot& cluster() const { return cluster_; }
+
+ private:
+  ClusterSnapshot cluster_;
+};
+
+// The kind and name of an object; workloads too.
+NamespacedName key_of(const manifest::Object& object);
+
+}  // namespace postern::agent

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/directory_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace postern::agent {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string policy(const std::string& name) {
+  return "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: " + name +
+         ", namespace: x}, spec: {podSelector: {}}}\n";
+}
+
+class DirectorySourceTest : public ::testing::Test, protected PolicySource::Listener {
+ protected:
+  void SetUp() override {
+    folder = fs::temp_directory_path() / ("postern-directory-source-" + std::to_string(getpid()));
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    auto made = EventLoop::make();
+    ASSERT_TRUE(made);
+    loop = std::move(*made);
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  void cluster_changed() override {
+    ++changes;
+    loop->stop();
+  }
+  void source_warning(const std::string& text) override {
+    warnings.push_back(text);
+    loop->stop();
+  }
+  void source_notice(const std::string& text) override { notices.push_back(text); }
+
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((folder / name).parent_path());
+    std::ofstream(folder / name) << text;
+  }
+  // Until `done` holds, at most ten seconds.
+  void run_until(const std::function<bool()>& done) {
+    bool late = false;
+    const auto timer = loop->after(seconds(10), [&] {
+      late = true;
+      loop->stop();
+    });
+    while (!done() && !late) ASSERT_TRUE(loop->run());
+    loop->cancel(timer);
+    ASSERT_FALSE(late) << "waited in vain; warnings: " << ::testing::PrintToString(warnings);
+  }
+  void start() {
+    source = std::make_unique<DirectorySource>(*loop, folder.string());
+    const auto started = source->start(*this);
+    ASSERT_TRUE(started) << started.error().to_string();
+  }
+  std::vector<std::string> policies() const {
+    std::vector<std::string> names;
+    for (const auto& [key, policy] : source->cluster().network_policies) names.push_back(key.name);
+    return names;
+  }
+
+  fs::path folder;
+  std::unique_ptr<EventLoop> loop;
+  std::unique_ptr<DirectorySource> source;
+  int changes = 0;
+  std::vector<std::string> warnings;
+  std::vector<std::string> notices;
+};
+
+TEST_F(DirectorySourceTest, ReadsTheFolderAndFollowsItsFiles) {
+  write("a.yaml", policy("a"));
+  start();
+  EXPECT_FALSE(source->synced());
+  run_until([&] { return source->synced(); });
+  EXPECT_THAT(policies(), ElementsAre("a"));
+  write("b.yaml", policy("b"));
+  run_until([&] { return policies().size() == 2; });
+  fs::remove(folder / "a.yaml");
+  run_until([&] { return policies().size() == 1; });
+  EXPECT_THAT(policies(), ElementsAre("b"));
+  fs::rename(folder / "b.yaml", folder / "b.yaml.off");
+  run_until([&] { return policies().empty(); });
+}
+
+TEST_F(DirectorySourceTest, FollowsFoldersThatComeLater) {
+  start();
+  run_until([&] { return source->synced(); });
+  write("sub/a.yaml", policy("a"));
+  run_until([&] { return policies().size() == 1; });
+  write("sub/a.yaml", policy("a") + "---\n" + policy("b"));
+  run_until([&] { return policies().size() == 2; });
+}
+
+TEST_F(DirectorySourceTest, WhatCannotBeReadLeavesWhatWasReadBefore) {
+  write("a.yaml", policy("a"));
+  start();
+  run_until([&] { return source->synced(); });
+  write("b.yaml", "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: b, namespace: x}, "
+                  "spec: {podSelector: {}, ingress: [{ports: [{endPort: 7}]}]}}\n");
+  run_until([&] { return warnings.size() == 2; });
+  EXPECT_THAT(warnings[0], HasSubstr("b.yaml:1:"));
+  EXPECT_THAT(warnings[1], HasSubstr("what was read before stays in force"));
+  EXPECT_THAT(policies(), ElementsAre("a"));
+  const auto status = source->status();
+  ASSERT_EQ(status.size(), 1u);
+  EXPECT_EQ(status[0].state, SourceStatus::State::failing);
+  write("b.yaml", policy("b"));
+  run_until([&] { return policies().size() == 2; });
+  EXPECT_EQ(source->status()[0].state, SourceStatus::State::synced);
+  EXPECT_EQ(source->status()[0].detail, "");
+}
+
+TEST_F(DirectorySourceTest, AFolderThatIsBrokenAtFirstIsWaitedFor) {
+  write("a.yaml", "kind: [");
+  start();
+  run_until([&] { return warnings.size() == 2; });
+  EXPECT_THAT(warnings[1], HasSubstr("nothing is enforced from it yet"));
+  EXPECT_FALSE(source->synced());
+  EXPECT_EQ(changes, 0);
+  write("a.yaml", policy("a"));
+  run_until([&] { return source->synced(); });
+}
+
+TEST_F(DirectorySourceTest, AFolderThatGoesAndComesBackIsFollowedAgain) {
+  write("a.yaml", policy("a"));
+  start();
+  run_until([&] { return source->synced(); });
+  fs::remove_all(folder);
+  run_until([&] { return !warnings.empty(); });
+  EXPECT_THAT(policies(), ElementsAre("a")) << "an outage changes nothing that is enforced";
+  write("b.yaml", policy("b"));
+  run_until([&] { return policies() == std::vector<std::string>{"b"}; });
+}
+
+TEST_F(DirectorySourceTest, AMountedConfigMapIsReadOnce) {
+  write("..2026_1/a.yaml", policy("a"));
+  fs::create_directory_symlink("..2026_1", folder / "..data");
+  fs::create_symlink("..data/a.yaml", folder / "a.yaml");
+  start();
+  run_until([&] { return source->synced(); });
+  EXPECT_THAT(policies(), ElementsAre("a"));
+  // As the kubelet does it: a new folder, then the link is swapped, then the old folder goes.
+  write("..2026_2/a.yaml", policy("b"));
+  fs::create_directory_symlink("..2026_2", folder / "..data_tmp");
+  fs::rename(folder / "..data_tmp", folder / "..data");
+  run_until([&] { return policies() == std::vector<std::string>{"b"}; });
+  fs::remove_all(folder / "..2026_1");
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(DirectorySourceTest, AFolderThatIsNotThereIsAnError) {
+  DirectorySource none(*loop, (folder / "none").string());
+  const auto started = none.start(*this);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().to_string(),
+            (folder / "none").string() + ": found no such folder, expected one with manifests");
+}
+
+}  // namespace
+}  // namespace postern::agent
