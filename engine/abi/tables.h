@@ -14,8 +14,14 @@
 #include "engine/abi/types.h"
 #include "engine/abi/verdict.h"
 
-/* Bumped whenever a layout below changes; it is part of the pin path. */
-#define PN_ABI_VERSION 2
+/*
+ * Part of the pin path. Bumped whenever something changes, in layout or in meaning, that a process takes
+ * over from the one before it: connections (engine/abi/conntrack.h, and how engine/datapath finds a
+ * bucket and a fingerprint), counters, events, reasons, struct pn_node, slot words, and struct pn_pod's
+ * endpoint, addresses and flags of directions. Every other table is filled anew by each process, aside,
+ * so its layout may change without a new number.
+ */
+#define PN_ABI_VERSION 3
 
 /* Every table, in the order in which a packet meets them. */
 enum pn_table {
@@ -203,7 +209,7 @@ struct pn_node {
     pn_u32 hosts_mask; /* buckets - 1 */
     pn_u32 ct_mask;    /* buckets - 1 */
     pn_u32 tick_shift; /* tick = jiffies64 >> tick_shift in the kernel, nanoseconds >> tick_shift natively */
-    pn_u32 pad;
+    pn_u32 last_rule;  /* highest RuleId that these tables or those before them ever had */
     pn_u32 timeouts[PN_TIMEOUT_COUNT];
 };
 PN_ASSERT_SIZE(struct pn_node, 80);

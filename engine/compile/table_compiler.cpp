@@ -11,8 +11,9 @@
 namespace postern {
 
 struct TableCompiler::State {
-  explicit State(const TableSizes& sizes) : tables(sizes), compiled(sizes) {}
+  State(const TableSizes& sizes, const TableStart& where) : start(where), tables(sizes), compiled(sizes) {}
 
+  TableStart start;
   PolicyTables tables;
   Compiled compiled;
   CompilerPools pools;
@@ -79,7 +80,8 @@ void TableCompiler::State::keep_only_used(const Update& update) {
   compact_signatures();
 }
 
-TableCompiler::TableCompiler(const TableSizes& sizes) : state_(std::make_unique<State>(sizes)) {}
+TableCompiler::TableCompiler(const TableSizes& sizes, const TableStart& start)
+    : state_(std::make_unique<State>(sizes, start)) {}
 TableCompiler::~TableCompiler() = default;
 TableCompiler::TableCompiler(TableCompiler&&) noexcept = default;
 TableCompiler& TableCompiler::operator=(TableCompiler&&) noexcept = default;
@@ -92,7 +94,7 @@ Result<TableDelta> TableCompiler::update(const ResolvedPolicy& policy, const Com
   // Room for classes to come is a luxury: without it more policies fit.
   Result<TableDelta> delta = fail(ErrorCode::internal, "not compiled");
   for (const bool spare_columns : {true, false}) {
-    const Update::Input input{policy, settings, state_->tables, spare_columns};
+    const Update::Input input{policy, settings, state_->tables, state_->start, spare_columns};
     Update update(input, state_->compiled, state_->pools);
     delta = update.run();
     if (!delta) {

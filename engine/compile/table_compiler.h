@@ -62,9 +62,16 @@ struct BackendsDiffer {
   friend auto operator<=>(const BackendsDiffer&, const BackendsDiffer&) = default;
 };
 
+// Where the tables left off that new ones replace: connections of theirs live on, and so do events and
+// entries that name their rules.
+struct TableStart {
+  std::uint32_t epoch = 0;  // the new tables begin above it, so that older connections are judged again
+  RuleId last_rule;         // the caller numbers rules above it
+};
+
 class TableCompiler {
  public:
-  explicit TableCompiler(const TableSizes& sizes);
+  explicit TableCompiler(const TableSizes& sizes, const TableStart& start = {});
   ~TableCompiler();
   TableCompiler(TableCompiler&&) noexcept;
   TableCompiler& operator=(TableCompiler&&) noexcept;

@@ -41,6 +41,7 @@ class Update {
     const ResolvedPolicy& policy;
     const CompileSettings& settings;
     const PolicyTables& tables;  // as they stand
+    const TableStart& start;     // before the first update
     bool spare_columns = true;   // when rows grow: room for classes to come
   };
 
@@ -111,6 +112,7 @@ class Update {
   std::vector<SignatureId> cluster_ips_;    // by place in policy.services; empty: nobody asks
   std::map<std::uint32_t, Wanted> wanted_;  // by ifindex
   std::uint64_t far_slots_;
+  std::uint32_t highest_rule_ = 0;
 
   std::map<ContentId, std::shared_ptr<const Content>> wanted_contents_;
   std::map<ContentId, Row> old_rows_;  // rows that packets read until the switch, where they stand now

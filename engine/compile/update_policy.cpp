@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::uint32_t kEndpointMax = 0xffffff;  // conntrack keys have 24 bits for it
 
-Result<void> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
+// The highest number among an endpoint's rules.
+Result<std::uint32_t> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
+  std::uint32_t highest = 0;
   for (const auto& direction : endpoint.directions) {
     for (const auto& rule : direction.rules) {
       if (rule.id.value > PN_RULE_ID_MAX) {
@@ -26,9 +28,10 @@ Result<void> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
                     "rule " + std::to_string(rule.id.value) + " of " + endpoint.pod.to_string() +
                         " names term " + std::to_string(term) + ", but there are " + std::to_string(terms));
       }
+      highest = std::max(highest, rule.id.value);
     }
   }
-  return {};
+  return highest;
 }
 
 std::uint32_t ticks(Duration duration, const TickClock& clock) {
@@ -41,7 +44,9 @@ std::uint32_t ticks(Duration duration, const TickClock& clock) {
 Result<void> Update::read_policy() {
   const ResolvedPolicy& policy = input_.policy;
   for (const auto& endpoint : policy.endpoints) {
-    if (auto checked = check_rules(endpoint, policy.terms.size()); !checked) return checked;
+    const auto highest = check_rules(endpoint, policy.terms.size());
+    if (!highest) return fail_as(highest);
+    highest_rule_ = std::max(highest_rule_, *highest);
   }
   const auto term_ids = number_terms();
   read_services();
@@ -132,6 +137,11 @@ Result<void> Update::write_node() {
     return fail(ErrorCode::unsupported, "the hash secret cannot change while tables are in use");
   }
   pn_node node = before;
+  if (!before_.node) {
+    node.epoch = input_.start.epoch;
+    node.last_rule = input_.start.last_rule.value;
+  }
+  node.last_rule = std::max(node.last_rule, highest_rule_);
   node.hash_secret = settings.hash_secret;
   node.flags = settings.strict ? std::uint32_t{PN_NODE_STRICT} : 0u;
   node.hosts_mask = after_.hosts_table.mask();
@@ -163,12 +173,14 @@ Result<void> Update::write_node() {
     if (value != old_value) gone_.store(TableId::node, 0, value, offset);
   };
   for (const std::size_t offset : {offsetof(pn_node, flags), offsetof(pn_node, hosts_mask),
-                                   offsetof(pn_node, ct_mask), offsetof(pn_node, tick_shift)}) {
+                                   offsetof(pn_node, ct_mask), offsetof(pn_node, tick_shift),
+                                   offsetof(pn_node, last_rule)}) {
     word(offset);
   }
   for (std::size_t i = 0; i < PN_TIMEOUT_COUNT; ++i) word(offsetof(pn_node, timeouts) + i * sizeof(pn_u32));
   after_.node = node;
-  // The first policy counts as narrower than having none, so epochs start at 1.
+  // The first policy counts as narrower than having none, so epochs start at 1, or above those of the
+  // tables before.
   if (!before_.node) narrowed_ = true;
   return {};
 }

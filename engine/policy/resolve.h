@@ -22,10 +22,12 @@ struct LocalEndpoint {
 };
 
 // Gives every rule a number that stays the same as long as its policy has that rule, so that a
-// verdict in flight still names the right one. Numbers start at 1; freed ones are not reused until
-// the 24 bits are used up.
+// verdict in flight still names the right one. Numbers start at 1, or above those that an earlier
+// process gave; freed ones are not reused until the 24 bits are used up.
 class RuleRegistry {
  public:
+  explicit RuleRegistry(RuleId last_used = {}) : next_(last_used.value + 1) {}
+
   // 0 when all 24 bits are used up.
   RuleId id_of(const RuleOrigin& origin);
   [[nodiscard]] const RuleOrigin* find(RuleId id) const;  // null: unknown or 0
@@ -33,7 +35,7 @@ class RuleRegistry {
  private:
   std::map<RuleOrigin, RuleId> ids_;
   std::map<RuleId, RuleOrigin> origins_;
-  std::uint32_t next_ = 1;
+  std::uint32_t next_;
 };
 
 struct ResolveOptions {

@@ -383,6 +383,27 @@ TEST(TableCompiler, BlocksOfOneRuleAreOneClassUntilARuleTellsThemApart) {
   EXPECT_EQ(verdict(compiler.tables(), 7, "10.4.0.1", 443), deny(PN_REASON_ISOLATED));
 }
 
+TEST(TableCompiler, TablesThatReplaceOthersBeginWhereThoseLeftOff) {
+  World world;
+  TableCompiler compiler{TableSizes{}, TableStart{41, RuleId{1000}}};
+  const auto node = [&] { return entry<pn_node>(compiler.tables(), TableId::node, 0); };
+  ResolvedPolicy bare = world.policy;
+  for (auto& one : bare.endpoints) one.directions = {};
+  ASSERT_TRUE(compiler.update(bare, {}));
+  EXPECT_EQ(node().epoch, 42u) << "connections of the tables before are judged again";
+  EXPECT_EQ(node().last_rule, 1000u) << "no rule yet";
+  for (auto& one : world.policy.endpoints) {
+    for (auto& direction : one.directions) {
+      for (auto& rule : direction.rules) rule.id.value += 1000;
+    }
+  }
+  ASSERT_TRUE(compiler.update(world.policy, {}));
+  const std::uint32_t with_rules = node().last_rule;
+  EXPECT_GT(with_rules, 1000u);
+  ASSERT_TRUE(compiler.update(bare, {}));
+  EXPECT_EQ(node().last_rule, with_rules) << "it says what ever was";
+}
+
 TEST(TableCompiler, InputThatNoResolverMakesIsRefused) {
   const auto refused = [](ResolvedPolicy policy) {
     TableCompiler compiler{TableSizes{}};

@@ -311,6 +311,21 @@ std::vector<LocalEndpoint> locals_of_x() {
   return {{EndpointId{1}, 7, {"x", "a"}}, {EndpointId{2}, 8, {"x", "b"}}};
 }
 
+TEST(Resolve, RulesAreNumberedAboveThoseOfAnEarlierProcess) {
+  ClusterSnapshot cluster = small_cluster();
+  const auto policy = ingress({PolicyRule{{}, {port(80)}}, PolicyRule{{}, {port(81)}}});
+  cluster.network_policies[policy.key] = policy;
+  for (const std::uint32_t last_used : {0u, 7u, PN_RULE_ID_MAX - 2}) {
+    RuleRegistry rules(RuleId{last_used});
+    const auto resolved = resolve(cluster, locals_of_x(), {}, rules);
+    ASSERT_TRUE(resolved);
+    std::vector<std::uint32_t> numbers;
+    for (const auto& rule : resolved->endpoints[0].at(kIn).rules) numbers.push_back(rule.id.value);
+    EXPECT_EQ(numbers, (std::vector<std::uint32_t>{last_used + 1, last_used + 2}));
+    EXPECT_EQ(rules.find(RuleId{last_used}), nullptr) << "of the earlier process: not known here";
+  }
+}
+
 TEST(Resolve, ARuleKeepsItsNumberWhateverComesBeforeIt) {
   ClusterSnapshot cluster = small_cluster();
   RuleRegistry rules;
