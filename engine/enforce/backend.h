@@ -3,6 +3,7 @@
 // packets (PacketInjector), and where events go (EventSink).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "engine/abi/event.h"
 #include "engine/base/ids.h"
+#include "engine/base/ip.h"
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "engine/compile/policy_tables.h"
@@ -35,7 +37,31 @@ struct ConntrackEntry {
 
 class PacketInjector;
 
+// A pod's interface that an earlier process left judged.
+struct InheritedInterface {
+  std::uint32_t ifindex = 0;
+  EndpointId endpoint;  // 0: not known; nothing judged the pod, or tables of another version did
+  std::vector<IpAddress> addresses;  // the endpoint's, as that process knew them
+  std::array<bool, 2> judged{};      // by pn_direction
+};
+
+// What an earlier process left in force, as it was found when the backend was made. Whoever gives a
+// pod on an inherited interface the endpoint it had keeps its connections; new endpoints are numbered
+// above last_endpoint, so that nobody gets the connections of a pod that is gone.
+struct Inheritance {
+  std::vector<InheritedInterface> interfaces;  // sorted by ifindex
+  bool connections = false;                    // tracked connections came along: what follows counts
+  std::uint32_t epoch = 0;
+  std::uint64_t hash_secret = 0;  // under which they are found
+  RuleId last_rule;
+  EndpointId last_endpoint;
+};
+
 // One node's datapath. Not thread-safe.
+//
+// Where an earlier process left programs in force, they stay so, with the tables of its last complete
+// policy, until attach() or detach() of each interface. This backend's own tables begin empty beside
+// them: apply() fills them while no packet reads them.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -52,9 +78,19 @@ class Backend {
   virtual Result<PolicyTables> dump() const = 0;
 
   // Puts the program on both hooks of a host-side interface (in the caller's network namespace), or
-  // takes it off. Attaching twice is no error. Other programs on the hooks stay.
+  // takes it off. Attaching twice is no error, nor is detaching what is not attached. Other programs on
+  // the hooks stay. An inherited interface is switched to this backend's tables in one step a hook:
+  // each packet meets the old program or the new one.
   virtual Result<void> attach(std::uint32_t ifindex) = 0;
   virtual Result<void> detach(std::uint32_t ifindex) = 0;
+
+  // The same for as long as the backend lives.
+  [[nodiscard]] virtual const Inheritance& inheritance() const {
+    static const Inheritance kNothing;
+    return kNothing;
+  }
+  // Lines for the log since the last call: what was taken over, what could not be.
+  virtual std::vector<std::string> take_notes() { return {}; }
 
   virtual Result<std::vector<ConntrackEntry>> conntrack() const = 0;
   // Forgets every connection of an endpoint, or all with a zero id.
@@ -62,7 +98,7 @@ class Backend {
   // Makes every tracked connection look `by` older: how a scenario's time passes.
   virtual Result<void> age_connections(Duration by) = 0;
 
-  // Counters since the backend was made, by pn_counter_index, summed over CPUs.
+  // Counters since the backend was made (inherited ones go on), by pn_counter_index, summed over CPUs.
   virtual Result<std::vector<pn_counter>> counters() const = 0;
   // Hands pending events to the sink; never blocks. Returns how many there were.
   virtual Result<std::size_t> drain_events(EventSink& sink) = 0;

@@ -1,28 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/enforce/node_enforcer.h"
 
+#include <set>
 #include <utility>
+
+#include "engine/conntrack/conntrack_view.h"
 
 namespace postern {
 
 namespace {
 
-CompileSettings compile_settings(const EnforcerSettings& settings, const TickClock& clock) {
+// Numbers of rules go on where they left off; with half of them used up they start again, since by then
+// nobody remembers what the first ones named.
+RuleId last_rule_of(const Backend& backend) {
+  const RuleId last = backend.inheritance().last_rule;
+  return last.value > PN_RULE_ID_MAX / 2 ? RuleId{} : last;
+}
+
+CompileSettings compile_settings(const EnforcerSettings& settings, const Backend& backend) {
   CompileSettings compile;
   compile.established_flows = settings.established_flows;
   compile.timeouts = settings.timeouts;
-  compile.clock = clock;
+  compile.clock = backend.clock();
   compile.events = settings.events;
   compile.spoof_check = settings.spoof_check;
   compile.strict = settings.strict;
-  compile.hash_secret = settings.hash_secret;
+  const Inheritance& inherited = backend.inheritance();
+  compile.hash_secret = inherited.connections ? inherited.hash_secret : settings.hash_secret;
   return compile;
 }
 
 }  // namespace
 
 NodeEnforcer::NodeEnforcer(std::unique_ptr<Backend> backend, const EnforcerSettings& settings)
-    : backend_(std::move(backend)), settings_(settings), compiler_(backend_->sizes()) {}
+    : backend_(std::move(backend)),
+      settings_(settings),
+      compiler_(backend_->sizes(), {backend_->inheritance().epoch, last_rule_of(*backend_)}),
+      rules_(last_rule_of(*backend_)) {}
 
 Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                                      std::span<const IpAddress> own_node) {
@@ -42,7 +56,7 @@ Result<void> NodeEnforcer::write(const ResolvedPolicy& policy) {
   if (behind_) {
     if (auto repaired = repair(); !repaired) return repaired;
   }
-  auto delta = compiler_.update(policy, compile_settings(settings_, backend_->clock()));
+  auto delta = compiler_.update(policy, compile_settings(settings_, *backend_));
   if (!delta) return fail_as(delta);
   if (delta->empty()) return {};
   behind_ = true;
@@ -87,6 +101,32 @@ Result<void> NodeEnforcer::follow_interfaces(std::span<const LocalEndpoint> endp
     if (auto done = backend_->attach(ifindex); !done) return done;
     attached_.emplace(ifindex, endpoint);
   }
+  return settled_ ? Result<void>{} : settle_inheritance(wanted);
+}
+
+// Only now, when every interface that stays is judged by the new tables: nobody's connection is
+// forgotten that an old program would still be asked for.
+Result<void> NodeEnforcer::settle_inheritance(const std::map<std::uint32_t, EndpointId>& wanted) {
+  const Inheritance& inherited = backend_->inheritance();
+  for (const auto& interface : inherited.interfaces) {
+    if (wanted.contains(interface.ifindex)) continue;
+    if (auto detached = backend_->detach(interface.ifindex); !detached) return detached;
+  }
+  if (inherited.connections) {
+    std::set<EndpointId> staying;
+    for (const auto& [ifindex, endpoint] : wanted) staying.insert(endpoint);
+    const auto connections = backend_->conntrack();
+    if (!connections) return fail_as(connections);
+    std::set<EndpointId> gone;
+    for (const auto& entry : *connections) {
+      const EndpointId endpoint = endpoint_of(entry.key);
+      if (!staying.contains(endpoint)) gone.insert(endpoint);
+    }
+    for (const EndpointId endpoint : gone) {
+      if (auto forgotten = backend_->forget_connections(endpoint); !forgotten) return forgotten;
+    }
+  }
+  settled_ = true;
   return {};
 }
 

@@ -18,7 +18,7 @@ struct EnforcerSettings {
   ConntrackTimeouts timeouts;
   EventMode events = EventMode::denied;
   bool spoof_check = true;
-  std::uint64_t hash_secret = 0;  // fixed from the first reconcile on
+  std::uint64_t hash_secret = 0;  // fixed from the first reconcile on; an inherited one comes before it
 };
 
 class NodeEnforcer {
@@ -31,6 +31,11 @@ class NodeEnforcer {
   // they are attached; those that are gone are detached, lose their slot and their connections.
   // When nothing has changed nothing is written. On an error the last complete policy stays in force
   // (R26), and the next call takes up what is left to do, also where the backend failed half-way.
+  //
+  // What the backend inherited stays in force, untouched, until the first call has compiled and
+  // written its policy whole. Then each interface is switched to it, those that are not among
+  // `endpoints` are detached, and connections of endpoints that are gone are forgotten. So do not call
+  // before the snapshot and `endpoints` are complete: an interface that is not named is opened.
   Result<void> reconcile(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                          std::span<const IpAddress> own_node);
 
@@ -50,6 +55,7 @@ class NodeEnforcer {
   Result<void> write(const ResolvedPolicy& policy);
   Result<void> repair();
   Result<void> follow_interfaces(std::span<const LocalEndpoint> endpoints);
+  Result<void> settle_inheritance(const std::map<std::uint32_t, EndpointId>& wanted);
 
   std::unique_ptr<Backend> backend_;
   EnforcerSettings settings_;
@@ -59,6 +65,7 @@ class NodeEnforcer {
   Generation generation_;
   std::map<std::uint32_t, EndpointId> attached_;  // by ifindex
   bool behind_ = false;                           // the backend stopped half-way through a delta
+  bool settled_ = false;                          // nothing inherited is left to deal with
 };
 
 }  // namespace postern

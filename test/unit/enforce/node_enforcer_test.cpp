@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +32,8 @@ class FakeBackend final : public Backend {
   Result<PolicyTables> dump() const override { return tables; }
   Result<void> attach(std::uint32_t ifindex) override { return note("attach ", ifindex); }
   Result<void> detach(std::uint32_t ifindex) override { return note("detach ", ifindex); }
-  Result<std::vector<ConntrackEntry>> conntrack() const override { return std::vector<ConntrackEntry>{}; }
+  const Inheritance& inheritance() const override { return inherited; }
+  Result<std::vector<ConntrackEntry>> conntrack() const override { return entries; }
   Result<void> forget_connections(EndpointId endpoint) override { return note("forget ", endpoint.value); }
   Result<void> age_connections(Duration) override { return {}; }
   Result<std::vector<pn_counter>> counters() const override { return std::vector<pn_counter>{}; }
@@ -44,6 +47,8 @@ class FakeBackend final : public Backend {
   std::vector<std::string> calls;
   std::optional<std::size_t> fail_after_writes;
   std::string refuses;  // a call that fails once
+  Inheritance inherited;
+  std::vector<ConntrackEntry> entries;
 
  private:
   Result<void> note(const char* what, std::uint32_t number) {
@@ -57,15 +62,26 @@ class FakeBackend final : public Backend {
 class NodeEnforcerTest : public ::testing::Test {
  protected:
   NodeEnforcerTest() {
-    auto owned = std::make_unique<FakeBackend>();
-    backend_ = owned.get();
-    enforcer_ = std::make_unique<NodeEnforcer>(std::move(owned), EnforcerSettings{});
+    start();
     add_pod("a", "10.0.0.1");
     add_pod("b", "10.0.0.2");
     NetworkPolicy policy;
     policy.key = {"x", "p"};
     policy.ingress = {PolicyRule{{PodPeer{}}, {}}};
     cluster_.network_policies[policy.key] = policy;
+  }
+
+  void start(const Inheritance& inherited = {}, const EnforcerSettings& settings = {}) {
+    auto owned = std::make_unique<FakeBackend>();
+    backend_ = owned.get();
+    backend_->inherited = inherited;
+    enforcer_ = std::make_unique<NodeEnforcer>(std::move(owned), settings);
+  }
+  [[nodiscard]] pn_node node() const {
+    pn_node node{};
+    const auto bytes = backend_->tables.array(TableId::node);
+    std::memcpy(&node, bytes.data(), sizeof node);
+    return node;
   }
 
   void add_pod(const std::string& name, const std::string& address) {
@@ -197,6 +213,88 @@ TEST_F(NodeEnforcerTest, ARefusedPolicyLeavesTheLastOneInForce) {
   EXPECT_TRUE(backend_->calls.empty());
   EXPECT_TRUE(backend_->tables == before);
   EXPECT_EQ(enforcer_->policy().endpoints.size(), 1u);
+}
+
+// Interfaces 7 (which stays), 8 and 9 of an earlier process.
+Inheritance three_interfaces() {
+  Inheritance inherited;
+  inherited.interfaces = {{7, EndpointId{1}, {}, {true, false}},
+                          {8, EndpointId{2}, {}, {true, false}},
+                          {9, EndpointId{}, {}, {}}};
+  inherited.connections = true;
+  inherited.epoch = 20;
+  inherited.hash_secret = 0x5ec7e7;
+  inherited.last_rule = RuleId{100};
+  inherited.last_endpoint = EndpointId{3};
+  return inherited;
+}
+
+ConntrackEntry entry_of(std::uint32_t endpoint) {
+  ConntrackEntry entry;
+  entry.key.endpoint_protocol = endpoint << 8 | 6;
+  return entry;
+}
+
+TEST_F(NodeEnforcerTest, WhatWasInheritedIsSwitchedAfterTheTablesAndTheRestIsTakenOff) {
+  EnforcerSettings settings;
+  settings.hash_secret = 5;
+  start(three_interfaces(), settings);
+  for (const std::uint32_t endpoint : {1u, 2u, 3u, 3u}) backend_->entries.push_back(entry_of(endpoint));
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(),
+            (Calls{"apply", "attach 7", "detach 8", "detach 9", "forget 2", "forget 3"}));
+  EXPECT_EQ(node().epoch, 21u) << "older connections are judged again";
+  EXPECT_EQ(node().hash_secret, 0x5ec7e7u) << "or nobody finds the connections any more";
+  ASSERT_EQ(enforcer_->policy().endpoints[0].directions[0].rules.size(), 1u);
+  EXPECT_EQ(enforcer_->policy().endpoints[0].directions[0].rules[0].id.value, 101u);
+  ASSERT_TRUE(reconcile());
+  EXPECT_TRUE(backend_->calls.empty()) << "once";
+}
+
+TEST_F(NodeEnforcerTest, WithoutItsConnectionsAnInheritanceIsInterfacesAlone) {
+  Inheritance inherited;
+  inherited.interfaces = three_interfaces().interfaces;
+  EnforcerSettings settings;
+  settings.hash_secret = 5;
+  start(inherited, settings);
+  backend_->entries = {entry_of(9)};
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "attach 7", "detach 8", "detach 9"}));
+  EXPECT_EQ(node().epoch, 1u);
+  EXPECT_EQ(node().hash_secret, 5u);
+}
+
+TEST_F(NodeEnforcerTest, WhatWasInheritedStaysWhileThereIsNoWholePolicy) {
+  start(three_interfaces());
+  backend_->fail_after_writes = 2;
+  EXPECT_FALSE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply"}));
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "attach 7", "detach 8", "detach 9"}));
+}
+
+TEST_F(NodeEnforcerTest, WhatFailsWithAnInheritedInterfaceIsDoneTheNextTime) {
+  for (const char* refused : {"attach 7", "detach 8", "forget 2"}) {
+    start(three_interfaces());
+    backend_->entries = {entry_of(2)};
+    backend_->refuses = refused;
+    EXPECT_FALSE(reconcile()) << refused;
+    backend_->take_calls();
+    ASSERT_TRUE(reconcile()) << refused;
+    const Calls calls = backend_->take_calls();
+    EXPECT_NE(std::find(calls.begin(), calls.end(), refused), calls.end()) << refused;
+    ASSERT_TRUE(reconcile());
+    EXPECT_TRUE(backend_->calls.empty()) << refused;
+  }
+}
+
+TEST_F(NodeEnforcerTest, RulesAreNumberedFromTheStartAgainWhenHalfTheNumbersAreUsedUp) {
+  Inheritance inherited = three_interfaces();
+  inherited.last_rule = RuleId{PN_RULE_ID_MAX / 2 + 1};
+  start(inherited);
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(enforcer_->policy().endpoints[0].directions[0].rules[0].id.value, 1u);
+  EXPECT_EQ(node().last_rule, 1u);
 }
 
 }  // namespace
