@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kube/resource.h"
+
+#include <gtest/gtest.h>
+
+namespace postern::agent::kube {
+namespace {
+
+TEST(Resource, EachHasThePathOfItsGroupAndVersion) {
+  struct Row {
+    ResourceKind kind;
+    const char* path;
+    const char* api_version;
+  };
+  const Row rows[] = {
+      {ResourceKind::namespaces, "/api/v1/namespaces", "v1"},
+      {ResourceKind::nodes, "/api/v1/nodes", "v1"},
+      {ResourceKind::pods, "/api/v1/pods", "v1"},
+      {ResourceKind::services, "/api/v1/services", "v1"},
+      {ResourceKind::endpoint_slices, "/apis/discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1"},
+      {ResourceKind::network_policies, "/apis/networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1"},
+      {ResourceKind::policy_endpoints, "/apis/networking.k8s.aws/v1alpha1/policyendpoints",
+       "networking.k8s.aws/v1alpha1"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(resource_of(row.kind).id, row.kind) << row.path;
+    EXPECT_EQ(resource_of(row.kind).path(), row.path);
+    EXPECT_EQ(resource_of(row.kind).api_version(), row.api_version);
+  }
+  EXPECT_EQ(all_resources().size(), std::size(rows));
+}
+
+}  // namespace
+}  // namespace postern::agent::kube
