@@ -100,9 +100,13 @@ std::optional<std::int64_t> integer_of(const Value& value) {
   return number;
 }
 
-std::optional<std::uint16_t> port_number_of(const Report& report, const Value& value, std::string_view name) {
+bool is_port_number(const Value& value) {
   const auto number = value.kind == Kind::integer ? integer_of(value) : std::nullopt;
-  if (number && *number >= 1 && *number <= 65535) return static_cast<std::uint16_t>(*number);
+  return number && *number >= 1 && *number <= 65535;
+}
+
+std::optional<std::uint16_t> port_number_of(const Report& report, const Value& value, std::string_view name) {
+  if (is_port_number(value)) return static_cast<std::uint16_t>(*integer_of(value));
   report.unexpected(value, name, "a port number from 1 to 65535");
   return std::nullopt;
 }
@@ -142,9 +146,31 @@ const char* almost_an_address(std::string_view text) {
   return "four numbers from 0 to 255 without leading zeros";
 }
 
+namespace {
+
+// API servers before 1.36 take "010.0.0.1", and like everybody who then reads it they mean decimal
+// numbers. In a file it is refused, since its writer may mean octal.
+std::string without_leading_zeros(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool starts_number = plain.empty() || plain.back() == '.' || plain.back() == '/';
+    const bool number_goes_on = i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9';
+    if (text[i] == '0' && starts_number && number_goes_on) continue;
+    plain += text[i];
+  }
+  return plain;
+}
+
+std::string address_text(const Report& report, const Value& value) {
+  const bool v4 = value.text.find(':') == std::string::npos;
+  return report.live && v4 ? without_leading_zeros(value.text) : value.text;
+}
+
+}  // namespace
+
 std::optional<IpAddress> address_of(const Report& report, const Value& value, std::string_view name) {
   const bool text = value.kind == Kind::string;
-  const auto address = text ? IpAddress::parse(value.text) : std::nullopt;
+  const auto address = text ? IpAddress::parse(address_text(report, value)) : std::nullopt;
   const char* almost = text && !address ? almost_an_address(value.text) : nullptr;
   if (!address) {
     report.unexpected(value, name, almost != nullptr ? almost : "an address like 10.0.0.1 or 2001:db8::1");
@@ -154,7 +180,7 @@ std::optional<IpAddress> address_of(const Report& report, const Value& value, st
 
 std::optional<Cidr> cidr_of(const Report& report, const Value& value, std::string_view name) {
   const bool text = value.kind == Kind::string;
-  const auto cidr = text ? Cidr::parse(value.text) : std::nullopt;
+  const auto cidr = text ? Cidr::parse(address_text(report, value)) : std::nullopt;
   if (cidr) return cidr;
   const auto slash = value.text.find('/');
   const auto address = IpAddress::parse(std::string_view(value.text).substr(0, slash));

@@ -25,6 +25,7 @@ inline constexpr std::size_t kMaxErrors = 1000;
 struct Report {
   const std::string& file;
   std::vector<Error>& errors;
+  bool live = false;  // see ReadOptions::live
 
   [[nodiscard]] Location at(const Value& value) const { return {file, value.line, value.column}; }
   void error(const Value& place, std::string message, ErrorCode code = ErrorCode::invalid_input) const {
@@ -51,6 +52,7 @@ std::map<std::string, std::string> strings_at(const Report& report, const Value*
 // The number of an integer scalar, in the notations of YAML 1.2; none if it is too large.
 std::optional<std::int64_t> integer_of(const Value& value);
 
+[[nodiscard]] bool is_port_number(const Value& value);  // an integer from 1 to 65535
 // A port number 1..65535 of an integer value, else reported.
 std::optional<std::uint16_t> port_number_of(const Report& report, const Value& value, std::string_view name);
 // A number or a name of a port.

@@ -54,9 +54,11 @@ void read_phase(const Report& report, const Value* status, Pod& pod) {
 }
 
 void read_conditions(const Report& report, const Value* status, Pod& pod) {
+  if (report.live) pod.ready = false;
   for (const Value* condition : mappings_at(report, status, "conditions")) {
     if (string_at(report, condition, "type") != "Ready") continue;
-    pod.ready = string_at(report, condition, "status") != "False";
+    const auto ready = string_at(report, condition, "status");
+    pod.ready = report.live ? ready == "True" : ready != "False";
   }
 }
 
@@ -64,6 +66,7 @@ void read_conditions(const Report& report, const Value* status, Pod& pod) {
 void read_addresses(const Report& report, const Value* status, Pod& pod) {
   for (const Value* entry : mappings_at(report, status, "podIPs")) {
     const Value* ip = entry->find("ip");
+    if (report.live && (ip == nullptr || ip->text.empty())) continue;  // none yet
     if (ip == nullptr) {
       report.error(*entry, "ip: found nothing, expected an address");
     } else if (const auto address = address_of(report, *ip, "ip")) {
@@ -116,9 +119,9 @@ AnyObject read_pod(const Report& report, const Value& object, Metadata metadata)
   read_phase(report, status, read.pod);
   read_conditions(report, status, read.pod);
   read_addresses(report, status, read.pod);
-  // No podIP at all: the reader's world assigns one. An empty one: the pod has none yet.
+  // No podIP at all: the world of files assigns one. An empty one: the pod has none yet.
   const bool written = status != nullptr && status->find("podIP") != nullptr;
-  read.assign_address = read.pod.addresses.empty() && !written;
+  read.assign_address = !report.live && read.pod.addresses.empty() && !written;
   return read;
 }
 

@@ -62,7 +62,7 @@ AnyObject read_service(const Report& report, const Value& object, Metadata metad
   for (const Value* entry : mappings_at(report, spec, "ports")) {
     if (auto port = read_service_port(report, *entry)) service.ports.push_back(std::move(*port));
   }
-  read.assign_address = !headless && service.cluster_ips.empty();
+  read.assign_address = !report.live && !headless && service.cluster_ips.empty();
   return read;
 }
 
@@ -85,7 +85,10 @@ AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadat
     slice.endpoints.push_back(std::move(endpoint));
   }
   for (const Value* entry : mappings_at(report, &object, "ports")) {
-    if (entry->find("port") == nullptr) continue;  // "every port", which no Service of ours asks for
+    const Value* port_number = entry->find("port");
+    if (port_number == nullptr) continue;  // "every port", which no Service of ours asks for
+    // API servers do not look at this number; kube-proxy makes nothing of a wrong one either.
+    if (report.live && !is_port_number(*port_number)) continue;
     if (auto port = read_service_port(report, *entry)) slice.ports.push_back(std::move(*port));
   }
   return slice;

@@ -20,6 +20,7 @@ struct Workload {
 };
 
 // A Pod as written. A pod without status.podIP gets an address assigned; one with podIP "" has none yet.
+// Nothing is assigned in objects of an API server (ReadOptions::live).
 struct PodObject {
   Pod pod;
   bool assign_address = false;

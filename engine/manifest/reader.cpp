@@ -55,7 +55,7 @@ std::string name_of(const Value& object) {
 
 void ObjectReader::leave_out_policy(const Value& object, const std::string& api_version,
                                     const std::string& kind) {
-  const Report report{file_, errors_};
+  const Report report{file_, errors_, options_.live};
   if (options_.ignore_unsupported) {
     manifest_.unsupported.push_back({report.at(object), kind, api_version, name_of(object)});
     return;
@@ -70,7 +70,7 @@ void ObjectReader::leave_out_policy(const Value& object, const std::string& api_
 
 void ObjectReader::read_list(const Value& list, const std::string& api_version,
                              const std::string& item_kind) {
-  const Report report{file_, errors_};
+  const Report report{file_, errors_, options_.live};
   for (const Value* item : list_at(report, &list, "items")) {
     if (item->is_null()) continue;
     if (item_kind.empty() || item->kind != Kind::mapping || item->find("kind") != nullptr) {
@@ -91,7 +91,7 @@ void ObjectReader::read_list(const Value& list, const std::string& api_version,
 }
 
 void ObjectReader::read_typed(const Value& object, const std::string& api_version, const std::string& kind) {
-  const Report report{file_, errors_};
+  const Report report{file_, errors_, options_.live};
   const KindRow* row = find_kind(kind);
   const std::string group(group_of(api_version));
   if (row == nullptr || !built_in_group(group)) {
@@ -112,7 +112,7 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
 }
 
 void ObjectReader::read(const Value& object) {
-  const Report report{file_, errors_};
+  const Report report{file_, errors_, options_.live};
   if (object.kind != Kind::mapping) {
     report.unexpected(object, "object", "a mapping with apiVersion and kind");
     return;

@@ -23,6 +23,11 @@ using Errors = std::vector<Error>;
 struct ReadOptions {
   // Policy kinds that are not supported are listed in the result instead of being errors.
   bool ignore_unsupported = false;
+  // The objects come from an API server, which has defaulted and checked them, and not from a file that
+  // somebody wrote. Then a status says what is: nothing gets an address assigned, a pod is ready only if
+  // it says so. What API servers let in beyond what they let in today is read as they mean it, and no
+  // annotation makes a pod unreadable: whoever may write pods could hide one so.
+  bool live = false;
 };
 
 // A policy object of a kind that is left out.
