@@ -17,6 +17,7 @@ struct Workload {
   NamespacedName key;
   std::uint32_t replicas = 1;
   Pod pod_template;  // name and addresses empty
+  friend bool operator==(const Workload&, const Workload&) = default;
 };
 
 // A Pod as written. A pod without status.podIP gets an address assigned; one with podIP "" has none yet.
@@ -24,6 +25,7 @@ struct Workload {
 struct PodObject {
   Pod pod;
   bool assign_address = false;
+  friend bool operator==(const PodObject&, const PodObject&) = default;
 };
 
 // A Service as written. One of a type that has a ClusterIP gets one assigned where it names none;
@@ -31,6 +33,7 @@ struct PodObject {
 struct ServiceObject {
   Service service;
   bool assign_address = false;
+  friend bool operator==(const ServiceObject&, const ServiceObject&) = default;
 };
 
 struct Object {

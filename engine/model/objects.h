@@ -54,6 +54,7 @@ struct Namespace {
   std::string name;
   Labels labels;  // always with kubernetes.io/metadata.name (R34)
   std::map<std::string, std::string> annotations;
+  friend bool operator==(const Namespace&, const Namespace&) = default;
 };
 
 struct ContainerPort {
@@ -82,11 +83,13 @@ struct Pod {
     return phase != PodPhase::succeeded && phase != PodPhase::failed && !addresses.empty();
   }
   [[nodiscard]] std::optional<IpAddress> address(IpFamily family) const;
+  friend bool operator==(const Pod&, const Pod&) = default;
 };
 
 struct NodeAddress {
   std::string type;  // InternalIP, ExternalIP, Hostname…
   IpAddress address;
+  friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 
 struct Node {
@@ -94,6 +97,7 @@ struct Node {
   Labels labels;
   std::vector<NodeAddress> addresses;  // those whose value is an address
   [[nodiscard]] std::optional<IpAddress> internal_ip(IpFamily family) const;
+  friend bool operator==(const Node&, const Node&) = default;
 };
 
 // A number or the name of a port.
@@ -104,6 +108,7 @@ struct ServicePort {
   Protocol protocol = Protocol::tcp;
   std::uint16_t port = 0;
   IntOrString target_port;
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
 struct Service {
@@ -111,6 +116,7 @@ struct Service {
   std::optional<Labels> selector;       // absent: EndpointSlices say
   std::vector<IpAddress> cluster_ips;   // empty: headless
   std::vector<ServicePort> ports;
+  friend bool operator==(const Service&, const Service&) = default;
 };
 
 struct EndpointSlice {
@@ -119,9 +125,11 @@ struct EndpointSlice {
   struct Endpoint {
     std::vector<IpAddress> addresses;
     bool ready = true;
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
   };
   std::vector<Endpoint> endpoints;
   std::vector<ServicePort> ports;  // port = target port
+  friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
 // networking.k8s.io/v1 NetworkPolicyPort.
@@ -152,6 +160,7 @@ using PolicyPeer = std::variant<PodPeer, IpBlock>;
 struct PolicyRule {
   std::vector<PolicyPeer> peers;
   std::vector<PolicyPort> ports;
+  friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };
 
 struct NetworkPolicy {
@@ -161,6 +170,7 @@ struct NetworkPolicy {
   bool isolates_egress = false;
   std::vector<PolicyRule> ingress;
   std::vector<PolicyRule> egress;
+  friend bool operator==(const NetworkPolicy&, const NetworkPolicy&) = default;
 };
 
 }  // namespace postern
