@@ -38,8 +38,8 @@ Result<TableDelta> Update::run() {
   erase_hosts_early();
   write_new_rows();
   write_interfaces();
-  write_epoch();
-  merge_late();
+  if (narrowed_) write_epoch();
+  finish_late();
   if (auto space = check_space(); !space) return fail_as(space);
   free_rows_and_steps();
 

@@ -8,7 +8,9 @@
 //   5 hosts and intervals move to the classes of their new signatures, one word each
 //   6 new rows and records aside, then one slot word per interface: the switch
 //   7 the epoch, if anything may have narrowed
-//   8 classes that were only needed until the switch are merged into the ones they equal
+//   8 when the packets that met the switch are gone: the epoch again, since one of them may have written
+//     the new epoch into a connection that it judged by the old policy; and classes that were only
+//     needed until the switch are merged into the ones they equal
 //
 // Rows that nobody reads after the switch answer as before until then (see class_plan.h), and nothing
 // that is freed is written again before the next update. So each packet finds the old verdict or
@@ -87,7 +89,8 @@ class Update {
   void move_hosts();
   void move_intervals();
   void erase_hosts_early();
-  void merge_late();
+  [[nodiscard]] bool needs_second_epoch() const;
+  void finish_late();
 
   // Interfaces (update_interfaces.cpp).
   void remove_interfaces();

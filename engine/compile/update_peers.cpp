@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hosts and intervals: the moves before the switch and the merges after it.
+// Hosts and intervals: the moves before the switch, and what follows when the packets that met it are gone.
+#include <algorithm>
+
 #include "engine/compile/update.h"
 
 namespace postern {
@@ -57,11 +59,24 @@ void Update::erase_hosts_early() {
   for (const auto& host : early_erased_) after_.hosts_table.erase(host, input_.settings.hash_secret, out_);
 }
 
-// Every row that is read now answers alike for a class and the one it is merged into.
-void Update::merge_late() {
-  if (late_words_.empty() && late_hosts_.empty() && late_erased_.empty()) return;
+// A packet that read its record before the switch and the epoch after it has judged its connection by the
+// old policy, and written down the new epoch. Only where connections are judged again does it matter.
+bool Update::needs_second_epoch() const {
+  return narrowed_ && before_.node &&
+         std::any_of(after_.interfaces.begin(), after_.interfaces.end(), [](const auto& entry) {
+           const Interface& interface = entry.second;
+           return interface.judged && (interface.record.flags & PN_POD_CT_FIRST) != 0 &&
+                  (interface.record.flags & PN_POD_KEEP) == 0;
+         });
+}
+
+// After the switch. Every row that is read now answers alike for a class and the one it is merged into.
+void Update::finish_late() {
+  const bool second_epoch = needs_second_epoch();
+  if (!second_epoch && late_words_.empty() && late_hosts_.empty() && late_erased_.empty()) return;
   // A packet that read its record before the switch must not meet the settled classes.
   out_.pause();
+  if (second_epoch) write_epoch();
   const std::uint64_t secret = input_.settings.hash_secret;
   for (const auto& word : late_words_) store(word, out_);
   for (const auto& host : late_hosts_) HostTable::change(host, host.class_id, secret, out_);

@@ -187,7 +187,6 @@ Result<void> Update::write_node() {
 
 // Older entries of the connection table are judged again from here on.
 void Update::write_epoch() {
-  if (!narrowed_) return;
   ++after_.node->epoch;
   out_.store(TableId::node, 0, after_.node->epoch, offsetof(pn_node, epoch));
 }
