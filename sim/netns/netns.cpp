@@ -7,9 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 
+#include "net/system_error.h"
 #include "sim/netns/rtnl.h"
 
 namespace postern::sim {
@@ -90,12 +90,6 @@ Result<void> set_up(NetnsKind kind) {
 }
 
 }  // namespace
-
-Error system_error(const std::string& what) {
-  const int number = errno;
-  const bool denied = number == EPERM || number == EACCES;
-  return {denied ? ErrorCode::permission : ErrorCode::io, what + ": " + std::strerror(number), {}};
-}
 
 Result<void> enable_ipv6(NetnsKind kind, std::span<const std::string> interfaces) {
   // Forwarding first: switching it resets other settings of the interfaces.

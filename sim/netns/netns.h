@@ -6,12 +6,9 @@
 #include <string>
 
 #include "engine/base/result.h"
-#include "sim/netns/fd.h"
+#include "net/fd.h"
 
 namespace postern::sim {
-
-// An Error with the text of errno.
-Error system_error(const std::string& what);
 
 // What a namespace is for decides its sysctls.
 enum class NetnsKind : std::uint8_t { end, router };

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <optional>
 
+#include "net/system_error.h"
 #include "sim/netns/sockets.h"
 #include "sim/packet/packet_line.h"
 

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <thread>
 
+#include "net/system_error.h"
 #include "sim/netns/sockets.h"
 
 namespace postern::sim {

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include "net/system_error.h"
 #include "sim/netns/netns.h"
 #include "sim/netns/sockets.h"
 

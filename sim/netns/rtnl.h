@@ -3,21 +3,16 @@
 // in, whatever namespace the thread enters later. Every call waits for the kernel's answer.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "engine/base/ip.h"
 #include "engine/base/result.h"
-
-struct mnl_socket;
-struct nlmsghdr;
+#include "net/netlink.h"
 
 namespace postern::sim {
-
-using Mac = std::array<std::uint8_t, 6>;
 
 // A veth pair: one end here, its peer in another namespace.
 struct VethSpec {
@@ -55,20 +50,15 @@ class Rtnl {
   Result<void> set_permanent_neighbour(std::uint32_t ifindex, const IpAddress& address, const Mac& mac);
 
  private:
-  struct Close {
-    void operator()(mnl_socket* socket) const;
-  };
+  explicit Rtnl(NetlinkSocket socket) : socket_(std::move(socket)) {}
   // Operational state, RFC 2863, as IF_OPER_*.
   Result<std::uint8_t> state_of(std::uint32_t ifindex);
   // The kernel takes up a new IPv6 address some time after it was added; only then packets to it stay
   // here, and neighbours that look for it are answered. Errors: io, after some seconds.
   Result<void> wait_until_local(std::uint32_t ifindex, const IpAddress& address);
   Result<bool> is_local(std::uint32_t ifindex, const IpAddress& address);
-  // Sends the request and reads the answer; an answer of -`tolerated` is a success.
-  Result<void> ask(nlmsghdr* request, const std::string& what, int tolerated = 0);
 
-  std::unique_ptr<mnl_socket, Close> socket_;
-  std::uint32_t sequence_ = 0;
+  NetlinkSocket socket_;
 };
 
 // Index of an interface of the current namespace.

@@ -22,6 +22,7 @@
 #include <sstream>
 #include <string>
 
+#include "net/system_error.h"
 #include "sim/netns/netns.h"
 
 namespace postern::sim {

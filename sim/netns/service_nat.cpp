@@ -10,6 +10,7 @@
 #include <array>
 #include <set>
 
+#include "net/system_error.h"
 #include "sim/netns/netns.h"
 
 namespace postern::sim {

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/system_error.h"
+
 namespace postern::sim {
 namespace {
 

@@ -12,7 +12,7 @@
 
 #include "engine/base/ip.h"
 #include "engine/base/result.h"
-#include "sim/netns/fd.h"
+#include "net/fd.h"
 #include "sim/netns/netns.h"
 
 namespace postern::sim {

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "engine/enforce/node_enforcer.h"
+#include "net/fd.h"
 #include "sim/cluster.h"
-#include "sim/netns/fd.h"
 #include "sim/netns/netns.h"
 #include "sim/netns/rtnl.h"
 #include "sim/netns/service_nat.h"

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "net/system_error.h"
 #include "sim/netns/sockets.h"
 #include "sim/packet/packet.h"
 

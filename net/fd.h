@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace postern::sim {
+namespace postern {
 
 class UniqueFd {
  public:
@@ -32,4 +32,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace postern::sim
+}  // namespace postern
