@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "backends/tc/attachment.h"
+#include "backends/tc/filters.h"
 
 namespace postern::tc {
 
@@ -15,6 +16,11 @@ namespace postern::tc {
 inline constexpr std::uint32_t kFilterPriority = 1;
 inline constexpr std::uint32_t kFilterHandle = 0x706e;
 
-Result<std::unique_ptr<Attachment>> attach_clsact(std::uint32_t ifindex, Hook hook, int program_fd);
+// Whether a filter is one of Postern's, whichever process and version put it there.
+bool is_ours(const Filter& filter);
+
+Result<std::unique_ptr<Attachment>> attach_clsact(const HookPlace& place, int program_fd);
+// Null: the folder has no mark of one.
+std::unique_ptr<Attachment> pinned_clsact(const HookPlace& place);
 
 }  // namespace postern::tc

@@ -49,9 +49,11 @@ Result<std::unique_ptr<TcBackend>> TcBackend::make(const TableSizes& sizes, cons
   std::unique_ptr<TcBackend> backend(new TcBackend);
   backend->sizes_ = sizes;
   backend->clock_ = options.clock ? *options.clock : tc::kernel_tick_clock();
+  backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
+  if (auto opened = backend->open_pins(options); !opened) return fail_as(opened);
   if (auto loaded = backend->load(options); !loaded) return fail_as(loaded);
   if (auto opened = backend->open_events(); !opened) return fail_as(opened);
-  backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
+  if (auto inherited = backend->inherit(); !inherited) return fail_as(inherited);
   return backend;
 }
 
@@ -70,11 +72,7 @@ Result<void> TcBackend::load(const TcOptions& options) {
   if (!opened) return fail_as(opened);
   object_ = *opened;
   if (auto sized = tc::KernelTables::resize(object_, sizes_); !sized) return sized;
-  bpf_map* connections = bpf_object__find_map_by_name(object_, "pn_ct");
-  if (connections == nullptr || bpf_map__value_size(connections) != sizeof(pn_ct_bucket)) {
-    return fail(ErrorCode::internal, "the BPF object has no map pn_ct of this version");
-  }
-  bpf_map__set_max_entries(connections, sizes_.conntrack_buckets);
+  if (auto sized = size_connections(); !sized) return sized;
   if (const int error = bpf_object__load(object_); error != 0) {
     return fail_errno("loading the BPF program", -error, &log);
   }
@@ -84,7 +82,7 @@ Result<void> TcBackend::load(const TcOptions& options) {
   if (programs_[PN_EGRESS] < 0 || programs_[PN_INGRESS] < 0 || counters_fd_ < 0) {
     return fail(ErrorCode::internal, "the BPF object lacks pn_from_pod, pn_to_pod or pn_counters");
   }
-  connections_.open(bpf_map__fd(connections), sizes_.conntrack_buckets);
+  connections_.open(map_fd("pn_ct"), sizes_.conntrack_buckets);
   return tables_.open(object_, sizes_);
 }
 
@@ -134,27 +132,6 @@ Result<void> TcBackend::apply(const TableDelta& delta) {
 }
 
 Result<PolicyTables> TcBackend::dump() const { return tables_.read(sizes_); }
-
-Result<void> TcBackend::attach(std::uint32_t ifindex) {
-  if (const auto found = hooks_.find(ifindex); found != hooks_.end()) {
-    if (found->second.ingress->alive() && found->second.egress->alive()) return {};
-    hooks_.erase(found);  // the interface is gone and its index has come back
-  }
-  Hooks hooks;
-  auto ingress = tc::attach_program(attach_kind_, ifindex, tc::Hook::ingress, programs_[PN_EGRESS]);
-  if (!ingress) return fail_as(ingress);
-  hooks.ingress = std::move(*ingress);
-  auto egress = tc::attach_program(attach_kind_, ifindex, tc::Hook::egress, programs_[PN_INGRESS]);
-  if (!egress) return fail_as(egress);
-  hooks.egress = std::move(*egress);
-  hooks_.emplace(ifindex, std::move(hooks));
-  return {};
-}
-
-Result<void> TcBackend::detach(std::uint32_t ifindex) {
-  hooks_.erase(ifindex);
-  return {};
-}
 
 Result<std::vector<ConntrackEntry>> TcBackend::conntrack() const { return connections_.read(); }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The backend that enforces in the kernel: loads the BPF object, keeps its tables, puts its two
-// programs on the hooks of pod interfaces. Everything is held by descriptors of this process and
-// acts in the network namespace that is current at the call; when the process ends, however it ends,
-// the kernel takes TCX attachments, programs and maps away. Pinning belongs to the agent.
+// programs on the hooks of pod interfaces, in the network namespace that is current at the call.
+//
+// Without a pin path everything is held by descriptors of this process: when it ends, however it ends,
+// the kernel takes TCX attachments, programs and maps away. With one, everything outlives it, and the
+// next process inherits (pin_store.h): its own tables begin empty, aside; it goes on with the pinned
+// connections, counters and events; and the first attach() pins its generation whole and switches
+// hook by hook. When no interface is left to the generation before, that one is removed.
 #pragma once
 
 #include <array>
@@ -15,6 +19,7 @@
 #include "backends/tc/attachment.h"
 #include "backends/tc/conntrack_table.h"
 #include "backends/tc/kernel_tables.h"
+#include "backends/tc/pin_store.h"
 #include "engine/enforce/backend.h"
 
 struct bpf_object;
@@ -27,21 +32,26 @@ struct TcOptions {
   std::string object_bytes;        // or these bytes (test variants); the path wins
   bool force_clsact = false;       // even where the kernel has TCX
   std::optional<TickClock> clock;  // of an object whose clock is not jiffies64 (test variants)
+  std::string pin_path;            // a folder of a BPF file system; empty: nothing outlives the process
 };
 
 class TcBackend final : public Backend {
  public:
-  // Errors: permission (names what is missing), unsupported, io; the verifier's last words included.
+  // Errors: permission (names what is missing), unsupported, io; the verifier's last words included;
+  // those of PinStore::open. Then everything that an earlier process left in force stays so.
   static Result<std::unique_ptr<TcBackend>> make(const TableSizes& sizes, const TcOptions& options = {});
   ~TcBackend() override;
 
   [[nodiscard]] std::string_view name() const override { return "tc"; }
   [[nodiscard]] TickClock clock() const override { return clock_; }
+  // As asked for, but for the number of connections: a pinned table of them keeps its size.
   [[nodiscard]] const TableSizes& sizes() const override { return sizes_; }
   Result<void> apply(const TableDelta& delta) override;
   Result<PolicyTables> dump() const override;
   Result<void> attach(std::uint32_t ifindex) override;
   Result<void> detach(std::uint32_t ifindex) override;
+  [[nodiscard]] const Inheritance& inheritance() const override { return inheritance_; }
+  std::vector<std::string> take_notes() override;
   Result<std::vector<ConntrackEntry>> conntrack() const override;
   Result<void> forget_connections(EndpointId endpoint) override;
   Result<void> age_connections(Duration by) override;
@@ -60,12 +70,21 @@ class TcBackend final : public Backend {
 
  private:
   struct Hooks {
-    std::unique_ptr<tc::Attachment> ingress;
-    std::unique_ptr<tc::Attachment> egress;
+    tc::PinnedHooks attachments;
+    bool inherited = false;  // some hook does not run this backend's programs yet
+    [[nodiscard]] bool alive() const;
   };
 
   TcBackend() = default;
   Result<void> load(const TcOptions& options);
+  Result<void> open_pins(const TcOptions& options);
+  Result<void> size_connections();
+  Result<void> inherit();
+  Result<void> publish();
+  Result<void> occupy(const tc::HookPlace& place, std::vector<std::unique_ptr<tc::Attachment>>& attachments);
+  Result<void> take_off(std::map<std::uint32_t, Hooks>::iterator hooks);
+  Result<void> retire_when_settled();
+  [[nodiscard]] int program_on(tc::Hook hook) const;
   Result<void> open_events();
   Result<void> wait_for_readers();
   static int on_sample(void* context, void* data, std::size_t size);
@@ -83,6 +102,11 @@ class TcBackend final : public Backend {
   int grace_outer_ = -1;       // array of one map: replacing its element waits for running programs
   int grace_inner_ = -1;
   tc::AttachKind attach_kind_ = tc::AttachKind::clsact;
+  std::unique_ptr<tc::PinStore> pins_;  // none: nothing is pinned
+  bool published_ = false;              // this generation is pinned
+  bool retired_ = false;                // and no other is left
+  Inheritance inheritance_;
+  std::vector<std::string> notes_;
   std::map<std::uint32_t, Hooks> hooks_;  // by ifindex
 };
 

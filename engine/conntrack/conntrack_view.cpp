@@ -10,16 +10,6 @@ namespace {
 
 std::uint16_t host_order(std::uint16_t network) { return pn_swap16(network); }
 
-IpAddress address_of(const pn_address& address) {
-  if (pn_is_v4(address)) return IpAddress::v4(static_cast<std::uint32_t>(address.low));
-  std::array<std::uint8_t, 16> bytes{};
-  for (std::size_t i = 0; i < 8; ++i) {
-    bytes[i] = static_cast<std::uint8_t>(address.high >> (56 - 8 * i));
-    bytes[i + 8] = static_cast<std::uint8_t>(address.low >> (56 - 8 * i));
-  }
-  return IpAddress::v6(bytes);
-}
-
 // A port behind an IPv6 address needs brackets to be told from it (RFC 5952, 6).
 std::string endpoint_text(const IpAddress& address, std::uint16_t port) {
   const std::string text = address.to_string();
@@ -42,6 +32,16 @@ std::uint8_t protocol_of(const pn_ct_key& key) {
 }
 
 }  // namespace
+
+IpAddress address_of(const pn_address& address) {
+  if (pn_is_v4(address)) return IpAddress::v4(static_cast<std::uint32_t>(address.low));
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(address.high >> (56 - 8 * i));
+    bytes[i + 8] = static_cast<std::uint8_t>(address.low >> (56 - 8 * i));
+  }
+  return IpAddress::v6(bytes);
+}
 
 EndpointId endpoint_of(const pn_ct_key& key) { return EndpointId{key.endpoint_protocol >> 8}; }
 

@@ -34,6 +34,7 @@ ConnectionView view_of(const pn_ct_key& key, const pn_ct_value& value);
 std::string to_string(const ConnectionView& connection);
 
 EndpointId endpoint_of(const pn_ct_key& key);
+IpAddress address_of(const pn_address& address);
 
 // Ticks of a duration, to the nearest: what ageing takes off. A positive one is at least one tick.
 std::uint32_t ticks_of(Duration by, std::int64_t tick_ns);
