@@ -5,11 +5,16 @@ namespace postern::agent::kube {
 
 std::string_view to_string(WatchState state) {
   switch (state) {
-    case WatchState::starting: return "starting";
-    case WatchState::synced: return "synced";
-    case WatchState::absent: return "absent";
-    case WatchState::forbidden: return "forbidden";
-    case WatchState::failing: return "failing";
+    case WatchState::starting:
+      return "starting";
+    case WatchState::synced:
+      return "synced";
+    case WatchState::absent:
+      return "absent";
+    case WatchState::forbidden:
+      return "forbidden";
+    case WatchState::failing:
+      return "failing";
   }
   return "unknown";
 }
