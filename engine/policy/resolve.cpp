@@ -165,8 +165,10 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
   out.pod = local.pod;
   for (auto& direction : out.directions) direction.strict = options_.strict;
   const auto found = cluster_.pods.find(local.pod);
-  if (found == cluster_.pods.end() || !found->second.live()) return out;
-  const Pod& pod = found->second;
+  if (found == cluster_.pods.end()) return out;
+  Pod pod = found->second;
+  if (pod.addresses.empty()) pod.addresses = local.addresses;
+  if (!pod.live()) return out;
   out.addresses = pod.addresses;
 
   // Policies of the pod's own namespace stand together.

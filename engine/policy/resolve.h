@@ -18,6 +18,8 @@ struct LocalEndpoint {
   EndpointId endpoint;
   std::uint32_t ifindex = 0;
   NamespacedName pod;
+  // What is known to stand behind the interface while the pod itself has no address yet (R24).
+  std::vector<IpAddress> addresses{};
   friend bool operator==(const LocalEndpoint&, const LocalEndpoint&) = default;
 };
 

@@ -414,6 +414,25 @@ TEST(Resolve, APolicyThatSelectsNobodyHereLeavesNoTrace) {
   EXPECT_EQ(rules.find(RuleId{1}), nullptr);
 }
 
+TEST(Resolve, APodWhoseInterfaceIsKnownBeforeItsAddressIsJudgedByWhatStandsThere) {
+  ClusterSnapshot cluster = small_cluster();
+  NetworkPolicy policy;
+  policy.key = {"x", "p"};
+  cluster.network_policies[policy.key] = policy;
+  RuleRegistry rules;
+  for (const bool known : {false, true}) {
+    LocalEndpoint local{EndpointId{7}, 3, {"x", "waiting"}};
+    if (known) local.addresses = {ip("10.0.0.9")};
+    const auto resolved = resolve(cluster, std::vector{local}, {}, rules);
+    ASSERT_TRUE(resolved);
+    EXPECT_EQ(resolved->endpoints[0].at(Direction::ingress).isolated, known);
+    EXPECT_EQ(resolved->endpoints[0].addresses, local.addresses);
+  }
+  // What the pod itself says counts before what somebody else says of it.
+  LocalEndpoint local{EndpointId{7}, 3, {"x", "a"}, {ip("10.0.0.9")}};
+  EXPECT_EQ(resolve(cluster, std::vector{local}, {}, rules)->endpoints[0].addresses, std::vector{ip("10.0.0.1")});
+}
+
 TEST(Resolve, TheOrderOfEndpointsMeansNothing) {
   ClusterSnapshot cluster = small_cluster();
   const auto written = ingress({PolicyRule{{pods(app("a")), pods(app("b"))}, {named("web")}}});
