@@ -10,7 +10,8 @@ namespace {
 void append_rule(const ResolvedRule& rule, std::vector<std::uint32_t>& key) {
   key.push_back(static_cast<std::uint32_t>(rule.tier) | static_cast<std::uint32_t>(rule.action) << 8 |
                 static_cast<std::uint32_t>(rule.any_peer) << 16 |
-                static_cast<std::uint32_t>(rule.any_port) << 17);
+                static_cast<std::uint32_t>(rule.any_port) << 17 |
+                static_cast<std::uint32_t>(rule.names_cluster_ips) << 18);
   key.push_back(rule.priority);
   key.push_back(rule.policy);
   key.push_back(rule.id.value);

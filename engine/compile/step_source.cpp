@@ -42,52 +42,76 @@ StepSource::Answer& StepSource::answer(PerContent& content, SignatureId signatur
   const auto answered = content.by_signature.find(signature);
   if (answered != content.by_signature.end()) return *answered->second;
 
-  const auto rules = content.index.rules_for(bundles);
+  Answer& found = folded(content, content.index.rules_for(bundles), own_node);
+  content.by_signature.emplace(signature, &found);
+  return found;
+}
+
+// `rules`: places of those that concern the address.
+StepSource::Answer& StepSource::folded(PerContent& content, std::vector<std::uint32_t> rules, bool own_node) {
   auto key = rules;
   key.push_back(own_node ? 1 : 0);
   const auto [found, inserted] = content.by_rules.try_emplace(std::move(key));
   if (inserted) found->second.folded = fold(content.rules, rules, own_node);
-  content.by_signature.emplace(signature, &found->second);
   return found->second;
 }
 
-// As to an address that no rule names, but for the ports of the Service.
+// As to an address that no rule names, but for rules that name ClusterIPs and for the ports of the
+// Service.
 std::uint32_t StepSource::service_step(const Content& content, const ServiceQuestion& question,
                                        const ServiceSignature& service) {
   const auto [found, inserted] = services_.try_emplace(question);
   if (!inserted) return found->second;
   PerContent& rules = known(rules_of(content));
-  Folded folded = answer(rules, kEmptySignature).folded;
+  const auto rule_at = [&](std::uint32_t place) -> const ResolvedRule& { return rules.rules.rules[place]; };
+  auto concerned = rules.index.rules_for(sources_.signatures.bundles_of(question.signature));
+  std::erase_if(concerned, [&](auto at) { return !rule_at(at).any_peer && !rule_at(at).names_cluster_ips; });
+  auto naming = concerned;
+  std::erase_if(naming, [&](auto at) { return !rule_at(at).names_cluster_ips; });
+  const Folded* by_address = naming.empty() ? nullptr : &folded(rules, std::move(naming), false).folded;
+
+  Folded answers = folded(rules, std::move(concerned), false).folded;
   std::vector<std::pair<Protocol, std::uint16_t>> differing;
   for (const auto& port : service) {
-    const auto list = std::find(kPortProtocols.begin(), kPortProtocols.end(), port.protocol);
-    if (list == kPortProtocols.end()) continue;
-    const std::uint32_t step = outcome(rules, port, question.self);
+    const auto found_list = std::find(kPortProtocols.begin(), kPortProtocols.end(), port.protocol);
+    if (found_list == kPortProtocols.end()) continue;
+    const auto list = static_cast<std::size_t>(found_list - kPortProtocols.begin());
+    PortQuestion asked{port, question.self, std::nullopt};
+    if (by_address != nullptr) {
+      const std::uint32_t named = step_at(by_address->ports[list], port.port);
+      if (pn_step_reason(named) == PN_REASON_RULE) asked.by_address = named;
+      asked.nobody_allowed = pn_step_reason(step_at(answers.ports[list], port.port)) == PN_REASON_RULE;
+    }
+    const std::uint32_t step = outcome(rules, asked);
     if (pn_step_reason(step) == PN_REASON_BACKENDS_DIFFER) differing.emplace_back(port.protocol, port.port);
-    set_port(folded.ports[static_cast<std::size_t>(list - kPortProtocols.begin())], port.port, step);
+    set_port(answers.ports[list], port.port, step);
   }
   if (!differing.empty()) differing_[question] = std::move(differing);
-  found->second = tables_.step_of(folded, aside_);
+  found->second = tables_.step_of(answers, aside_);
   return found->second;
 }
 
-// Of several true reasons the smallest step is given, whatever the order of the backends.
-std::uint32_t StepSource::outcome(PerContent& content, const ServicePortTargets& port, std::uint32_t self) {
+// Of several true reasons the smallest step is given, whatever the order of the backends. A rule that
+// names the ClusterIP admits what NetworkPolicies deny to a backend, and nothing that another tier denies.
+std::uint32_t StepSource::outcome(PerContent& content, const PortQuestion& question) {
+  const ServicePortTargets& port = question.port;
   std::optional<std::uint32_t> allowing;
   std::optional<std::uint32_t> denying;
   const auto list = static_cast<std::size_t>(
       std::find(kPortProtocols.begin(), kPortProtocols.end(), port.protocol) - kPortProtocols.begin());
   for (const auto& target : port.targets) {
-    const bool is_self = self != 0 && target.endpoint == self;
-    const std::uint32_t step = is_self
-                                   ? pn_step_allow(PN_REASON_SELF, 0)
-                                   : step_at(answer(content, target.backend).folded.ports[list], target.port);
+    const bool is_self = question.self != 0 && target.endpoint == question.self;
+    std::uint32_t step = is_self ? pn_step_allow(PN_REASON_SELF, 0)
+                                 : step_at(answer(content, target.backend).folded.ports[list], target.port);
+    if (question.by_address && pn_step_reason(step) == PN_REASON_ISOLATED) step = *question.by_address;
     auto& side = pn_step_allows(step) ? allowing : denying;
     side = side ? std::min(*side, step) : step;
   }
   if (allowing && denying) return pn_step_deny(PN_REASON_BACKENDS_DIFFER, 0);
   if (allowing) return *allowing;
-  return denying ? *denying : pn_step_deny(PN_REASON_NO_BACKEND, 0);
+  if (denying) return *denying;
+  return question.by_address && question.nobody_allowed ? *question.by_address
+                                                        : pn_step_deny(PN_REASON_NO_BACKEND, 0);
 }
 
 }  // namespace postern

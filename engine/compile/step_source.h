@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers "what does this content say to this signature" as a step, folding each distinct list of
 // rules once per update. What a content says to a Service at egress follows from what it says to the
-// backends of each port (R7).
+// backends of each port (R7), and from rules that name the ClusterIP itself, where there are any (R46).
 #pragma once
 
 #include <compare>
@@ -64,7 +64,15 @@ class StepSource {
   Answer& answer(PerContent& content, SignatureId signature);
   std::uint32_t service_step(const Content& content, const ServiceQuestion& question,
                              const ServiceSignature& service);
-  std::uint32_t outcome(PerContent& content, const ServicePortTargets& port, std::uint32_t self);
+  Answer& folded(PerContent& content, std::vector<std::uint32_t> rules, bool own_node);
+  // What a Service port is asked for.
+  struct PortQuestion {
+    const ServicePortTargets& port;
+    std::uint32_t self;
+    std::optional<std::uint32_t> by_address;  // the allow of a rule that names the ClusterIP
+    bool nobody_allowed = false;              // it holds where there is no backend, too
+  };
+  std::uint32_t outcome(PerContent& content, const PortQuestion& question);
 
   Sources sources_;
   StepTables& tables_;

@@ -85,6 +85,8 @@ struct ResolvedRule {
   RuleId id;                     // cluster-wide kinds: rules of one policy in written order
   bool any_peer = false;         // else some term of `peers`
   std::vector<TermIndex> peers;  // sorted, unique
+  // Egress: the peers match a ClusterIP's own address and the Service's own port too (R46).
+  bool names_cluster_ips = false;
   bool any_port = false;         // every protocol, also those without ports; else some of `ports`
   std::vector<PortMatch> ports;  // sorted, unique
   friend bool operator==(const ResolvedRule&, const ResolvedRule&) = default;

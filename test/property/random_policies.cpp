@@ -102,6 +102,7 @@ RandomPolicies::RandomRule RandomPolicies::some_rule() {
     rule.policy = rule.priority * 2 + static_cast<std::uint32_t>(prng_.below(2));
   }
   rule.any_peer = chance(15);
+  rule.names_cluster_ips = rule.tier == Tier::network_policy && chance(30);
   if (!rule.any_peer) {
     for (std::uint64_t n = 1 + prng_.below(3); n > 0; --n) rule.peers.insert(some_peer());
   }
@@ -300,6 +301,7 @@ ResolvedRule RandomPolicies::resolved(std::uint32_t id, const RandomRule& rule,
     for (const auto& key : keys_of(peer)) out.peers.push_back(places.at(key));
   }
   std::sort(out.peers.begin(), out.peers.end());
+  out.names_cluster_ips = rule.names_cluster_ips;
   out.any_port = rule.any_port;
   for (const auto& port : rule.ports) {
     if (!split_ports || port.range.lo == port.range.hi) {

@@ -42,6 +42,7 @@ class RandomPolicies {
     std::uint32_t policy = 0;
     bool any_peer = false;
     std::set<std::string> peers;  // keys
+    bool names_cluster_ips = false;
     bool any_port = false;
     std::vector<PortMatch> ports;
   };

@@ -18,7 +18,8 @@ struct Question {
   const IpAddress& peer;
   std::uint8_t protocol;
   std::uint16_t port;
-  bool named = true;  // false: the peer is a ClusterIP, which is in no term and no own node
+  bool named = true;  // false: the peer is a ClusterIP, which is in no own node, and in terms only of
+                      // rules that name ClusterIPs (R46)
 };
 
 const ResolvedService* service_at(const ResolvedPolicy& policy, const IpAddress& address) {
@@ -35,7 +36,7 @@ bool contains(const Term& term, const IpAddress& peer) {
 
 bool matches(const ResolvedRule& rule, const Question& question) {
   const bool peer = rule.any_peer ||
-                    (question.named && std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
+                    ((question.named || rule.names_cluster_ips) && std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
                        return contains(question.policy.terms[term], question.peer);
                      }));
   const bool port =
@@ -106,20 +107,38 @@ std::uint32_t judge_address(const Question& question, Direction direction) {
   return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
 }
 
+// What rules that name ClusterIPs say to one and a port of its Service (R46): their allow, if any does.
+std::optional<std::uint32_t> allowed_by_address(const Question& question) {
+  RuleId first;
+  if (!question.rules.isolated) return std::nullopt;
+  for (const auto& rule : question.rules.rules) {
+    if (rule.tier != Tier::network_policy || !rule.names_cluster_ips || !matches(rule, question)) continue;
+    if (first.value == 0 || rule.id < first) first = rule.id;
+  }
+  if (first.value == 0) return std::nullopt;
+  return pn_step_allow(PN_REASON_RULE, first.value);
+}
+
 // R7: what all backends say; each is asked at its own port, and the pod itself is always a yes (R1).
+// What policies allow to the ClusterIP itself, they deny to no backend.
 std::uint32_t judge_backends(const ResolvedPolicy& policy, const EndpointPolicy& endpoint,
-                             const ResolvedServicePort& port) {
+                             const ResolvedServicePort& port, const Question& asked) {
+  const auto by_address = allowed_by_address(asked);
   std::set<std::uint32_t> allowing;
   std::set<std::uint32_t> denying;
   for (const auto& backend : port.backends) {
-    const auto step = backend.endpoint == endpoint.endpoint
-                          ? pn_step_allow(PN_REASON_SELF, 0)
-                          : judge_address({policy, endpoint.at(Direction::egress), backend.address,
-                                           static_cast<std::uint8_t>(port.protocol), backend.port},
-                                          Direction::egress);
+    auto step = backend.endpoint == endpoint.endpoint
+                    ? pn_step_allow(PN_REASON_SELF, 0)
+                    : judge_address({policy, endpoint.at(Direction::egress), backend.address,
+                                     static_cast<std::uint8_t>(port.protocol), backend.port},
+                                    Direction::egress);
+    if (by_address && step == pn_step_deny(PN_REASON_ISOLATED, 0)) step = *by_address;
     (pn_step_allows(step) ? allowing : denying).insert(step);
   }
-  if (port.backends.empty()) return pn_step_deny(PN_REASON_NO_BACKEND, 0);
+  if (port.backends.empty()) {
+    const bool admitted = pn_step_reason(judge_address(asked, Direction::egress)) == PN_REASON_RULE;
+    return by_address && admitted ? *by_address : pn_step_deny(PN_REASON_NO_BACKEND, 0);
+  }
   if (denying.empty()) return *allowing.begin();
   if (allowing.empty()) return *denying.begin();
   return pn_step_deny(PN_REASON_BACKENDS_DIFFER, 0);
@@ -136,7 +155,8 @@ std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint
   if (service != nullptr) {
     for (const auto& offered : service->ports) {
       if (static_cast<std::uint8_t>(offered.protocol) == protocol && offered.port == port) {
-        return judge_backends(policy, endpoint, offered);
+        return judge_backends(policy, endpoint, offered,
+                              {policy, endpoint.at(direction), peer, protocol, port, false});
       }
     }
   }

@@ -126,6 +126,56 @@ TEST(ServiceCompile, AClusterIpIsInNoBlockAndIsNoPod) {
   }
 }
 
+// R46: rules 1 and 2 as they are, and rule 4, which names the ClusterIPs of 10.96.0.0/16 on 443 and 53.
+TEST(ServiceCompile, ARuleThatNamesClusterIpsAdmitsThemOnTheServicesOwnPort) {
+  struct Row {
+    const char* name;
+    std::uint16_t port;
+    std::vector<To> backends;
+    std::uint32_t step;
+  };
+  const std::vector<Row> rows{
+      {"what the backends deny", 443, {{"10.0.0.7", 8443}}, by_rule(4)},
+      {"what the backends allow too", 443, {{"10.0.0.5", 8080}}, by_rule(1)},
+      {"what one of them denies", 443, {{"10.0.0.5", 8080}, {"10.0.0.7", 8443}}, by_rule(1)},
+      {"what nobody answers", 443, {}, by_rule(4)},
+      {"another port is what its backends say", 80, {{"10.0.0.7", 443}}, kIsolated},
+  };
+  for (const auto& row : rows) {
+    World world;
+    world.policy.terms.push_back(block("cluster IPs", "10.96.0.0/16"));
+    for (auto& changed : world.policy.endpoints) {
+      changed.directions[PN_EGRESS].rules.push_back(rule(4, {2}, {tcp(443), tcp(53)}));
+      changed.directions[PN_EGRESS].rules.back().names_cluster_ips = true;
+    }
+    world.serve("10.96.0.1", {service_port(row.port, row.backends)});
+    world.serve("10.97.0.1", {service_port(443, {{"10.0.0.7", 8443}})});
+    world.update();
+    EXPECT_EQ(world.says("10.96.0.1", row.port), row.step) << row.name;
+    EXPECT_EQ(world.says("10.96.0.1", 53), by_rule(4)) << "a port that the Service does not have";
+    EXPECT_EQ(world.says("10.96.0.1", 54), kIsolated);
+    EXPECT_EQ(world.says("10.97.0.1", 443), kIsolated) << "a ClusterIP in no such rule";
+    EXPECT_EQ(world.says("10.96.0.2", 443), by_rule(4)) << "an address that is no ClusterIP";
+  }
+}
+
+TEST(ServiceCompile, WhatAnotherTierDeniesToABackendNoRuleForItsClusterIpAdmits) {
+  World world;
+  for (auto& changed : world.policy.endpoints) {
+    auto& rules = changed.directions[PN_EGRESS].rules;
+    rules.push_back(rule(4, {}, {tcp(443)}));
+    rules.back().names_cluster_ips = true;
+    rules.push_back(rule(5, {1}));
+    rules.back().tier = Tier::admin;
+    rules.back().action = Action::deny;
+  }
+  world.serve("10.96.0.1", {service_port(443, {{"10.0.0.5", 8443}})});
+  world.serve("10.96.0.2", {service_port(443, {{"10.0.0.7", 8443}})});
+  world.update();
+  EXPECT_EQ(world.says("10.96.0.1", 443), pn_step_deny(PN_REASON_DENIED_ADMIN, 5));
+  EXPECT_EQ(world.says("10.96.0.2", 443), by_rule(4));
+}
+
 // R2: "every address configured in the node's host namespace (... node-local DNS included)".
 TEST(ServiceCompile, WhatTheOwnNodeHasItselfStaysTheOwnNode) {
   World world;
