@@ -42,6 +42,7 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
                                      std::span<const IpAddress> own_node) {
   ResolveOptions options;
   options.strict = settings_.strict;
+  options.service_ip_blocks = settings_.service_ip_blocks;
   options.own_node.assign(own_node.begin(), own_node.end());
   auto resolved = resolve(cluster, endpoints, options, rules_);
   if (!resolved) return fail_as(resolved);

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "engine/enforce/backend.h"
@@ -14,6 +15,7 @@ namespace postern {
 
 struct EnforcerSettings {
   bool strict = false;  // R25
+  std::optional<ServiceIpBlocks> service_ip_blocks{};  // R46; see ResolveOptions
   EstablishedFlows established_flows = EstablishedFlows::reevaluate;
   ConntrackTimeouts timeouts;
   EventMode events = EventMode::denied;

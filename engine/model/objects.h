@@ -173,4 +173,36 @@ struct NetworkPolicy {
   friend bool operator==(const NetworkPolicy&, const NetworkPolicy&) = default;
 };
 
+// One entry of a PolicyEndpoint's ingress or egress.
+struct EndpointInfo {
+  std::optional<IpBlock> block;   // absent: it names no address, so it matches nothing
+  std::string domain_name;        // carried only: nobody here resolves names
+  std::vector<PolicyPort> ports;  // numbers only; empty: every protocol and port
+  friend auto operator<=>(const EndpointInfo&, const EndpointInfo&) = default;
+};
+
+// One pod that a PolicyEndpoint selects. A pod with two addresses may be there once for each.
+struct PodEndpoint {
+  NamespacedName pod;
+  std::optional<IpAddress> address;       // podIP
+  std::optional<IpAddress> host_address;  // hostIP
+  friend auto operator<=>(const PodEndpoint&, const PodEndpoint&) = default;
+};
+
+// networking.k8s.aws/v1alpha1 PolicyEndpoint: one slice of what a policy resolves to, with selectors
+// replaced by addresses. Slices that share a `policy` are one policy (R25c).
+struct PolicyEndpoint {
+  NamespacedName key;
+  NamespacedName policy;                      // policyRef
+  std::optional<LabelSelector> pod_selector;  // of that policy; who is selected is in `pods`
+  bool isolates_ingress = false;
+  bool isolates_egress = false;
+  std::vector<PodEndpoint> pods;
+  std::vector<EndpointInfo> ingress;
+  std::vector<EndpointInfo> egress;
+  std::string last_change_trigger_time;  // annotation of this name, RFC 3339; empty: none
+};
+
+inline constexpr const char* kLastChangeTriggerTime = "networking.k8s.aws/last-change-trigger-time";
+
 }  // namespace postern

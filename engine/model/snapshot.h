@@ -18,6 +18,7 @@ struct ClusterSnapshot {
   std::map<NamespacedName, Service> services;
   std::map<NamespacedName, EndpointSlice> endpoint_slices;
   std::map<NamespacedName, NetworkPolicy> network_policies;
+  std::map<NamespacedName, PolicyEndpoint> policy_endpoints;  // by their own names
 
   // Labels of a namespace; one that is used but was never applied has its name label alone (R34).
   [[nodiscard]] Labels namespace_labels(const std::string& name) const;

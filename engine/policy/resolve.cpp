@@ -1,60 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each policy that selects a local pod is resolved once into rules that stand for all its subjects;
 // only ingress rules with named ports differ from subject to subject (R9) and are finished there.
-// Policies that select no local pod are never looked into.
+// Policies that select no local pod are never looked into. PolicyEndpoints, whose selectors somebody
+// else has resolved, stand beside them (resolve_policy_endpoints.h).
 //
 // ClusterIPs are no addresses of any term: what holds for a Service (R7) follows from its backends
-// (resolve_services.h), whatever the rules are.
+// (resolve_services.h), whatever the rules are; only rules that say so name a ClusterIP itself (R46).
 #include "engine/policy/resolve.h"
 
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/policy_rules.h"
+#include "engine/policy/resolve_policy_endpoints.h"
 #include "engine/policy/resolve_services.h"
+#include "engine/policy/sort_unique.h"
 #include "engine/policy/term_table.h"
 
 namespace postern {
 
 namespace {
 
-// A rule of a policy before its subject is known.
-struct RuleForSubjects {
-  ResolvedRule rule;
-  std::vector<PolicyPort> named;  // ingress only: to be resolved on the subject
-};
-
-using PolicyRules = std::vector<RuleForSubjects>;
-
-const std::string* name_of(const PolicyPort& port) {
-  return port.port ? std::get_if<std::string>(&*port.port) : nullptr;
-}
-
-PortMatch match_of(const PolicyPort& port) {
-  // Without a port: every port of the protocol.
-  return {port.protocol, port.port ? std::get<PortRange>(*port.port) : PortRange{}};
-}
-
-template <typename T>
-void sort_unique(std::vector<T>& values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-}
-
 class Resolver {
  public:
-  Resolver(const ClusterSnapshot& cluster, const ResolveOptions& options, RuleRegistry& rules)
-      : cluster_(cluster), options_(options), rules_(rules), terms_(cluster) {}
+  Resolver(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
+           const ResolveOptions& options, RuleRegistry& rules)
+      : cluster_(cluster),
+        options_(options),
+        rules_(rules),
+        terms_(cluster),
+        network_policies_(terms_, rules, compat(ServiceIpBlocks::meaning)),
+        policy_endpoints_(cluster, endpoints, {compat(ServiceIpBlocks::compat)}) {}
 
   Result<ResolvedPolicy> run(std::span<const LocalEndpoint> endpoints);
 
  private:
+  [[nodiscard]] bool compat(ServiceIpBlocks by_default) const {
+    return options_.service_ip_blocks.value_or(by_default) == ServiceIpBlocks::compat;
+  }
   Result<EndpointPolicy> endpoint(const LocalEndpoint& local);
   Result<void> apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
                             DirectionPolicy& out);
-  Result<const PolicyRules*> rules_of(const NetworkPolicy& policy, Direction direction);
-  void resolve_peers(const PolicyRule& rule, const std::string& ns, ResolvedRule& out);
-  void add_egress_named(const PolicyRule& rule, const std::string& ns, const RuleForSubjects& base,
-                        PolicyRules& out);
   static void finish_on_subject(const RuleForSubjects& source, const Pod& subject, DirectionPolicy& out);
   void sort_terms(ResolvedPolicy& policy);
 
@@ -62,84 +48,14 @@ class Resolver {
   const ResolveOptions& options_;
   RuleRegistry& rules_;
   TermTable terms_;
-  std::map<std::pair<const NetworkPolicy*, Direction>, PolicyRules> resolved_;
+  PolicyRuleTable network_policies_;
+  EndpointRuleTable policy_endpoints_;
 };
 
-void Resolver::resolve_peers(const PolicyRule& rule, const std::string& ns, ResolvedRule& out) {
-  out.any_peer = rule.peers.empty();
-  for (const auto& peer : rule.peers) out.peers.push_back(terms_.term_of(peer, ns));
-  sort_unique(out.peers);
-}
-
-// A named port at egress is another number at other destinations: one rule for each number (R10).
-void Resolver::add_egress_named(const PolicyRule& rule, const std::string& ns, const RuleForSubjects& base,
-                                PolicyRules& out) {
-  std::map<PortMatch, std::vector<TermIndex>> by_port;
-  for (const auto& port : rule.ports) {
-    const std::string* name = name_of(port);
-    if (name == nullptr) continue;
-    const auto add = [&](const PolicyPeer* peer) {
-      for (const auto& named : terms_.named_port(peer, ns, *name, port.protocol)) {
-        by_port[{port.protocol, {named.port, named.port}}].push_back(named.term);
-      }
-    };
-    if (rule.peers.empty()) add(nullptr);
-    for (const auto& peer : rule.peers) add(&peer);
-  }
-  for (auto& [match, peers] : by_port) {
-    RuleForSubjects part;
-    part.rule.tier = base.rule.tier;
-    part.rule.action = base.rule.action;
-    part.rule.id = base.rule.id;
-    part.rule.peers = std::move(peers);
-    sort_unique(part.rule.peers);
-    part.rule.ports = {match};
-    out.push_back(std::move(part));
-  }
-}
-
-Result<const PolicyRules*> Resolver::rules_of(const NetworkPolicy& policy, Direction direction) {
-  const auto [found, inserted] = resolved_.try_emplace({&policy, direction});
-  if (!inserted) return &found->second;
-  PolicyRules& out = found->second;
-  const auto& written = direction == Direction::ingress ? policy.ingress : policy.egress;
-  for (std::size_t index = 0; index < written.size(); ++index) {
-    const PolicyRule& rule = written[index];
-    RuleForSubjects base;
-    base.rule.id = rules_.id_of(
-        {{PolicyKind::network_policy, policy.key}, direction, static_cast<std::uint32_t>(index)});
-    if (base.rule.id.value == 0) {
-      return fail(ErrorCode::table_full, "rule numbers are used up at rule " + std::to_string(index) +
-                                             " of " + policy.key.to_string() + ": there are " +
-                                             std::to_string(PN_RULE_ID_MAX));
-    }
-    base.rule.any_port = rule.ports.empty();
-    for (const auto& port : rule.ports) {
-      if (name_of(port) == nullptr) {
-        base.rule.ports.push_back(match_of(port));
-      } else if (direction == Direction::ingress) {
-        base.named.push_back(port);
-      }
-    }
-    sort_unique(base.rule.ports);
-    if (direction == Direction::egress) add_egress_named(rule, policy.key.ns, base, out);
-    const bool matches_something = base.rule.any_port || !base.rule.ports.empty() || !base.named.empty();
-    if (!matches_something) continue;
-    resolve_peers(rule, policy.key.ns, base.rule);
-    out.push_back(std::move(base));
-  }
-  return &out;
-}
-
-// R9, R35: every port of the subject with that name and protocol.
 void Resolver::finish_on_subject(const RuleForSubjects& source, const Pod& subject, DirectionPolicy& out) {
   ResolvedRule rule = source.rule;
   for (const auto& named : source.named) {
-    for (const auto& port : subject.ports) {
-      if (port.name == *name_of(named) && port.protocol == named.protocol) {
-        rule.ports.push_back({port.protocol, {port.port, port.port}});
-      }
-    }
+    for (const auto& port : ports_on(subject, named)) rule.ports.push_back(port);
   }
   if (!rule.any_port && rule.ports.empty()) return;
   sort_unique(rule.ports);
@@ -152,7 +68,7 @@ Result<void> Resolver::apply_policy(const NetworkPolicy& policy, const Pod& pod,
   if (!isolates) return {};
   out.isolated = true;
   out.isolating.push_back({PolicyKind::network_policy, policy.key});
-  const auto rules = rules_of(policy, direction);
+  const auto rules = network_policies_.rules_of(policy, direction);
   if (!rules) return fail_as(rules);
   for (const auto& rule : **rules) finish_on_subject(rule, pod, out);
   return {};
@@ -183,6 +99,8 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
       }
     }
   }
+  if (auto done = policy_endpoints_.apply(pod, terms_, rules_, out); !done) return fail_as(done);
+  for (auto& direction : out.directions) sort_unique(direction.isolating);
   return out;
 }
 
@@ -198,7 +116,7 @@ void Resolver::sort_terms(ResolvedPolicy& policy) {
       }
       const auto place = [](const ResolvedRule& rule) {
         return std::tie(rule.tier, rule.priority, rule.policy, rule.id, rule.any_peer, rule.peers,
-                        rule.ports);
+                        rule.names_cluster_ips, rule.ports);
       };
       std::sort(direction.rules.begin(), direction.rules.end(),
                 [&](const ResolvedRule& a, const ResolvedRule& b) { return place(a) < place(b); });
@@ -230,7 +148,7 @@ Result<ResolvedPolicy> Resolver::run(std::span<const LocalEndpoint> endpoints) {
 
 Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                                const ResolveOptions& options, RuleRegistry& rules) {
-  return Resolver(cluster, options, rules).run(endpoints);
+  return Resolver(cluster, endpoints, options, rules).run(endpoints);
 }
 
 bool selects(const NetworkPolicy& policy, const Pod& pod) {

@@ -32,6 +32,8 @@ class RuleRegistry {
 
   // 0 when all 24 bits are used up.
   RuleId id_of(const RuleOrigin& origin);
+  // The same, as an error that names the rule: table_full.
+  Result<RuleId> number_of(const RuleOrigin& origin);
   [[nodiscard]] const RuleOrigin* find(RuleId id) const;  // null: unknown or 0
 
  private:
@@ -40,13 +42,22 @@ class RuleRegistry {
   std::uint32_t next_;
 };
 
+// What an egress block says to a ClusterIP in it (R46). `meaning`: nothing, the backends decide (R7).
+// `compat`: it matches the ClusterIP and the Service port before translation, as it does for the Amazon
+// agent, to which a rule without peers is the block of all addresses; either way of permission suffices.
+enum class ServiceIpBlocks : std::uint8_t { meaning, compat };
+
 struct ResolveOptions {
   bool strict = false;                // cluster-wide default of R25
   std::vector<IpAddress> own_node;    // every address of the node's host namespace (R2)
+  // For all kinds of policy. Absent: `meaning` for NetworkPolicies, `compat` for PolicyEndpoints.
+  std::optional<ServiceIpBlocks> service_ip_blocks;
 };
 
-// Errors: more rules than 24 bits name (table_full). An endpoint whose pod is not in the snapshot, or
-// not live, gets no rules (an interface may come before its pod is known); strict holds for it too.
+// NetworkPolicies and PolicyEndpoints of the snapshot are enforced together. Errors: more rules than 24
+// bits name (table_full); slices of a PolicyEndpoint policy that select one of these pods and disagree
+// (invalid_input, see resolve_policy_endpoints.h). An endpoint whose pod is not in the snapshot, or not
+// live, gets no rules (an interface may come before its pod is known); strict holds for it too.
 Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                                const ResolveOptions& options, RuleRegistry& rules);
 

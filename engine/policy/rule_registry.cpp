@@ -13,6 +13,14 @@ RuleId RuleRegistry::id_of(const RuleOrigin& origin) {
   return id;
 }
 
+Result<RuleId> RuleRegistry::number_of(const RuleOrigin& origin) {
+  const RuleId id = id_of(origin);
+  if (id.value != 0) return id;
+  return fail(ErrorCode::table_full, "rule numbers are used up at rule " + std::to_string(origin.index) + " of " +
+                                         origin.policy.key.to_string() + ": there are " +
+                                         std::to_string(PN_RULE_ID_MAX));
+}
+
 const RuleOrigin* RuleRegistry::find(RuleId id) const {
   const auto found = origins_.find(id);
   return found == origins_.end() ? nullptr : &found->second;

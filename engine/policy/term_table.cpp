@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/policy/term_table.h"
 
-#include <algorithm>
-#include <string_view>
+#include "engine/policy/sort_unique.h"
 
 namespace postern {
 
-namespace {
-
 // Label syntax without the characters that separate parts of a key. Anything else, which the API
 // server would refuse, is written as its code, so that no two selectors share a text.
-std::string plain(std::string_view text) {
+std::string plain_text(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const char c : text) {
@@ -28,10 +25,12 @@ std::string plain(std::string_view text) {
   return out;
 }
 
+namespace {
+
 std::string text_of(const LabelRequirement& requirement) {
   std::string list;
-  for (const auto& value : requirement.values) list += (list.empty() ? "" : "|") + plain(value);
-  const std::string key = plain(requirement.key);
+  for (const auto& value : requirement.values) list += (list.empty() ? "" : "|") + plain_text(value);
+  const std::string key = plain_text(requirement.key);
   switch (requirement.op) {
     case SelectorOperator::in:
       return key + " in (" + list + ")";
@@ -47,14 +46,13 @@ std::string text_of(const LabelRequirement& requirement) {
 
 std::string text_of(const LabelSelector& selector) {
   std::string text = "{";
-  for (const auto& [key, value] : selector.match_labels) text += plain(key) + "=" + plain(value) + ",";
+  for (const auto& [key, value] : selector.match_labels) text += plain_text(key) + "=" + plain_text(value) + ",";
   for (const auto& requirement : selector.match_expressions) text += text_of(requirement) + ",";
   return text + "}";
 }
 
 std::vector<Cidr> sorted_unique(std::vector<Cidr> blocks) {
-  std::sort(blocks.begin(), blocks.end());
-  blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());
+  sort_unique(blocks);
   return blocks;
 }
 
@@ -68,8 +66,7 @@ std::vector<IpAddress> addresses_of(const std::vector<PeerMember>& members) {
   std::vector<IpAddress> addresses;
   addresses.reserve(members.size());
   for (const auto& member : members) addresses.push_back(member.address);
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  sort_unique(addresses);
   return addresses;
 }
 
@@ -80,7 +77,7 @@ std::string key_of(const PolicyPeer& peer, const std::string& policy_namespace) 
   const auto& pods = std::get<PodPeer>(peer);
   std::string text = "pods ";
   text +=
-      pods.namespaces ? "namespaces " + text_of(*pods.namespaces) : "namespace " + plain(policy_namespace);
+      pods.namespaces ? "namespaces " + text_of(*pods.namespaces) : "namespace " + plain_text(policy_namespace);
   // An absent pod selector and an empty one both name every pod.
   return text + " labels " + text_of(pods.pods ? *pods.pods : LabelSelector{});
 }
@@ -117,7 +114,7 @@ const std::vector<NamedPortTerm>& TermTable::named_port(const PolicyPeer* peer,
                                                         const std::string& policy_namespace,
                                                         const std::string& name, Protocol protocol) {
   const std::string who = peer == nullptr ? "every pod" : key_of(*peer, policy_namespace);
-  const std::string key = who + " port " + plain(name) + "/" + std::string(to_string(protocol));
+  const std::string key = who + " port " + plain_text(name) + "/" + std::string(to_string(protocol));
   const auto [found, inserted] = named_.try_emplace(key);
   if (!inserted) return found->second;
 
@@ -135,6 +132,16 @@ const std::vector<NamedPortTerm>& TermTable::named_port(const PolicyPeer* peer,
     found->second.push_back({number, add(std::move(term))});
   }
   return found->second;
+}
+
+TermIndex TermTable::addresses(const std::string& key, std::vector<IpAddress> addresses) {
+  const auto known = by_key_.find(key);
+  if (known != by_key_.end()) return known->second;
+  Term term;
+  term.key = key;
+  term.addresses = std::move(addresses);
+  sort_unique(term.addresses);
+  return add(std::move(term));
 }
 
 std::vector<Term> TermTable::finish(std::vector<TermIndex>& order) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/policy/peer_index.h"
@@ -29,6 +30,11 @@ class TermTable {
   // pod, which is what an empty `to` names here. Only pods have named ports, also inside a block.
   const std::vector<NamedPortTerm>& named_port(const PolicyPeer* peer, const std::string& policy_namespace,
                                                const std::string& name, Protocol protocol);
+  // A set of addresses that comes as such. `key`: of its own, beginning with a word that no key of a
+  // peer begins with; the addresses of a key that is known are ignored.
+  TermIndex addresses(const std::string& key, std::vector<IpAddress> addresses);
+  // Until finish().
+  [[nodiscard]] const Term& at(TermIndex index) const { return terms_[index]; }
 
   // Hands over the terms sorted by key; `order[old index]` is the index there.
   std::vector<Term> finish(std::vector<TermIndex>& order);
@@ -45,5 +51,7 @@ class TermTable {
 
 // The identity of a peer over time: equal texts name equal sets in every snapshot.
 std::string key_of(const PolicyPeer& peer, const std::string& policy_namespace);
+// Text as a part of such a key: letters that separate the parts are written as their codes.
+std::string plain_text(std::string_view text);
 
 }  // namespace postern

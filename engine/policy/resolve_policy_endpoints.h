@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joined PolicyEndpoints -> rules of the pods that they list. All single addresses of a rule are one
+// term, keyed by the policy, direction and ports: addresses that come and go are host words of the
+// tables, whatever their number, and never a new term.
+#pragma once
+
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/policy/policy_endpoints.h"
+#include "engine/policy/resolve.h"
+#include "engine/policy/term_table.h"
+
+namespace postern {
+
+class EndpointRuleTable {
+ public:
+  struct Settings {
+    bool blocks_name_cluster_ips = true;  // R46
+  };
+  // `endpoints`: the only pods that will be asked for.
+  EndpointRuleTable(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
+                    const Settings& settings);
+
+  // Adds what the policies that list this pod say. Errors: slices that disagree (invalid_input, names
+  // them); table_full.
+  Result<void> apply(const Pod& pod, TermTable& terms, RuleRegistry& rules, EndpointPolicy& out);
+
+ private:
+  Result<const std::vector<ResolvedRule>*> resolve(const JoinedPolicy& policy, Direction direction,
+                                                   TermTable& terms, RuleRegistry& rules);
+
+  Settings settings_;
+  JoinedPolicies joined_;
+  std::map<NamespacedName, std::vector<const JoinedPolicy*>> by_pod_;  // those that select it
+  std::map<std::pair<const JoinedPolicy*, Direction>, std::vector<ResolvedRule>> resolved_;
+};
+
+}  // namespace postern
