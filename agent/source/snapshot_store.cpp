@@ -20,6 +20,7 @@ struct Put {
   }
   void operator()(const EndpointSlice& slice) const { cluster.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) const { cluster.network_policies[policy.key] = policy; }
+  void operator()(const PolicyEndpoint& slice) const { cluster.policy_endpoints[slice.key] = slice; }
 };
 
 struct KeyOf {
@@ -42,6 +43,7 @@ void with_map(ClusterSnapshot& cluster, std::string_view kind, Use use) {
   if (kind == "Service") use(cluster.services);
   if (kind == "EndpointSlice") use(cluster.endpoint_slices);
   if (kind == "NetworkPolicy") use(cluster.network_policies);
+  if (kind == "PolicyEndpoint") use(cluster.policy_endpoints);
 }
 
 }  // namespace

@@ -36,12 +36,17 @@ endpoints: [{addresses: [10.0.0.1]}]
 ports: [{port: 80}]
 ---
 {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {podSelector: {}}}
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: PolicyEndpoint
+metadata: {name: p-1, namespace: x}
+spec: {policyRef: {name: p, namespace: x}, podIsolation: [Ingress]}
 )";
 
 TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   SnapshotStore store;
   const auto objects = objects_of(kOneOfEach);
-  ASSERT_EQ(objects.size(), 6u);
+  ASSERT_EQ(objects.size(), 7u);
   for (const auto& object : objects) store.put(object);
   const ClusterSnapshot& cluster = store.cluster();
   EXPECT_EQ(cluster.namespaces.at("x").labels.at("team"), "red");
@@ -50,6 +55,7 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   EXPECT_EQ(cluster.services.at({"x", "s"}).cluster_ips.at(0).to_string(), "10.96.0.1");
   EXPECT_EQ(cluster.endpoint_slices.at({"x", "s-1"}).service, "s");
   EXPECT_TRUE(cluster.network_policies.contains({"x", "p"}));
+  EXPECT_TRUE(cluster.policy_endpoints.contains({"x", "p-1"}));
   for (const auto& object : objects) store.remove(object.kind, key_of(object));
   EXPECT_TRUE(cluster.namespaces.empty());
   EXPECT_TRUE(cluster.nodes.empty());
@@ -57,6 +63,7 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   EXPECT_TRUE(cluster.services.empty());
   EXPECT_TRUE(cluster.endpoint_slices.empty());
   EXPECT_TRUE(cluster.network_policies.empty());
+  EXPECT_TRUE(cluster.policy_endpoints.empty());
 }
 
 TEST(SnapshotStore, AListTakesThePlaceOfAllObjectsOfItsKindAndOfNoOther) {
