@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/enforce/node_enforcer.h"
 
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -80,28 +81,28 @@ Result<void> NodeEnforcer::repair() {
   return {};
 }
 
+// What fails at one interface keeps no other waiting; it is forgotten here only when it is done, so that
+// the next call takes it up.
 Result<void> NodeEnforcer::follow_interfaces(std::span<const LocalEndpoint> endpoints) {
   std::map<std::uint32_t, EndpointId> wanted;
   for (const auto& endpoint : endpoints) wanted.emplace(endpoint.ifindex, endpoint.endpoint);
-  // One at a time, each forgotten here only when it is done, so that a failure is taken up again.
+  Result<void> first_failure;
+  const auto went_well = [&](const Result<void>& done) {
+    if (!done && first_failure) first_failure = done;
+    return done.has_value();
+  };
   for (auto it = attached_.begin(); it != attached_.end();) {
     const auto found = wanted.find(it->first);
     const bool kept = found != wanted.end() && found->second == it->second;
-    if (kept) {
-      ++it;
-      continue;
-    }
-    if (found == wanted.end()) {
-      if (auto detached = backend_->detach(it->first); !detached) return detached;
-    }
-    if (auto forgotten = backend_->forget_connections(it->second); !forgotten) return forgotten;
-    it = attached_.erase(it);
+    const bool left = !kept && (found != wanted.end() || went_well(backend_->detach(it->first))) &&
+                      went_well(backend_->forget_connections(it->second));
+    it = left ? attached_.erase(it) : std::next(it);
   }
   for (const auto& [ifindex, endpoint] : wanted) {
     if (attached_.contains(ifindex)) continue;
-    if (auto done = backend_->attach(ifindex); !done) return done;
-    attached_.emplace(ifindex, endpoint);
+    if (went_well(backend_->attach(ifindex))) attached_.emplace(ifindex, endpoint);
   }
+  if (!first_failure) return first_failure;
   return settled_ ? Result<void>{} : settle_inheritance(wanted);
 }
 

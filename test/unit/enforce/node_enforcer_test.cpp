@@ -176,6 +176,22 @@ TEST_F(NodeEnforcerTest, WhatFailedOnAnInterfaceIsDoneTheNextTime) {
   EXPECT_EQ(backend_->take_calls(), (Calls{"detach 7", "forget 1"}));
 }
 
+TEST_F(NodeEnforcerTest, WhatFailsOnOneInterfaceKeepsNoOtherWaiting) {
+  endpoints_.push_back({EndpointId{2}, 8, {"x", "b"}});
+  backend_->refuses = "attach 7";
+  const auto failed = reconcile();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().message, "not now");
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "attach 7", "attach 8"}));
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"attach 7"}));
+
+  endpoints_.clear();
+  backend_->refuses = "detach 7";
+  EXPECT_FALSE(reconcile());
+  EXPECT_EQ(backend_->take_calls(), (Calls{"apply", "detach 7", "detach 8", "forget 2"}));
+}
+
 TEST_F(NodeEnforcerTest, AServiceWhoseBackendsDisagreeIsThereToWarnOf) {
   NetworkPolicy& policy = cluster_.network_policies.begin()->second;
   policy.pod_selector.match_labels = {{"pod", "a"}};
