@@ -227,12 +227,13 @@ void Reflector::on_end(Instant now) {
   watch_ended(now);
 }
 
-void Reflector::on_failure(const TransferError& error, Instant now) {
+void Reflector::on_failure(const HttpFailure& failure, Instant now) {
   if (answer_.head.status != 0 && answer_.head.status != 200) return on_end(now);
   if (phase_ == Phase::watching && answer_.head.status == 200) return watch_ended(now);
-  set_state(WatchState::failing, error.message, now);
+  set_state(WatchState::failing, failure.message, now);
   // A server that is not there will come back with the history that it had.
-  back_off(phase_ == Phase::watching && error.refused ? Next::watch : Next::list, {}, now);
+  const bool refused_connection = failure.kind == HttpFailure::Kind::refused;
+  back_off(phase_ == Phase::watching && refused_connection ? Next::watch : Next::list, {}, now);
 }
 
 void Reflector::refused(ApiStatus status, Instant now) {

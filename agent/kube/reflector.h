@@ -18,24 +18,13 @@
 #include <vector>
 
 #include "agent/kube/backoff.h"
+#include "agent/kube/http_answer.h"
 #include "agent/kube/object_decoder.h"
 #include "agent/kube/object_splitter.h"
 #include "agent/kube/object_store.h"
 #include "engine/base/prng.h"
 
 namespace postern::agent::kube {
-
-// The first lines of an answer.
-struct HttpHead {
-  int status = 0;
-  std::optional<Duration> retry_after;
-};
-
-// Why there is no answer, or no end of one.
-struct TransferError {
-  bool refused = false;  // nobody listens there
-  std::string message;
-};
 
 class Reflector {
  public:
@@ -72,7 +61,7 @@ class Reflector {
   void on_head(const HttpHead& head, Instant now);
   void on_bytes(std::string_view bytes, Instant now);
   void on_end(Instant now);                                  // the answer is complete
-  void on_failure(const TransferError& error, Instant now);  // it is not, and nothing more comes
+  void on_failure(const HttpFailure& failure, Instant now);  // it is not, and nothing more comes
 
   void on_time(Instant now);
 

@@ -44,10 +44,11 @@ class Watcher {
 
  private:
   struct Channel;
+  [[nodiscard]] const Channel* find(ResourceKind resource) const;
+
   EventLoop& loop_;
   ApiClient& api_;
   ResourceSink& sink_;
-  Options options_;
   std::vector<std::unique_ptr<Channel>> channels_;
 };
 

@@ -50,7 +50,7 @@ class Driver {
     if (reflector.want().request == request) end();
   }
   void fails(bool refused, const std::string& message = "broken") {
-    reflector.on_failure({refused, message}, now);
+    reflector.on_failure({refused ? HttpFailure::Kind::refused : HttpFailure::Kind::broken, message}, now);
   }
   void pass(Duration time) {
     now = now + time;
