@@ -314,6 +314,12 @@ Result<void> PinStore::retire_others() {
       if (!*removed) notes_.push_back("pins: " + doomed + " has something that is not Postern's; it stays");
     }
     if (version == version_folder()) continue;
+    auto indexes = pinned_interfaces(version);
+    if (!indexes) return fail_as(indexes);
+    for (const std::uint32_t ifindex : *indexes) {
+      auto removed = remove_folder(version + "/interfaces/" + std::to_string(ifindex));
+      if (!removed) return fail_as(removed);
+    }
     for (const std::string& folder : {version + "/interfaces", version}) {
       if (auto removed = remove_folder(folder); !removed) return fail_as(removed);
     }
