@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/compile/unfinished.h"
 #include "engine/conntrack/conntrack_view.h"
 
 namespace postern {
@@ -55,28 +56,27 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
 
 Result<void> NodeEnforcer::write(const ResolvedPolicy& policy) {
   // First what an earlier failure left undone: the compiler's deltas start from complete tables.
-  if (behind_) {
-    if (auto repaired = repair(); !repaired) return repaired;
+  if (unfinished_) {
+    if (auto finished = finish(); !finished) return finished;
   }
   auto delta = compiler_.update(policy, compile_settings(settings_, *backend_));
   if (!delta) return fail_as(delta);
   if (delta->empty()) return {};
-  behind_ = true;
-  if (auto applied = backend_->apply(*delta); !applied) return applied;
-  behind_ = false;
+  if (auto applied = backend_->apply(*delta); !applied) {
+    unfinished_ = std::move(*delta);
+    return applied;
+  }
   ++generation_.value;
   return {};
 }
 
-// The backend holds some prefix of the last delta; what it lacks is what its bytes say.
-Result<void> NodeEnforcer::repair() {
+// The backend holds some first part of the last delta: which, its bytes say.
+Result<void> NodeEnforcer::finish() {
   auto held = backend_->dump();
   if (!held) return fail_as(held);
-  const TableDelta missing = diff(*held, compiler_.tables());
-  if (!missing.empty()) {
-    if (auto applied = backend_->apply(missing); !applied) return applied;
-  }
-  behind_ = false;
+  const TableDelta rest = unfinished(*unfinished_, *held);
+  if (auto applied = backend_->apply(rest); !applied) return applied;
+  unfinished_.reset();
   ++generation_.value;
   return {};
 }

@@ -55,7 +55,7 @@ class NodeEnforcer {
 
  private:
   Result<void> write(const ResolvedPolicy& policy);
-  Result<void> repair();
+  Result<void> finish();
   Result<void> follow_interfaces(std::span<const LocalEndpoint> endpoints);
   Result<void> settle_inheritance(const std::map<std::uint32_t, EndpointId>& wanted);
 
@@ -66,8 +66,8 @@ class NodeEnforcer {
   ResolvedPolicy policy_;
   Generation generation_;
   std::map<std::uint32_t, EndpointId> attached_;  // by ifindex
-  bool behind_ = false;                           // the backend stopped half-way through a delta
   bool settled_ = false;                          // nothing inherited is left to deal with
+  std::optional<TableDelta> unfinished_;          // the backend stopped somewhere in it
 };
 
 }  // namespace postern

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/compile/unfinished.h"
 #include "test/property/random_policies.h"
 
 namespace postern {
@@ -365,6 +366,39 @@ TEST(CompileLaw, ARuleMoreNeverDeniesWhatAnIsolatedPodAllowed) {
           << to_string(questions[i]) << ", seed " << seed;
     }
   }
+}
+
+// Wherever a backend stops, the rest of the delta leads from the bytes that it holds to the end, by way
+// of nothing but what the delta itself passes through.
+TEST(CompileLaw, ADeltaThatBrokeOffIsTakenUpWhereItStopped) {
+  std::size_t broken_off = 0;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + worlds(10); ++seed) {
+    RandomPolicies random(seed);
+    TableCompiler compiler(small_tables(seed));
+    for (int step = 0; step < 10; ++step) {
+      PolicyTables held = compiler.tables();
+      random.change();
+      const auto delta = compiler.update(random.policy(), random.settings());
+      if (!delta) continue;
+      const std::size_t all = delta->writes.size();
+      const std::set<std::size_t> stops{0, std::min<std::size_t>(1, all), all / 3, all / 2, all - all / 4, all};
+      for (std::size_t made = 0; made <= all; ++made) {
+        if (stops.contains(made)) {
+          const TableDelta rest = unfinished(*delta, held);
+          ASSERT_LE(rest.writes.size(), all - made) << "seed " << seed << " step " << step;
+          ASSERT_TRUE(std::equal(rest.writes.rbegin(), rest.writes.rend(), delta->writes.rbegin()));
+          PolicyTables finished = held;
+          ASSERT_TRUE(finished.apply(rest));
+          ASSERT_TRUE(finished == compiler.tables()) << made << " writes, seed " << seed << " step " << step;
+          ++broken_off;
+        }
+        if (made < all) {
+          ASSERT_TRUE(held.apply(delta->writes[made]));
+        }
+      }
+    }
+  }
+  EXPECT_GT(broken_off, 100u);
 }
 
 // An entry of the connection table keeps an allow for as long as the epoch stands still.
