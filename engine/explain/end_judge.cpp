@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/explain/policy_view.h"
+#include "engine/policy/sort_unique.h"
+
 namespace postern::explain_detail {
 
 std::vector<IpAddress> node_addresses(const ClusterSnapshot& cluster, const std::string& name) {
@@ -16,35 +19,26 @@ std::vector<IpAddress> node_addresses(const ClusterSnapshot& cluster, const std:
 
 namespace {
 
-// One policy at one end: does it isolate, which of its rules allow, which nearly do.
-struct PolicyView {
-  const NetworkPolicy& policy;
-  bool selected = false;
-  bool has_type = false;
-  [[nodiscard]] bool counts() const { return selected && has_type; }
-};
-
-const std::vector<PolicyRule>& rules_of(const NetworkPolicy& policy, Direction direction) {
-  return direction == Direction::ingress ? policy.ingress : policy.egress;
-}
-
 // Letters that a label may differ by and still be taken for the same word.
 constexpr std::uint32_t kSlipOfThePen = 2;
 
 // What keeps the policy from having a say at this end at all.
 Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction) {
   Gap gap;
-  if (!view.selected) {
-    gap = selector_gap({view.policy.pod_selector, subject.labels, MissingKind::subject_label,
+  if (!view.selected && view.selector != nullptr) {
+    gap = selector_gap({*view.selector, subject.labels, MissingKind::subject_label,
                         "the policy selects by podSelector and", subject.key.to_string()});
+  } else if (!view.selected) {
+    gap.add(MissingKind::subject_label,
+            "no PolicyEndpoint of the policy lists " + subject.key.to_string() + " with its address", 1, 16);
   }
   // That a policy means other pods is mostly no mistake, unless the labels differ by a letter.
   if (gap.distance > kSlipOfThePen) gap.cost += 1;
   if (!view.has_type) {
+    const std::string field = view.selector != nullptr ? "policyTypes leave" : "podIsolation leaves";
     gap.add(MissingKind::policy_type,
-            std::string("the policy's policyTypes leave out ") +
-                (direction == Direction::ingress ? "Ingress" : "Egress") + ", so its " +
-                to_string(direction) + " rules say nothing",
+            "the policy's " + field + " out " + (direction == Direction::ingress ? "Ingress" : "Egress") +
+                ", so its " + to_string(direction) + " rules say nothing",
             1, 0);
   }
   return gap;
@@ -52,9 +46,10 @@ Gap subject_gap(const PolicyView& view, const Pod& subject, Direction direction)
 
 class EndJudge {
  public:
-  EndJudge(const Traffic& traffic, Direction direction)
+  EndJudge(const Traffic& traffic, Direction direction, bool by_cluster_ip)
       : traffic_(traffic),
         direction_(direction),
+        by_cluster_ip_(by_cluster_ip),
         subject_(direction == Direction::egress ? traffic.from : traffic.to),
         peer_(direction == Direction::egress ? traffic.to : traffic.from) {
     end_.direction = direction;
@@ -78,32 +73,31 @@ class EndJudge {
 
  private:
   void read_policies() {
-    const auto& policies = traffic_.cluster.network_policies;
-    const std::string& ns = subject_.pod->key.ns;
-    for (auto it = policies.lower_bound({ns, {}}); it != policies.end() && it->first.ns == ns; ++it) {
-      const auto& policy = it->second;
-      const PolicyView view{
-          policy, selects(policy, *subject_.pod),
-          direction_ == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress};
-      if (view.counts()) end_.isolating.push_back(policy.key);
-      read_rules(view);
+    const auto views = views_of(traffic_.cluster, *subject_.pod, direction_, traffic_.service_ip_blocks);
+    for (const auto& view : views.policies) {
+      if (view.counts()) end_.isolating.push_back(view.key);
+      if (view.names_cluster_ips || !by_cluster_ip_) read_rules(view);
     }
+    // NetworkPolicies, PolicyEndpoints and the parts of one policy may have one name.
+    sort_unique(end_.isolating);
+    sort_unique(end_.allowing);
   }
 
   void read_rules(const PolicyView& view) {
-    const auto& rules = rules_of(view.policy, direction_);
     const Gap subject = subject_gap(view, *subject_.pod, direction_);
     // The pod whose port names count is the one at the server's end, whichever end this is.
     const Seen& target = traffic_.to;
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      Gap gap = peers_gap(rules[i], view.policy.key.ns, peer_, traffic_.cluster);
-      gap.add(ports_gap(rules[i], traffic_.asked, target));
+    Seen peer = peer_;
+    peer.cluster_ip = peer_.cluster_ip && !view.names_cluster_ips;
+    for (const auto& [number, rule] : view.rules) {
+      Gap gap = peers_gap(*rule, view.key.ns, peer, traffic_.cluster);
+      gap.add(ports_gap(*rule, traffic_.asked, target));
       // A policy that has no say here comes near only with a rule that would allow as it stands.
       if (!view.counts() && !gap.missing.empty()) continue;
       gap.add(subject);
-      const RuleRef rule{view.policy.key, static_cast<std::uint32_t>(i + 1)};
-      if (gap.missing.empty()) end_.allowing.push_back(rule);
-      else end_.near_misses.push_back({rule, std::move(gap.missing), gap.cost, gap.distance});
+      const RuleRef ref{view.key, number};
+      if (gap.missing.empty()) end_.allowing.push_back(ref);
+      else end_.near_misses.push_back({ref, std::move(gap.missing), gap.cost, gap.distance});
     }
   }
 
@@ -147,6 +141,7 @@ class EndJudge {
 
   const Traffic& traffic_;
   Direction direction_;
+  bool by_cluster_ip_;
   const Seen& subject_;
   const Seen& peer_;
   EndExplanation end_;
@@ -155,7 +150,11 @@ class EndJudge {
 }  // namespace
 
 EndExplanation judge_end(const Traffic& traffic, Direction direction) {
-  return EndJudge(traffic, direction).run();
+  return EndJudge(traffic, direction, false).run();
+}
+
+EndExplanation judge_cluster_ip(const Traffic& traffic) {
+  return EndJudge(traffic, Direction::egress, true).run();
 }
 
 }  // namespace postern::explain_detail

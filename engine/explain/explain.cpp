@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "engine/explain/end_judge.h"
+#include "engine/explain/policy_view.h"
 #include "engine/explain/service.h"
 
 namespace postern {
@@ -15,6 +16,7 @@ using explain_detail::node_addresses;
 using explain_detail::Seen;
 using explain_detail::service_of;
 using explain_detail::Traffic;
+using explain_detail::views_of;
 
 namespace {
 
@@ -98,15 +100,18 @@ std::vector<const Pod*> dns_pods(const ClusterSnapshot& cluster) {
 }
 
 // Whether some rule that counts admits UDP 53 to somebody, for clusters whose manifests have no DNS pod.
-bool some_rule_admits_dns(const Traffic& traffic, const EndExplanation& egress) {
+bool some_rule_admits_dns(const Traffic& traffic) {
   const Seen nobody;
-  for (const auto& key : egress.isolating) {
-    for (const auto& rule : traffic.cluster.network_policies.at(key).egress) {
-      for (const auto& entry : rule.ports) {
+  const auto views =
+      views_of(traffic.cluster, *traffic.from.pod, Direction::egress, traffic.service_ip_blocks);
+  for (const auto& view : views.policies) {
+    if (!view.counts()) continue;
+    for (const auto& [number, rule] : view.rules) {
+      for (const auto& entry : rule->ports) {
         // A named port may well be DNS; without the pod behind it nobody can say it is not.
         if (entry.protocol == Protocol::udp && entry.port && entry.port->index() == 1) return true;
       }
-      if (explain_detail::ports_gap(rule, {static_cast<std::uint8_t>(Protocol::udp), 53}, nobody)
+      if (explain_detail::ports_gap(*rule, {static_cast<std::uint8_t>(Protocol::udp), 53}, nobody)
               .missing.empty()) {
         return true;
       }
@@ -128,7 +133,7 @@ std::string dns_hint(const Traffic& traffic, const EndExplanation& egress) {
     query.asked = {static_cast<std::uint8_t>(Protocol::udp), 53};
     reachable = reachable || judge_end(query, Direction::egress).allowed;
   }
-  if (servers.empty()) reachable = some_rule_admits_dns(traffic, egress);
+  if (servers.empty()) reachable = some_rule_admits_dns(traffic);
   if (reachable) return {};
   return "egress of " + egress.who +
          " is isolated and no rule lets it reach DNS (UDP and TCP port 53): names do not " +
@@ -168,7 +173,8 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
   const auto to = addresses_of(cluster, destination);
   if (!to) return fail_as(to);
 
-  Traffic traffic{cluster, {}, {}, nullptr, nullptr, {query.protocol, query.port}, query.strict};
+  Traffic traffic{cluster, {}, {}, nullptr, nullptr, {query.protocol, query.port}, query.strict,
+                  query.service_ip_blocks};
   name_end(cluster, query.from, traffic.from, traffic.from_pod);
   name_end(cluster, destination, traffic.to, traffic.to_pod);
   Explanation explanation;

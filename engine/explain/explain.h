@@ -40,6 +40,7 @@ struct ExplainQuery {
   std::uint8_t protocol = static_cast<std::uint8_t>(Protocol::tcp);  // any IP protocol number
   std::uint16_t port = 0;                                            // ignored where there are none
   bool strict = false;                                               // R25
+  std::optional<ServiceIpBlocks> service_ip_blocks{};                // R46, as in ResolveOptions
 };
 
 struct RuleRef {

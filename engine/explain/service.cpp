@@ -114,8 +114,19 @@ EndExplanation together(const Traffic& traffic, const std::vector<BackendExplana
   return egress;
 }
 
+// Rules that name the ClusterIP itself admit what NetworkPolicies deny to a backend (R46).
+void admit_by_cluster_ip(const EndExplanation& by_address, EndExplanation& egress) {
+  if (by_address.reason != PN_REASON_RULE || egress.reason != PN_REASON_ISOLATED) return;
+  egress.allowed = true;
+  egress.reason = PN_REASON_RULE;
+  egress.allowing = by_address.allowing;
+  egress.near_misses.clear();
+}
+
 void explain_backends(const Traffic& traffic, Explanation& explanation) {
   auto& backends = explanation.backends;
+  const EndExplanation by_address = judge_cluster_ip(traffic);
+  for (auto& backend : backends) admit_by_cluster_ip(by_address, backend.egress);
   explanation.egress = together(traffic, backends);
   const auto denies = [](const BackendExplanation& backend) { return !backend.ingress.allowed; };
   const auto denied = std::find_if(backends.begin(), backends.end(), denies);
@@ -156,6 +167,7 @@ void explain_service(const Traffic& traffic, Explanation& explanation) {
   EndExplanation& egress = explanation.egress = judge_end(traffic, Direction::egress);
   explanation.ingress = nobody(traffic, note + ": nobody answers");
   if (!egress.judged || egress.reason == PN_REASON_NOT_ISOLATED) return;
+  if (judge_cluster_ip(traffic).reason == PN_REASON_RULE) return;
   egress.allowed = false;
   egress.reason = PN_REASON_NO_BACKEND;
   egress.note = note;

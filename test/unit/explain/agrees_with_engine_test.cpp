@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What explain says of an end is what the resolved rules say of it: random small clusters, every pair
-// in every family both have, every Service, a few ports and protocols. A failure prints the seed that
-// repeats it.
+// in every family both have, every Service, a few ports and protocols; policies as they are written, and
+// as the PolicyEndpoints that they resolve to. A failure prints the seed that repeats it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include "engine/base/prng.h"
 #include "engine/explain/explain.h"
+#include "engine/policy/to_policy_endpoints.h"
 #include "test/support/judge.h"
 
 namespace postern {
@@ -164,30 +166,64 @@ TrafficEnd pod_end(const Pod& pod, IpFamily family) {
   return end;
 }
 
+// How a seed's cluster is enforced.
+struct Enforced {
+  ClusterSnapshot cluster;
+  bool strict = false;
+  std::optional<ServiceIpBlocks> service_ip_blocks{};
+};
+
+Enforced enforced(ClusterSnapshot cluster, std::uint64_t seed) {
+  Enforced out{std::move(cluster), seed % 5 == 0};
+  if (seed % 4 == 1) out.service_ip_blocks = ServiceIpBlocks::meaning;
+  if (seed % 4 == 2) out.service_ip_blocks = ServiceIpBlocks::compat;
+  if (seed % 3 != 0) return out;
+  const auto slices = to_policy_endpoints(out.cluster, {2, ""});
+  EXPECT_TRUE(slices.has_value());
+  for (const auto& slice : *slices) out.cluster.policy_endpoints[slice.key] = slice;
+  out.cluster.network_policies.clear();
+  return out;
+}
+
+struct Asked {
+  IpAddress peer;
+  std::uint8_t protocol = 0;
+  std::uint16_t port = 0;
+};
+
 // What the engine says of a live pod's end, of a resolve made for that pod's node alone.
-std::uint32_t engine_says(const ClusterSnapshot& cluster, const Pod& pod, Direction direction,
-                          const IpAddress& peer, std::uint8_t protocol, std::uint16_t port, bool strict) {
+struct Said {
+  bool judged = false;  // else the step is what would be said
+  std::uint32_t step = 0;
+};
+Said engine_says(const Enforced& world, const Pod& pod, Direction direction,
+                                              const Asked& asked) {
+  const ClusterSnapshot& cluster = world.cluster;
   const LocalEndpoint endpoint{EndpointId{1}, 7, pod.key};
   ResolveOptions options;
-  options.strict = strict;
+  options.strict = world.strict;
+  options.service_ip_blocks = world.service_ip_blocks;
   for (const auto& entry : cluster.nodes.at(pod.node_name).addresses)
     options.own_node.push_back(entry.address);
   RuleRegistry rules;
   const auto resolved = resolve(cluster, std::span(&endpoint, 1), options, rules);
   if (!resolved) {
     ADD_FAILURE() << resolved.error().to_string();
-    return 0;
+    return {};
   }
-  return judge(*resolved, resolved->endpoints.front(), direction, peer, protocol, port);
+  const EndpointPolicy& end = resolved->endpoints.front();
+  return {end.at(direction).judged(),
+          judge(*resolved, end, direction, asked.peer, asked.protocol, asked.port)};
 }
+
 
 TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
   std::size_t compared = 0;
   std::size_t denied = 0;
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     RandomCluster random(seed);
-    const auto cluster = random.make();
-    const bool strict = seed % 5 == 0;
+    const Enforced world = enforced(random.make(), seed);
+    const ClusterSnapshot& cluster = world.cluster;
     for (const auto& [from_key, from] : cluster.pods) {
       for (const auto& [to_key, to] : cluster.pods) {
         const auto family = kFamilies[random.below(2)];
@@ -197,12 +233,13 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
             static_cast<std::uint8_t>(random.below(5) == 0 ? Protocol::icmp : kProtocols[random.below(2)]);
         const auto port = static_cast<std::uint16_t>(79 + random.below(5));
         const auto explanation =
-            explain(cluster, {pod_end(from, family), pod_end(to, family), protocol, port, strict});
+            explain(cluster, {pod_end(from, family), pod_end(to, family), protocol, port, world.strict,
+                              world.service_ip_blocks});
         ASSERT_TRUE(explanation.has_value());
         const std::string where = "seed " + std::to_string(seed) + ": " + to_text(*explanation);
         if (!from.host_network) {
           const auto step =
-              engine_says(cluster, from, Direction::egress, *to.address(family), protocol, port, strict);
+              engine_says(world, from, Direction::egress, {*to.address(family), protocol, port}).step;
           ASSERT_EQ(explanation->egress.allowed, pn_step_allows(step) != 0) << where;
           ASSERT_EQ(reason_name(explanation->egress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
@@ -210,7 +247,7 @@ TEST(ExplainAgrees, EveryPairOfRandomClustersGetsTheEnginesVerdict) {
         }
         if (!to.host_network) {
           const auto step =
-              engine_says(cluster, to, Direction::ingress, *from.address(family), protocol, port, strict);
+              engine_says(world, to, Direction::ingress, {*from.address(family), protocol, port}).step;
           ASSERT_EQ(explanation->ingress.allowed, pn_step_allows(step) != 0) << where;
           ASSERT_EQ(reason_name(explanation->ingress.reason), reason_name(pn_step_reason(step))) << where;
           ++compared;
@@ -230,8 +267,8 @@ TEST(ExplainAgrees, EveryServiceOfRandomClustersGetsTheEnginesVerdict) {
   std::map<std::string_view, std::size_t> reasons;
   for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
     RandomCluster random(seed);
-    const auto cluster = random.make();
-    const bool strict = seed % 5 == 0;
+    const Enforced world = enforced(random.make(), seed);
+    const ClusterSnapshot& cluster = world.cluster;
     for (const auto& [from_key, from] : cluster.pods) {
       for (const auto& [key, service] : cluster.services) {
         const auto family = kFamilies[random.below(2)];
@@ -239,23 +276,21 @@ TEST(ExplainAgrees, EveryServiceOfRandomClustersGetsTheEnginesVerdict) {
             static_cast<std::uint8_t>(random.below(5) == 0 ? Protocol::icmp : kProtocols[random.below(2)]);
         const auto port = static_cast<std::uint16_t>(80 + random.below(4));
         if (!from.live() || !from.address(family) || from.host_network) continue;
-        // Where no egress is judged a Service without backend is left to the network.
-        const auto& policies = cluster.network_policies;
-        const bool judged = strict || std::any_of(policies.begin(), policies.end(), [&](const auto& policy) {
-                              return policy.second.isolates_egress && selects(policy.second, from);
-                            });
         TrafficEnd to;
         to.address = service.cluster_ips[family == IpFamily::v4 ? 0 : 1];
-        const auto explanation = explain(cluster, {pod_end(from, family), to, protocol, port, strict});
+        const auto explanation = explain(
+            cluster, {pod_end(from, family), to, protocol, port, world.strict, world.service_ip_blocks});
         ASSERT_TRUE(explanation.has_value());
         const std::string where = "seed " + std::to_string(seed) + ": " + to_text(*explanation);
         ASSERT_EQ(explanation->service, "Service " + key.to_string()) << where;
-        if (!judged) {
+        // Where no egress is judged a Service without backend is left to the network.
+        const auto said = engine_says(world, from, Direction::egress, {*to.address, protocol, port});
+        const auto step = said.step;
+        if (!said.judged) {
           ASSERT_TRUE(explanation->egress.allowed) << where;
           ++reasons["not judged"];
           continue;
         }
-        const auto step = engine_says(cluster, from, Direction::egress, *to.address, protocol, port, strict);
         ASSERT_EQ(explanation->egress.allowed, pn_step_allows(step) != 0) << where;
         ASSERT_EQ(reason_name(explanation->egress.reason), reason_name(pn_step_reason(step))) << where;
         ++reasons[reason_name(pn_step_reason(step))];

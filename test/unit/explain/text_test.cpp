@@ -50,6 +50,54 @@ TEST(ExplainText, ADeniedConnectionShowsBothEndsAndTheNearMisses) {
             "  then:     x/db rule 2: 10.0.0.2 is outside 192.0.2.0/24\n");
 }
 
+constexpr const char* kSlices = R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: x}
+spec: {containers: [{name: c}]}
+status: {podIP: 10.0.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: x}
+spec: {containers: [{name: c}]}
+status: {podIP: 10.0.0.3}
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: PolicyEndpoint
+metadata: {name: db-1, namespace: x}
+spec:
+  policyRef: {name: db, namespace: x}
+  podIsolation: [Ingress]
+  podSelectorEndpoints: [{hostIP: 172.18.0.2, podIP: 10.0.0.3, name: db, namespace: x}]
+  ingress: [{cidr: 10.0.0.1, ports: [{port: 5432}]}]
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: PolicyEndpoint
+metadata: {name: old-1, namespace: x}
+spec:
+  policyRef: {name: old, namespace: x}
+  podIsolation: [Ingress]
+  podSelectorEndpoints: [{hostIP: 172.18.0.2, podIP: 10.0.0.99, name: db, namespace: x}]
+  ingress: [{cidr: 10.0.0.1}]
+)";
+
+TEST(ExplainText, PolicyEndpointsAreExplainedByTheNameOfTheirPolicy) {
+  const ClusterSnapshot cluster = cluster_of(kSlices);
+  EXPECT_EQ(to_text(ask(cluster, {"x/web", "x/db", 5432})),
+            "x/web (10.0.0.1) -> x/db (10.0.0.3), TCP 5432: ALLOWED\n"
+            "Leaving x/web (egress): allowed: no policy isolates it for egress.\n"
+            "Arriving at x/db (ingress): allowed by x/db rule 1.\n"
+            "  isolated by x/db\n");
+  EXPECT_EQ(to_text(ask(cluster, {"x/web", "x/db", 5433})),
+            "x/web (10.0.0.1) -> x/db (10.0.0.3), TCP 5433: DENIED\n"
+            "Leaving x/web (egress): allowed: no policy isolates it for egress.\n"
+            "Arriving at x/db (ingress): denied.\n"
+            "  isolated by x/db; no rule allows this\n"
+            "  nearest:  x/db rule 1: allows TCP 5432; asked TCP 5433\n"
+            "  then:     x/old rule 1: no PolicyEndpoint of the policy lists x/db with its address\n");
+}
+
 TEST(ExplainText, AnAllowedConnectionNamesItsRule) {
   EXPECT_EQ(to_text(ask(cluster_of(kCluster), {"x/web", "x/db", 5432})),
             "x/web (10.0.0.1) -> x/db (10.0.0.3), TCP 5432: ALLOWED\n"
