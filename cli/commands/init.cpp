@@ -93,17 +93,30 @@ std::vector<const Pod*> live_pods(const ClusterSnapshot& cluster) {
   return pods;
 }
 
+using PortUsers = std::map<PortKey, std::set<std::string>>;
+
+// Both ends of an entry that gives numbers.
+void add_numbers(const PolicyPort& port, PortUsers& ports) {
+  if (!port.port || !std::holds_alternative<PortRange>(*port.port)) return;
+  const auto& range = std::get<PortRange>(*port.port);
+  ports[{range.lo, probe_protocol(port.protocol)}];
+  ports[{range.hi, probe_protocol(port.protocol)}];
+}
+
 // Ports that containers or policies name, each with the pods that have it; none of them: every pod.
-std::map<PortKey, std::set<std::string>> ports_of(const ClusterSnapshot& cluster) {
-  std::map<PortKey, std::set<std::string>> ports;
+PortUsers ports_of(const ClusterSnapshot& cluster) {
+  PortUsers ports;
   for (const auto& [key, policy] : cluster.network_policies) {
     for (const auto* rules : {&policy.ingress, &policy.egress}) {
       for (const auto& rule : *rules) {
-        for (const auto& port : rule.ports) {
-          if (!port.port || !std::holds_alternative<PortRange>(*port.port)) continue;
-          ports[{std::get<PortRange>(*port.port).lo, probe_protocol(port.protocol)}];
-          ports[{std::get<PortRange>(*port.port).hi, probe_protocol(port.protocol)}];
-        }
+        for (const auto& port : rule.ports) add_numbers(port, ports);
+      }
+    }
+  }
+  for (const auto& [key, slice] : cluster.policy_endpoints) {
+    for (const auto* infos : {&slice.ingress, &slice.egress}) {
+      for (const auto& info : *infos) {
+        for (const auto& port : info.ports) add_numbers(port, ports);
       }
     }
   }

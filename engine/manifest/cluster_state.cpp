@@ -126,6 +126,7 @@ Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) 
     for (const auto& entry : held.services) used[entry.first.ns];
     for (const auto& entry : held.endpoint_slices) used[entry.first.ns];
     for (const auto& entry : held.network_policies) used[entry.first.ns];
+    for (const auto& entry : held.policy_endpoints) used[entry.first.ns];
     look(used, ref.name);
   } else if (ref.kind == "Node") {
     look(held.nodes, ref.name);
@@ -137,6 +138,8 @@ Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) 
     look(held.endpoint_slices, key);
   } else if (ref.kind == "NetworkPolicy") {
     look(held.network_policies, key);
+  } else if (ref.kind == "PolicyEndpoint") {
+    look(held.policy_endpoints, key);
   } else {
     found = held.workloads.count({ref.ns, ref.name, ref.kind}) != 0;
     for (const auto& entry : held.workloads) {
@@ -160,6 +163,7 @@ void ClusterState::remove(Held& held, const ObjectRef& ref) {
     erase_namespace(held.services, ref.name, namespace_of);
     erase_namespace(held.endpoint_slices, ref.name, namespace_of);
     erase_namespace(held.network_policies, ref.name, namespace_of);
+    erase_namespace(held.policy_endpoints, ref.name, namespace_of);
   } else if (ref.kind == "Node") {
     held.nodes.erase(ref.name);
   } else if (ref.kind == "Pod") {
@@ -170,6 +174,8 @@ void ClusterState::remove(Held& held, const ObjectRef& ref) {
     held.endpoint_slices.erase(key);
   } else if (ref.kind == "NetworkPolicy") {
     held.network_policies.erase(key);
+  } else if (ref.kind == "PolicyEndpoint") {
+    held.policy_endpoints.erase(key);
   } else {
     held.workloads.erase({ref.ns, ref.name, ref.kind});
   }
@@ -192,6 +198,7 @@ struct Put {
   void operator()(const ServiceObject& service) { held.services[service.service.key] = {service, location}; }
   void operator()(const EndpointSlice& slice) { held.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) { held.network_policies[policy.key] = policy; }
+  void operator()(const PolicyEndpoint& slice) { held.policy_endpoints[slice.key] = slice; }
 };
 
 }  // namespace
@@ -372,6 +379,7 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
   snapshot.namespaces = next.namespaces;
   snapshot.endpoint_slices = next.endpoint_slices;
   snapshot.network_policies = next.network_policies;
+  snapshot.policy_endpoints = next.policy_endpoints;
   held_ = std::move(next);
   return snapshot;
 }

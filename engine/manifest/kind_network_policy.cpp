@@ -31,6 +31,8 @@ void read_end_port(const Report& report, const Value& entry, PolicyPort& port) {
   }
 }
 
+}  // namespace
+
 std::optional<PolicyPort> read_policy_port(const Report& report, const Value& entry) {
   PolicyPort port;
   const auto protocol = protocol_at(report, &entry);
@@ -48,6 +50,8 @@ std::optional<PolicyPort> read_policy_port(const Report& report, const Value& en
   port.protocol = *protocol;
   return port;
 }
+
+namespace {
 
 std::optional<IpBlock> read_ip_block(const Report& report, const Value& written) {
   IpBlock block;

@@ -22,6 +22,7 @@ const std::vector<KindRow>& known_kinds() {
       {"Service", "v1", true, read_service},
       {"EndpointSlice", "discovery.k8s.io/v1", true, read_endpoint_slice},
       {"NetworkPolicy", "networking.k8s.io/v1", true, read_network_policy},
+      {"PolicyEndpoint", "networking.k8s.aws/v1alpha1", true, read_policy_endpoint},
   };
   return kKinds;
 }

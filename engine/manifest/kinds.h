@@ -36,6 +36,8 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
 // A mapping of label keys to label values, both checked.
 Labels label_strings_at(const Report& report, const Value* parent, std::string_view name);
 LabelSelector read_selector(const Report& report, const Value& selector);
+// One entry of a list of ports, which may name a port.
+std::optional<PolicyPort> read_policy_port(const Report& report, const Value& entry);
 Pod read_pod_spec(const Report& report, const Value* spec, Metadata metadata);
 
 using AnyObject = decltype(Object::value);
@@ -46,5 +48,6 @@ AnyObject read_workload(const Report& report, const Value& object, Metadata meta
 AnyObject read_service(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_policy_endpoint(const Report& report, const Value& object, Metadata metadata);
 
 }  // namespace postern::manifest

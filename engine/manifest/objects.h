@@ -39,7 +39,9 @@ struct ServiceObject {
 struct Object {
   Location location;
   std::string kind;
-  std::variant<Namespace, Node, PodObject, Workload, ServiceObject, EndpointSlice, NetworkPolicy> value;
+  std::variant<Namespace, Node, PodObject, Workload, ServiceObject, EndpointSlice, NetworkPolicy,
+               PolicyEndpoint>
+      value;
 };
 
 // An object by its identity, as a delete names it. `ns` is empty for cluster-wide kinds.

@@ -39,8 +39,8 @@ bool decides_packets(std::string_view kind) {
 bool planned(std::string_view group, std::string_view kind) {
   return (group == "policy.networking.k8s.io" && kind == "ClusterNetworkPolicy") ||
          (group == "networking.k8s.aws" &&
-          (kind == "PolicyEndpoint" || kind == "ClusterPolicyEndpoint" ||
-           kind == "ApplicationNetworkPolicy" || kind == "ClusterNetworkPolicy"));
+          (kind == "ClusterPolicyEndpoint" || kind == "ApplicationNetworkPolicy" ||
+           kind == "ClusterNetworkPolicy"));
 }
 
 std::string name_of(const Value& object) {
@@ -94,7 +94,8 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
   const Report report{file_, errors_, options_.live};
   const KindRow* row = find_kind(kind);
   const std::string group(group_of(api_version));
-  if (row == nullptr || !built_in_group(group)) {
+  const bool ours = row != nullptr && (built_in_group(group) || group == group_of(row->api_version));
+  if (!ours) {
     if (decides_packets(kind)) return leave_out_policy(object, api_version, kind);
     ++manifest_.skipped_kinds[row == nullptr ? kind : kind + "." + group];
     return;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "engine/policy/policy_endpoints.h"
 #include "sim/replay/flow_table.h"
 #include "sim/replay/flow_words.h"
 #include "sim/replay/packet_facts.h"
@@ -277,6 +278,9 @@ std::vector<PolicyAccount> Replay::State::policies() const {
   std::map<PolicyRef, PolicyAccount> accounts;
   std::map<PolicyRef, std::map<std::pair<Direction, std::uint32_t>, std::uint64_t>> hits;
   for (const auto& [key, policy] : cluster.network_policies) accounts[{PolicyKind::network_policy, key}];
+  for (const auto& [key, slice] : cluster.policy_endpoints) {
+    accounts[{PolicyKind::network_policy, policy_of(slice.policy)}];
+  }
   for (const auto& [key, packets] : rule_hits) {
     const auto* origin = key.first->rules().find(key.second);
     // Pods on several nodes meet one rule under several numbers.

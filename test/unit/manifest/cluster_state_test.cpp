@@ -379,6 +379,24 @@ TEST(ClusterState, detours_have_a_range_of_their_own_and_are_kept) {
   EXPECT_EQ(joined(state.now.services.at({"x", "a"}).cluster_ips), "10.96.0.1");
 }
 
+std::string slice(const std::string& name, const std::string& policy) {
+  return "---\napiVersion: networking.k8s.aws/v1alpha1\nkind: PolicyEndpoint\nmetadata: {name: " + name +
+         ", namespace: x}\nspec: {policyRef: {name: " + policy + ", namespace: x}}\n";
+}
+
+TEST(ClusterState, slices_of_one_policy_are_objects_of_their_own_and_go_with_their_namespace) {
+  State state;
+  state.apply(slice("p-1", "p") + slice("p-2", "p") + slice("q-1", "q"));
+  EXPECT_EQ(state.now.policy_endpoints.size(), 3u);
+  state.apply(slice("p-1", "r"), {{"PolicyEndpoint", "x", "p-2"}});
+  ASSERT_EQ(state.now.policy_endpoints.size(), 2u);
+  EXPECT_EQ(state.now.policy_endpoints.at({"x", "p-1"}).policy.name, "r");
+  EXPECT_EQ(state.error("", {{"PolicyEndpoint", "x", "p-3"}}),
+            "delete: found no PolicyEndpoint x/p-3, expected one that exists; did you mean x/p-1 or x/q-1?");
+  state.apply("", {{"Namespace", "", "x"}});
+  EXPECT_TRUE(state.now.policy_endpoints.empty());
+}
+
 TEST(ClusterState, an_exhausted_range_is_an_error) {
   State state;
   std::string text;

@@ -350,11 +350,17 @@ const RefusedText kUnsupportedPolicies[] = {
      "metadata: {name: c}\n",
      {"1:1: ClusterNetworkPolicy c (crd.antrea.io/v1beta1) is not supported, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
-    {"a PolicyEndpoint",
+    {"a ClusterPolicyEndpoint",
      "apiVersion: networking.k8s.aws/v1alpha1\n"
+     "kind: ClusterPolicyEndpoint\n"
+     "metadata: {name: c}\n",
+     {"1:1: ClusterPolicyEndpoint c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
+      "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
+    {"somebody else's PolicyEndpoint",
+     "apiVersion: example.com/v1\n"
      "kind: PolicyEndpoint\n"
      "metadata: {name: c, namespace: x}\n",
-     {"1:1: PolicyEndpoint x/c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
+     {"1:1: PolicyEndpoint x/c (example.com/v1) is not supported, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
 };
 
