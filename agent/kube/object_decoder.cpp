@@ -61,26 +61,7 @@ void set_type(Value& object, const Resource& resource) {
   add("kind", std::string(resource.kind));
 }
 
-// The version is no content: a tree is compared with the one that is held.
-void drop_version(Value& tree) {
-  for (std::size_t i = 0; i < tree.size(); ++i) {
-    if (tree.key(i).text != "metadata") continue;
-    auto& items = tree.items[2 * i + 1].items;
-    for (std::size_t j = 0; j + 1 < items.size(); j += 2) {
-      if (items[j].text != "resourceVersion") continue;
-      items.erase(items.begin() + static_cast<std::ptrdiff_t>(j),
-                  items.begin() + static_cast<std::ptrdiff_t>(j + 2));
-      return;
-    }
-  }
-}
-
-DecodedObject read_object(const Resource& resource, WatchedObject object, Value tree) {
-  if (resource.as_tree) {
-    drop_version(tree);
-    object.content = std::move(tree);
-    return object;
-  }
+DecodedObject read_object(const Resource& resource, WatchedObject object, const Value& tree) {
   manifest::ReadOptions options;
   options.live = true;
   manifest::ObjectReader reader(title(resource, object.key), options);
@@ -115,7 +96,7 @@ Result<DecodedObject> decode_tree(const Resource& resource, Value tree) {
   object.resource_version = text_at(metadata, "resourceVersion");
   object.terminating = !text_at(metadata, "deletionTimestamp").empty();
   if (resource.id == ResourceKind::pods) object.host_ip = text_at(tree.find("status"), "hostIP");
-  return read_object(resource, std::move(object), std::move(tree));
+  return read_object(resource, std::move(object), tree);
 }
 
 }  // namespace

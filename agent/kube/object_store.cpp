@@ -9,21 +9,9 @@ namespace postern::agent::kube {
 
 namespace {
 
-bool same(const manifest::Value& a, const manifest::Value& b) {
-  return a.kind == b.kind && a.text == b.text &&
-         std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), same);
-}
-
-bool same_content(const WatchedObject& a, const WatchedObject& b) {
-  if (a.content.index() != b.content.index()) return false;
-  if (const auto* object = std::get_if<manifest::Object>(&a.content)) {
-    return object->value == std::get<manifest::Object>(b.content).value;
-  }
-  return same(std::get<manifest::Value>(a.content), std::get<manifest::Value>(b.content));
-}
-
 bool says_the_same(const WatchedObject& a, const WatchedObject& b) {
-  return a.uid == b.uid && a.terminating == b.terminating && a.host_ip == b.host_ip && same_content(a, b);
+  return a.uid == b.uid && a.terminating == b.terminating && a.host_ip == b.host_ip &&
+         a.content.value == b.content.value;
 }
 
 }  // namespace

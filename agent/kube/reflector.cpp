@@ -282,9 +282,10 @@ std::string Reflector::forbidden_detail(const ApiStatus& status) const {
 void Reflector::absent(Instant now) {
   set_state(WatchState::absent,
             "the API server has no " + std::string(resource_.plural) + " of " + resource_.api_version() +
-                (resource_.as_tree ? "; its CustomResourceDefinition is not installed" : ""),
+                (resource_.custom ? "; its CustomResourceDefinition is not installed" : ""),
             now);
-  if (now - state_.since >= kAbsentClears && !store_.objects().empty()) {
+  // A kind that every API server has is not gone, whatever somebody on the way answers.
+  if (resource_.custom && now - state_.since >= kAbsentClears && !store_.objects().empty()) {
     store_.replace({}, {});
     store_.flush();
   }

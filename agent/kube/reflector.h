@@ -65,6 +65,9 @@ class Reflector {
 
   void on_time(Instant now);
 
+  // The newest version that the server has named for this resource; empty: none yet.
+  [[nodiscard]] const std::string& version() const { return version_; }
+
  private:
   enum class Phase : std::uint8_t { waiting, listing, watching };
   // What follows a wait: a list from its start, the page that was asked for last, the watch.

@@ -2,8 +2,8 @@
 // What the agent can watch: one row a resource of the Kubernetes API, with its path, its kind and the
 // fields of its objects that are kept (agent/kube/field_mask.h).
 //
-// A new resource is an enumerator here, a row and a mask in resource.cpp. A kind that the manifest
-// reader does not know is handed on as a tree (as_tree).
+// A new resource is an enumerator here, a row in resource.cpp and a mask in resource_mask.cpp; its kind
+// is one that the reader of manifests knows.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct Resource {
   std::string_view plural;   // "networkpolicies", as in paths and ClusterRoles
   std::string_view kind;     // "NetworkPolicy"
   bool namespaced;
-  bool as_tree;  // WatchedObject::content is the tree, since the manifest reader has no such kind
+  bool custom;  // comes with a CustomResourceDefinition, so a server need not have it
 
   [[nodiscard]] std::string api_version() const;  // "v1", "networking.k8s.io/v1"
   // Of all namespaces: "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies".

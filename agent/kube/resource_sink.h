@@ -10,14 +10,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "agent/kube/resource.h"
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "engine/manifest/objects.h"
-#include "engine/manifest/value.h"
 #include "engine/model/objects.h"
 
 namespace postern::agent::kube {
@@ -33,8 +31,8 @@ struct WatchedObject {
   bool terminating = false;  // has a metadata.deletionTimestamp
   std::string host_ip;       // status.hostIP of a pod, else empty
   // Read by the reader of manifests as an object of an API server (ReadOptions::live): nothing is
-  // assigned, a pod without addresses has none yet. The tree for resources that are as_tree.
-  std::variant<manifest::Object, manifest::Value> content;
+  // assigned, a pod without addresses has none yet.
+  manifest::Object content;
 };
 
 using ObjectPtr = std::shared_ptr<const WatchedObject>;

@@ -129,6 +129,11 @@ const ResourceState& Watcher::state(ResourceKind resource) const {
   return channel == nullptr ? kStarting : channel->reflector.state();
 }
 
+std::string Watcher::version(ResourceKind resource) const {
+  const Channel* channel = find(resource);
+  return channel == nullptr ? "" : channel->reflector.version();
+}
+
 Instant Watcher::last_heard(ResourceKind resource) const {
   const Channel* channel = find(resource);
   return channel == nullptr ? Instant{} : channel->reflector.last_heard();

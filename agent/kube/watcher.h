@@ -39,6 +39,8 @@ class Watcher {
   // What is held now. A resource that is not watched has nothing and is `starting`.
   [[nodiscard]] const Objects& objects(ResourceKind resource) const;
   [[nodiscard]] const ResourceState& state(ResourceKind resource) const;
+  // The newest resourceVersion that it has named for a resource; empty: none yet.
+  [[nodiscard]] std::string version(ResourceKind resource) const;
   // When the API server last said anything about a resource: bytes of a list or a watch.
   [[nodiscard]] Instant last_heard(ResourceKind resource) const;
 

@@ -201,6 +201,7 @@ struct PolicyEndpoint {
   std::vector<EndpointInfo> ingress;
   std::vector<EndpointInfo> egress;
   std::string last_change_trigger_time;  // annotation of this name, RFC 3339; empty: none
+  friend bool operator==(const PolicyEndpoint&, const PolicyEndpoint&) = default;
 };
 
 inline constexpr const char* kLastChangeTriggerTime = "networking.k8s.aws/last-change-trigger-time";

@@ -35,7 +35,7 @@ TEST(ObjectDecoder, ReadsAPodWithAndWithoutItsKind) {
     EXPECT_EQ(object.resource_version, "42");
     EXPECT_EQ(object.host_ip, "192.0.2.1");
     EXPECT_FALSE(object.terminating);
-    const Pod& pod = std::get<manifest::PodObject>(std::get<manifest::Object>(object.content).value).pod;
+    const Pod& pod = std::get<manifest::PodObject>(object.content.value).pod;
     EXPECT_EQ(pod.node_name, "node-1");
     EXPECT_TRUE(pod.ready);
     EXPECT_EQ(pod.addresses.at(0).to_string(), "10.0.0.1");
@@ -104,7 +104,7 @@ const MaskRow kMaskRows[] = {
 TEST(ObjectDecoder, ItsMasksLeaveOutNothingThatIsRead) {
   for (const auto& row : kMaskRows) {
     const auto object = decoded(row.kind, row.text);
-    const auto& masked = std::get<manifest::Object>(object.content).value;
+    const auto& masked = object.content.value;
     auto expected = unmasked(row.text).value;
     if (auto* pod = std::get_if<manifest::PodObject>(&expected)) {
       EXPECT_EQ(pod->pod.annotations.size(), 2u);
@@ -119,24 +119,24 @@ TEST(ObjectDecoder, ATerminatingPodAndOneWithoutAnAddressAreObjects) {
               R"({"metadata":{"name":"a","namespace":"b","deletionTimestamp":"2025-01-01T00:00:00Z",
                                   "deletionGracePeriodSeconds":30},"spec":{},"status":{"phase":"Pending"}})");
   EXPECT_TRUE(object.terminating);
-  const auto& pod = std::get<manifest::PodObject>(std::get<manifest::Object>(object.content).value);
+  const auto& pod = std::get<manifest::PodObject>(object.content.value);
   EXPECT_FALSE(pod.assign_address);
   EXPECT_FALSE(pod.pod.live());
 }
 
-TEST(ObjectDecoder, KeepsTheTreeOfAKindThatManifestsDoNotHave) {
+TEST(ObjectDecoder, ReadsThePolicyEndpointsOfAController) {
   const auto object = decoded(
       ResourceKind::policy_endpoints,
       R"({"apiVersion":"networking.k8s.aws/v1alpha1","kind":"PolicyEndpoint","metadata":{"name":"p-x","namespace":"n",
           "resourceVersion":"3","annotations":{"networking.k8s.aws/last-change-trigger-time":"t","other":"o"}},
-          "spec":{"policyRef":{"name":"p","namespace":"n"},"ingress":[{"cidr":"10.0.0.0/8"}]},"status":{"x":1}})");
-  const auto& tree = std::get<manifest::Value>(object.content);
+          "spec":{"policyRef":{"name":"p","namespace":"n"},"podIsolation":["Ingress"],
+                  "ingress":[{"cidr":"10.0.0.0/8"}]},"status":{"x":1}})");
   EXPECT_EQ(object.resource_version, "3");
-  ASSERT_NE(tree.find("spec"), nullptr);
-  EXPECT_NE(tree.find("spec")->find("ingress"), nullptr);
-  EXPECT_EQ(tree.find("status"), nullptr);
-  EXPECT_EQ(tree.find("metadata")->find("resourceVersion"), nullptr);
-  EXPECT_EQ(tree.find("metadata")->find("annotations")->size(), 1u);
+  const auto& slice = std::get<PolicyEndpoint>(object.content.value);
+  EXPECT_EQ(slice.policy, (NamespacedName{"n", "p"}));
+  EXPECT_TRUE(slice.isolates_ingress);
+  EXPECT_EQ(slice.ingress.size(), 1u);
+  EXPECT_EQ(slice.last_change_trigger_time, "t");
 }
 
 TEST(ObjectDecoder, AnObjectThatIsRefusedIsNamedWithTheReason) {

@@ -75,23 +75,6 @@ TEST_F(ObjectStoreTest, AnObjectThatSaysNothingNewIsNoChange) {
   EXPECT_EQ(flush(), (Lines{"+ a@4"}));
 }
 
-TEST_F(ObjectStoreTest, TreesAreComparedWholly) {
-  const auto tree = [](const char* text) {
-    WatchedObject object;
-    object.key = {"n", "p"};
-    manifest::Value value{manifest::Kind::mapping, 0, 0, "", {}};
-    value.items = {{manifest::Kind::string, 0, 0, "spec", {}}, {manifest::Kind::string, 0, 0, text, {}}};
-    object.content = value;
-    return object;
-  };
-  put(tree("a"));
-  EXPECT_EQ(flush().size(), 1u);
-  put(tree("a"));
-  EXPECT_EQ(flush().size(), 0u);
-  put(tree("b"));
-  EXPECT_EQ(flush().size(), 1u);
-}
-
 TEST_F(ObjectStoreTest, WhatComesAndGoesBetweenTwoTellingsIsNotTold) {
   put(ns("a", "1", "x"));
   store.erase({"", "a"});

@@ -255,9 +255,11 @@ TEST(Reflector, AResourceThatIsNotThereIsAskedForAgainAndThenFound) {
   EXPECT_EQ(driver.sink.take(), (Lines{"synced"}));
 }
 
-TEST(Reflector, WhatAResourceHeldGoesOnlyWhenItHasBeenAbsentForMinutes) {
-  Driver driver;
-  driver.sync();
+TEST(Reflector, WhatACustomResourceHeldGoesOnlyWhenItHasBeenAbsentForMinutes) {
+  Driver driver(ResourceKind::policy_endpoints);
+  driver.answer(200, R"({"kind":"PolicyEndpointList","apiVersion":"networking.k8s.aws/v1alpha1",
+      "metadata":{"resourceVersion":"10"},"items":[{"metadata":{"name":"one","namespace":"a","resourceVersion":"5"},
+      "spec":{"policyRef":{"name":"p","namespace":"a"}}}]})");
   driver.answer(404, "");
   driver.wait();
   const Instant began = driver.now;
@@ -267,6 +269,17 @@ TEST(Reflector, WhatAResourceHeldGoesOnlyWhenItHasBeenAbsentForMinutes) {
     if (driver.held() == "one") driver.wait();
   }
   EXPECT_GE(driver.now - began, seconds(300));
+  EXPECT_EQ(driver.reflector.state().state, WatchState::absent);
+}
+
+TEST(Reflector, WhatEveryApiServerHasIsNeverTakenForGone) {
+  Driver driver;
+  driver.sync();
+  for (const Instant began = driver.now; driver.now - began < seconds(1000);) {
+    driver.answer(404, "");
+    ASSERT_EQ(driver.held(), "one");
+    driver.wait();
+  }
   EXPECT_EQ(driver.reflector.state().state, WatchState::absent);
 }
 

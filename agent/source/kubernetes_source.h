@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policy from an API server, of either kind: NetworkPolicies, which are resolved on this node, or the
+// PolicyEndpoints that a controller has resolved them to. The watcher follows the objects; here they
+// become a snapshot.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "agent/kube/watcher.h"
+#include "agent/source/policy_source.h"
+#include "agent/source/snapshot_store.h"
+
+namespace postern::agent {
+
+class KubernetesSource final : public PolicySource, private kube::ResourceSink {
+ public:
+  enum class Policies : std::uint8_t { network_policies, policy_endpoints };
+
+  // Loop and client outlive the source. `seed` is of the watcher's jitter.
+  KubernetesSource(EventLoop& loop, kube::ApiClient& api, Policies policies, std::uint64_t seed);
+
+  [[nodiscard]] std::string_view name() const override;
+  Result<void> start(Listener& listener) override;
+  // A kind whose CRD is not installed has no objects; every other kind must have been listed.
+  [[nodiscard]] bool synced() const override;
+  [[nodiscard]] const ClusterSnapshot& cluster() const override { return store_.cluster(); }
+  [[nodiscard]] std::vector<SourceStatus> status() const override;
+
+ private:
+  void changed(kube::ResourceKind resource, const kube::Changes& changes) override;
+  void rejected(kube::ResourceKind resource, const NamespacedName& key,
+                const std::vector<Error>& errors) override;
+  void accepted(kube::ResourceKind resource, const NamespacedName& key) override;
+  void state(kube::ResourceKind resource, const kube::ResourceState& state) override;
+  void tell_changed();
+
+  Policies policies_;
+  std::vector<kube::ResourceKind> resources_;
+  kube::Watcher watcher_;
+  Listener* listener_ = nullptr;
+  SnapshotStore store_;
+  std::map<kube::ResourceKind, std::map<NamespacedName, std::string>> rejected_;
+  mutable bool synced_ = false;
+};
+
+}  // namespace postern::agent
