@@ -7,6 +7,7 @@ from .errors import invalid, invalid_value, not_supported, required
 
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 PORT_NAME = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")
+PROTECTED_GROUP = re.compile(r"(^|\.)(k8s|kubernetes)\.io$")
 FREE_NAMES = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 SUBDOMAIN_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
                   "must start and end with an alphanumeric character")
@@ -49,6 +50,10 @@ def _definition(thing):
     yield from (required(field) for field in missing)
     if not missing and name != names["plural"] + "." + spec["group"]:
         yield invalid_value("metadata.name", name, "must be spec.names.plural+\".\"+spec.group")
+    approval = (thing["metadata"].get("annotations") or {}).get("api-approved.kubernetes.io", "")
+    if PROTECTED_GROUP.search(spec.get("group") or "") and not approval.startswith(("unapproved", "https://", "http://")):
+        where, why = "metadata.annotations[api-approved.kubernetes.io]", "protected groups must have approval annotation"
+        yield invalid_value(where, approval, why) if approval else required(where, why)
     if spec.get("versions") and sum(bool(version.get("storage")) for version in spec["versions"]) != 1:
         yield invalid_value("spec.versions", "versions", "must have exactly one version marked as storage version")
     for number, version in enumerate(spec.get("versions") or []):
