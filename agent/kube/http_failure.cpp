@@ -45,6 +45,14 @@ bool nobody_listens(CURL* easy, const std::string& detail) {
   return error == ECONNREFUSED || detail.find("Connection refused") != std::string::npos;
 }
 
+std::string timed_out(const std::string& detail) {
+  if (detail.find("Resolving") != std::string::npos) return "the name did not resolve in time";
+  const bool connecting = detail.find("onnect") != std::string::npos;
+  return connecting
+             ? "no connection in time, expected an API server that answers there (or a firewall that lets it)"
+             : "no answer in time";
+}
+
 }  // namespace
 
 HttpFailure failure_of(CURL* easy, CURLcode code, const char* text) {
@@ -61,12 +69,13 @@ HttpFailure failure_of(CURL* easy, CURLcode code, const char* text) {
       }
       long error = 0;
       curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
-      const std::string why =
-          error == 0 ? "" : " (" + std::generic_category().message(static_cast<int>(error)) + ")";
-      return {Kind::broken, "no connection" + why + ": " + detail};
+      // curl's sentence says how long it took, and would be another each time.
+      return {Kind::broken,
+              "no connection: " +
+                  (error == 0 ? detail : std::generic_category().message(static_cast<int>(error)))};
     }
     case CURLE_OPERATION_TIMEDOUT:
-      return {Kind::timeout, "no answer in time: " + detail};
+      return {Kind::timeout, timed_out(detail)};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
       return {Kind::untrusted, untrusted(easy, detail)};
@@ -77,6 +86,9 @@ HttpFailure failure_of(CURL* easy, CURLcode code, const char* text) {
       return {Kind::untrusted, "the client certificate or its key cannot be used (" + detail +
                                    "), expected PEM of a certificate and of its unencrypted key"};
     case CURLE_SSL_CONNECT_ERROR:
+      if (detail.find("reset by peer") != std::string::npos || detail.find("SYSCALL") != std::string::npos) {
+        return {Kind::broken, "the connection broke off before TLS was agreed on"};
+      }
       return {Kind::untrusted,
               "no TLS (" + detail + "), expected a server that speaks TLS 1.2 or later there"};
     default:

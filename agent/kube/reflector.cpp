@@ -34,6 +34,16 @@ bool again_later(const ApiStatus& status) {
          (status.code >= 500 && status.code < 600 && status.retry_after);
 }
 
+// Versions are opaque but for this: those of one server that are numbers grow.
+bool is_before(const std::string& version, const std::string& other) {
+  const auto is_number = [](const std::string& text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  if (!is_number(version) || !is_number(other)) return false;
+  return version.size() != other.size() ? version.size() < other.size() : version < other;
+}
+
 Duration at_least(const ApiStatus& status) {
   return std::min(status.retry_after.value_or(Duration{0}), Reflector::kMostRetryAfter);
 }
@@ -84,6 +94,21 @@ void Reflector::send_page(Instant now) {
   send(resource_.path() + query, now + kListStall);
 }
 
+void Reflector::begin_check(Instant now) {
+  phase_ = Phase::checking;
+  send(resource_.path() + "?limit=1", now + kListStall);
+}
+
+void Reflector::finish_check(Instant now) {
+  const auto meta = splitter_->at_boundary()
+                        ? decode_list_meta(resource_, splitter_->envelope())
+                        : fail(ErrorCode::invalid_input, "it breaks off, expected its end");
+  if (!meta) return fail_and_list("the list cannot be read: " + meta.error().message, now);
+  if (!is_before(meta->resource_version, version_)) return begin_watch(now);
+  version_unavailable_ = true;
+  begin_list(relist_version(), now);
+}
+
 void Reflector::begin_watch(Instant now) {
   const auto timeout = kLeastWatchSeconds + static_cast<std::int64_t>(prng_.below(kLeastWatchSeconds + 1));
   phase_ = Phase::watching;
@@ -101,7 +126,7 @@ void Reflector::on_head(const HttpHead& head, Instant now) {
   answer_.head = head;
   if (head.status != 401) refused_credentials_ = false;
   if (head.status != 200) return;
-  if (phase_ == Phase::listing) {
+  if (phase_ != Phase::watching) {
     splitter_.emplace(ObjectSplitter::Shape::list);
     want_.wake = now + kListStall;
   } else {
@@ -115,16 +140,17 @@ void Reflector::on_bytes(std::string_view bytes, Instant now) {
   last_heard_ = now;
   if (!splitter_) {
     answer_.body.append(bytes.substr(0, kMaxErrorBody - std::min(kMaxErrorBody, answer_.body.size())));
-  } else if (phase_ == Phase::listing) {
-    take_list(bytes, now);
-  } else {
+  } else if (phase_ == Phase::watching) {
     take_watch(bytes, now);
+  } else {
+    take_list(bytes, now);
   }
 }
 
 void Reflector::take_list(std::string_view bytes, Instant now) {
   want_.wake = now + kListStall;
   const auto taken = splitter_->take(bytes, [&](const Piece& piece) -> Result<void> {
+    if (phase_ == Phase::checking) return {};
     auto decoded = decode_object(resource_, piece);
     if (!decoded) return fail_as(decoded);
     if (auto* rejection = std::get_if<Rejection>(&*decoded)) {
@@ -210,7 +236,9 @@ void Reflector::watch_failed(const ApiStatus& status, Instant now) {
 }
 
 void Reflector::watch_ended(Instant now) {
-  if (now - watch_began_ >= seconds(1)) return begin_watch(now);
+  const Duration lasted = now - watch_began_;
+  if (lasted >= seconds(kLeastWatchSeconds) && events_ == 0) return begin_list(relist_version(), now);
+  if (lasted >= seconds(1)) return begin_watch(now);
   // A watch that ends at once: something in between may not let watches through, so lists have to do.
   back_off(events_ == 0 ? Next::list : Next::watch, {}, now);
 }
@@ -223,6 +251,7 @@ void Reflector::on_end(Instant now) {
     return refused(std::move(status), now);
   }
   if (phase_ == Phase::listing) return finish_page(now);
+  if (phase_ == Phase::checking) return finish_check(now);
   // Half an event that nothing follows comes again: its version has not been taken.
   watch_ended(now);
 }
@@ -233,7 +262,7 @@ void Reflector::on_failure(const HttpFailure& failure, Instant now) {
   set_state(WatchState::failing, failure.message, now);
   // A server that is not there will come back with the history that it had.
   const bool refused_connection = failure.kind == HttpFailure::Kind::refused;
-  back_off(phase_ == Phase::watching && refused_connection ? Next::watch : Next::list, {}, now);
+  back_off(phase_ != Phase::listing && refused_connection ? Next::check : Next::list, {}, now);
 }
 
 void Reflector::refused(ApiStatus status, Instant now) {
@@ -262,8 +291,7 @@ void Reflector::refused(ApiStatus status, Instant now) {
 
 void Reflector::unauthorized(const ApiStatus& status, Instant now) {
   const bool tried_anew = std::exchange(refused_credentials_, true);
-  if (!tried_anew && phase_ == Phase::watching) return begin_watch(now);
-  if (!tried_anew) return send_page(now);
+  if (!tried_anew) return ask_again(now);
   set_state(WatchState::failing,
             "the API server does not accept the credentials (" + to_string(status) +
                 "), expected a token or client certificate that is valid now",
@@ -271,9 +299,32 @@ void Reflector::unauthorized(const ApiStatus& status, Instant now) {
   back_off(same_again(), {}, now);
 }
 
+Reflector::Next Reflector::same_again() const {
+  if (phase_ == Phase::listing) return Next::page;
+  return phase_ == Phase::checking ? Next::check : Next::watch;
+}
+
+void Reflector::ask_again(Instant now) {
+  next_ = same_again();
+  go_on(now);
+}
+
+void Reflector::go_on(Instant now) {
+  switch (next_) {
+    case Next::list:
+      return begin_list(relist_version(), now);
+    case Next::page:
+      return send_page(now);
+    case Next::check:
+      return begin_check(now);
+    case Next::watch:
+      return begin_watch(now);
+  }
+}
+
 std::string Reflector::forbidden_detail(const ApiStatus& status) const {
-  std::string detail = std::string("cannot ") + (phase_ == Phase::listing ? "list" : "watch") + " resource " +
-                       std::string(resource_.plural) + " in ";
+  std::string detail = std::string("cannot ") + (phase_ == Phase::watching ? "watch" : "list") +
+                       " resource " + std::string(resource_.plural) + " in ";
   detail += resource_.group.empty() ? "the core API group" : "API group " + std::string(resource_.group);
   detail += ": the ClusterRole needs get, list, watch";
   return status.message.empty() ? detail : detail + " (" + to_string(status) + ")";
@@ -330,10 +381,9 @@ void Reflector::on_time(Instant now) {
   if (now < want_.wake) return;
   switch (phase_) {
     case Phase::waiting:
-      if (next_ == Next::list) return begin_list(relist_version(), now);
-      if (next_ == Next::page) return send_page(now);
-      return begin_watch(now);
+      return go_on(now);
     case Phase::listing:
+    case Phase::checking:
       connection_seems_dead_ = true;
       return fail_and_list("nothing more of the list came for " +
                                std::to_string(kListStall.ns / 1'000'000'000) + " s, expected its end",

@@ -8,6 +8,10 @@
 //   (nothing older), without one when the server no longer has that version; pages of 500 where no cache
 //   answers; the watch for 5 to 10 minutes; after a refused connection or 429 the same watch again, after
 //   other failures a list, each after a back-off.
+// In one thing it asks more. To a watch from a version that lies ahead a server says nothing at all, so a
+// server that was restored from a backup, or came back empty, would never be noticed. Hence before a watch
+// goes on at a server that was away, one element is listed to see the server's version; and after a watch
+// in which not even a bookmark came there is a list.
 // Whatever fails, what the store holds stays until a whole list says otherwise.
 #pragma once
 
@@ -69,9 +73,10 @@ class Reflector {
   [[nodiscard]] const std::string& version() const { return version_; }
 
  private:
-  enum class Phase : std::uint8_t { waiting, listing, watching };
-  // What follows a wait: a list from its start, the page that was asked for last, the watch.
-  enum class Next : std::uint8_t { list, page, watch };
+  enum class Phase : std::uint8_t { waiting, listing, checking, watching };
+  // What follows a wait: a list from its start, the page that was asked for last, the question whether the
+  // server is as far as the watch, the watch.
+  enum class Next : std::uint8_t { list, page, check, watch };
 
   struct List {
     std::string version;  // asked for: "" the newest, "0" any
@@ -92,6 +97,8 @@ class Reflector {
   void send_page(Instant now);
   void finish_page(Instant now);
   void finish_list(std::string version, Instant now);
+  void begin_check(Instant now);
+  void finish_check(Instant now);
   void begin_watch(Instant now);
   void take_list(std::string_view bytes, Instant now);
   void take_watch(std::string_view bytes, Instant now);
@@ -108,7 +115,10 @@ class Reflector {
   void set_state(WatchState state, std::string detail, Instant now);
   [[nodiscard]] std::string relist_version() const;
   [[nodiscard]] std::string forbidden_detail(const ApiStatus& status) const;
-  [[nodiscard]] Next same_again() const { return phase_ == Phase::watching ? Next::watch : Next::page; }
+  void ask_again(Instant now);
+  void go_on(Instant now);
+  [[nodiscard]] Next same_again() const;
+  [[nodiscard]] const char* subject() const { return phase_ == Phase::watching ? "the watch" : "the list"; }
 
   const Resource& resource_;
   ObjectStore& store_;

@@ -50,7 +50,7 @@ const WatchFault kWatchFaults[] = {
        d.bytes(event_json("ERROR", status_json(429, "TooManyRequests", "busy")));
      },
      800, "watch 10", WatchState::failing, "the watch ended with 429 TooManyRequests: busy"},
-    {"connection refused", [](Driver& d) { d.fails(true, "refused"); }, 800, "watch 10", WatchState::failing,
+    {"connection refused", [](Driver& d) { d.fails(true, "refused"); }, 800, "?limit=1", WatchState::failing,
      "refused"},
     {"no connection for another reason", [](Driver& d) { d.fails(false, "no route"); }, 800,
      "?resourceVersion=10", WatchState::failing, "no route"},

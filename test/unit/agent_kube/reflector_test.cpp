@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "test/unit/agent_kube/reflector_driver.h"
 
@@ -165,7 +166,9 @@ TEST(Reflector, BacksOffTwiceAsLongEachTimeUpToHalfAMinuteAndFromTheStartAfterTw
   EXPECT_EQ(driver.asks(), "watch 10");
   driver.fails(true);
   EXPECT_TRUE(is_backoff(driver.wait(), 30'000)) << "a short success does not start anew";
+  driver.answer(200, list_json("Pod", "11", {}));
   driver.head(200);
+  driver.bytes(bookmark_json("11"));
   driver.now = driver.now + seconds(200);
   driver.end();
   driver.fails(true);
@@ -207,6 +210,87 @@ TEST(Reflector, WaitsAsLongAsTheServerAsksItTo) {
     EXPECT_GE(waited, row.least);
     EXPECT_LE(waited, row.most);
     EXPECT_EQ(driver.asks(), row.watch_then);
+  }
+}
+
+// One element of a list whose version is `version`.
+std::string one_of(const std::string& version) {
+  return list_json("Pod", version, {pod_json("a", "other", "1")}, "more");
+}
+
+TEST(Reflector, BeforeAWatchGoesOnAtAServerThatWasAwayItSeesWhetherTheServerIsAsFar) {
+  struct Row {
+    const char* version;  // of the server that came back
+    const char* asks;
+  };
+  const Row rows[] = {{"10", "watch 10"}, {"250", "watch 10"}, {"9", "?limit=500"}, {"opaque", "watch 10"}};
+  for (const auto& row : rows) {
+    Driver driver;
+    driver.sync();
+    driver.fails(true);
+    EXPECT_TRUE(is_backoff(driver.wait(), 800));
+    EXPECT_EQ(driver.asks(), "?limit=1");
+    driver.fails(true);
+    EXPECT_TRUE(is_backoff(driver.wait(), 1600));
+    EXPECT_EQ(driver.asks(), "?limit=1");
+    driver.answer(200, one_of(row.version));
+    EXPECT_EQ(driver.asks(), row.asks) << row.version;
+    EXPECT_EQ(driver.held(), "one") << "the element that was listed does not count";
+  }
+}
+
+TEST(Reflector, AServerThatCameBackWithLessReplacesWhatIsHeld) {
+  Driver driver;
+  driver.sync();
+  driver.fails(true);
+  driver.wait();
+  driver.answer(200, list_json("Pod", "2", {}));
+  EXPECT_EQ(driver.asks(), "?limit=500");
+  driver.sink.take();
+  driver.answer(200, list_json("Pod", "2", {}));
+  EXPECT_EQ(driver.sink.take(), (Lines{"- a/one", "synced"}));
+  EXPECT_EQ(driver.asks(), "watch 2");
+}
+
+TEST(Reflector, WhatGoesWrongWithThatQuestionIsHandledAsWithAnyOther) {
+  struct Row {
+    const char* name;
+    std::function<void(Driver&)> happens;
+    const char* asks;  // after the wait, if there is one
+  };
+  const Row rows[] = {
+      {"429", [](Driver& d) { d.answer(429, "busy"); }, "?limit=1"},
+      {"500", [](Driver& d) { d.answer(500, "oops"); }, "?resourceVersion=10"},
+      {"401", [](Driver& d) { d.answer(401, ""); }, "?limit=1"},
+      {"403", [](Driver& d) { d.answer(403, ""); }, "?resourceVersion=10"},
+      {"404", [](Driver& d) { d.answer(404, ""); }, "?resourceVersion=10"},
+      {"garbage", [](Driver& d) { d.answer(200, "<html>"); }, "?resourceVersion=10"},
+      {"half an answer", [](Driver& d) { d.answer(200, "{\"kind\":"); }, "?resourceVersion=10"},
+      {"no answer", [](Driver& d) { d.pass(Reflector::kListStall); }, "?resourceVersion=10"},
+      {"another failure", [](Driver& d) { d.fails(false); }, "?resourceVersion=10"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    Driver driver;
+    driver.sync();
+    driver.fails(true);
+    driver.wait();
+    row.happens(driver);
+    if (driver.reflector.want().request == 0) driver.wait();
+    EXPECT_EQ(driver.asks(), row.asks);
+    EXPECT_EQ(driver.held(), "one");
+  }
+}
+
+TEST(Reflector, AWatchInWhichNotEvenABookmarkCameIsFollowedByAList) {
+  for (const bool bookmark : {true, false}) {
+    Driver driver;
+    driver.sync();
+    driver.head(200);
+    if (bookmark) driver.bytes(bookmark_json("12"));
+    driver.now = driver.now + seconds(301);
+    driver.end();
+    EXPECT_EQ(driver.asks(), bookmark ? "watch 12" : "?resourceVersion=10");
   }
 }
 
