@@ -89,7 +89,12 @@ PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, p
         if (!pn_ct_same(&bucket->ways[way].key, &place->key))
             continue;
         found->way = way;
-        found->value = bucket->ways[way].value;
+        /* First the epoch, which pn_ct_store writes last. */
+        found->value.epoch = PN_READ_ONCE(bucket->ways[way].value.epoch);
+        PN_BARRIER();
+        found->value.seen = bucket->ways[way].value.seen;
+        found->value.state = bucket->ways[way].value.state;
+        found->value.step = bucket->ways[way].value.step;
         PN_BARRIER();
         if (PN_READ_ONCE(bucket->fingerprints[way]) != place->fingerprint)
             return 0;
@@ -120,7 +125,8 @@ PN_INLINE pn_u32 pn_ct_bits(pn_u32 tcp_flags, pn_u32 from_opener)
 }
 
 /* Writes a found entry back: epoch, seen and step as in `value`, whose state bits are added. A
- * connection that was cut is alive again, unless PN_CT_CUT is among the bits. */
+ * connection that was cut is alive again, unless PN_CT_CUT is among the bits. The epoch comes last: who
+ * reads it meanwhile must not take the judgement before it for one of this epoch. */
 PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn_u32 way,
                            const struct pn_ct_value *value)
 {
@@ -133,10 +139,11 @@ PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, 
     struct pn_ct_way *entry = &bucket->ways[way];
     pn_env_lock(bucket);
     if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&entry->key, &place->key)) {
-        entry->value.epoch = value->epoch;
         entry->value.seen = value->seen;
         entry->value.step = value->step;
         entry->value.state = (entry->value.state & ~(pn_u32)PN_CT_CUT) | value->state;
+        PN_BARRIER();
+        PN_WRITE_ONCE(entry->value.epoch, value->epoch);
     }
     pn_env_unlock(bucket);
     return 1;
