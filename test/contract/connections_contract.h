@@ -113,6 +113,44 @@ TEST_P(PacketContract, MidFlowPacketsOpenNothingWhereNothingIsJudged) {
   EXPECT_TRUE(connections().empty());
 }
 
+TEST_P(PacketContract, AnAnswerOpensNoConnectionEvenWherePolicyAdmitsIt) {
+  judge_both(tables());
+  enforce();
+  for (const auto& answer : {tcp(kPodOut, kServer, kSyn | kAck), tcp(kPodOut, kServer, kRst)}) {
+    EXPECT_ALLOWED(out(answer), PN_REASON_RULE);
+    EXPECT_DENIED(in(tcp(kServer, kPodOut, kAck)), PN_REASON_ISOLATED);
+  }
+  EXPECT_TRUE(connections().empty());
+}
+
+TEST_P(PacketContract, OfTwoConnectionsOfOneKeyTheLaterIsKnown) {
+  judge_both(tables());
+  tables().judge(PN_INGRESS, {denied(), denied(), rule(1)});
+  enforce();
+  const struct {
+    const char* name;
+    Bytes from_pod;
+    Bytes to_pod;
+  } rows[] = {
+      {"TCP", tcp(kPodOut, kServer, kSyn), tcp(kServer, kPodOut, kSyn)},
+      {"SCTP", sctp(kPodOut, kServer, 1), sctp(kServer, kPodOut, 1)},
+      {"ping", icmp(kPod, kServer.address, 8, 5), icmp(kServer.address, kPod, 8, 5)},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    for (const bool pod_is_later : {false, true}) {
+      ASSERT_TRUE(backend().forget_connections({}));
+      const auto first = pod_is_later ? in(row.to_pod) : out(row.from_pod);
+      const auto second = pod_is_later ? out(row.from_pod) : in(row.to_pod);
+      EXPECT_ALLOWED(first, PN_REASON_RULE);
+      EXPECT_ALLOWED(second, PN_REASON_RULE);
+      const auto entries = connections();
+      ASSERT_EQ(entries.size(), 1u);
+      EXPECT_EQ(view_of(entries[0].key, entries[0].value).opened_by_pod, pod_is_later);
+    }
+  }
+}
+
 TEST_P(PacketContract, RemovingAPeerBitesAtOnceAndItsServersPacketsDoNotBringItBack) {
   judge_ingress(tables());
   enforce();
