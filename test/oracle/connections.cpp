@@ -16,8 +16,7 @@ Direction opposite(Direction direction) {
 
 bool is_icmp(Protocol protocol) { return protocol == Protocol::icmp || protocol == Protocol::icmpv6; }
 
-// Packets that open a connection wherever they pass, and are never a reply (R15: "a connection opened the
-// other way is new").
+// Packets that open a connection wherever they pass.
 bool opens_by_itself(const Packet& packet) {
   return packet.kind == Kind::syn || packet.kind == Kind::init || packet.kind == Kind::echo_request;
 }
@@ -29,10 +28,12 @@ bool is_trackable(const Packet& packet) {
 }
 
 // Table "Open or closed": in a direction nobody judges, TCP without SYN and SCTP without INIT pass and open
-// nothing, while UDP opens. In a judged direction a packet without a connection is judged as new (R39).
+// nothing, while UDP opens. In a judged direction a packet without a connection is judged as new (R39), but
+// what answers can never be the first of one.
 bool would_open(const Packet& packet, bool judged) {
   if (opens_by_itself(packet) || packet.protocol == Protocol::udp) return true;
-  return judged && !is_icmp(packet.protocol);
+  const bool answers = packet.kind == Kind::syn_ack || packet.kind == Kind::rst || is_icmp(packet.protocol);
+  return judged && !answers;
 }
 
 std::set<Reason> with(std::set<Reason> reasons, Reason more) {
@@ -40,35 +41,17 @@ std::set<Reason> with(std::set<Reason> reasons, Reason more) {
   return reasons;
 }
 
-Judgement either(const std::string& why, const Verdict& as_new) {
-  Judgement judgement{.may_allow = true,
-                      .may_deny = true,
-                      .allow_reasons = {Reason::established},
-                      .deny_reasons = {},
-                      .why_open = why};
-  (as_new.allow ? judgement.allow_reasons : judgement.deny_reasons)
-      .insert(as_new.reasons.begin(), as_new.reasons.end());
-  return judgement;
-}
-
-Judgement allowed(std::set<Reason> reasons) {
-  return {.may_allow = true,
-          .may_deny = false,
-          .allow_reasons = std::move(reasons),
-          .deny_reasons = {},
-          .why_open = {}};
-}
-
-Judgement denied(std::set<Reason> reasons) {
-  return {.may_allow = false,
-          .may_deny = true,
-          .allow_reasons = {},
-          .deny_reasons = std::move(reasons),
-          .why_open = {}};
-}
-
-Judgement plainly(const Verdict& verdict) {
-  return verdict.allow ? allowed(verdict.reasons) : denied(verdict.reasons);
+// What an ICMP error complains of, as it went the other way.
+Packet quoted_by(const Packet& error) {
+  const auto& quoted = *error.quoted;
+  return {.direction = opposite(error.direction),
+          .source = quoted.source,
+          .destination = quoted.destination,
+          .protocol = quoted.protocol,
+          .kind = Kind::other,
+          .source_port = quoted.source_port,
+          .destination_port = quoted.destination_port,
+          .quoted = std::nullopt};
 }
 
 }  // namespace
@@ -79,33 +62,35 @@ Interface::Key Interface::key_of(const Packet& packet) {
           .own = leaves ? packet.source : packet.destination,
           .own_port = leaves ? packet.source_port : packet.destination_port,
           .peer = leaves ? packet.destination : packet.source,
-          .peer_port = leaves ? packet.destination_port : packet.source_port,
-          .echo_opener = Direction::ingress};
-  if (is_icmp(packet.protocol)) {
-    key.own_port = key.peer_port = packet.source_port;
-    key.echo_opener = packet.kind == Kind::echo_request ? packet.direction : opposite(packet.direction);
-  }
+          .peer_port = leaves ? packet.destination_port : packet.source_port};
+  if (is_icmp(packet.protocol)) key.own_port = key.peer_port = packet.source_port;
   return key;
 }
 
-Interface::Found Interface::find(const Packet& packet, Instant now) {
-  Found found{.key = key_of(packet), .entry = nullptr, .life = Life::none, .of_opener = false};
-  const auto entry = tracked_.find(found.key);
-  if (!is_trackable(packet) || entry == tracked_.end()) return found;
-  if (entry->second.possibly_until < now) {
-    tracked_.erase(entry);
-    return found;
+void Interface::add(Possible& possible, const Known& known, const Life& life) {
+  const auto [there, is_new] = possible.emplace(known, life);
+  if (is_new) return;
+  there->second.surely_until = std::min(there->second.surely_until, life.surely_until);
+  there->second.possibly_until = std::max(there->second.possibly_until, life.possibly_until);
+}
+
+Interface::Possible Interface::possible_at(const Key& key, Instant at) const {
+  Possible out;
+  const auto entry = tracked_.find(key);
+  if (entry == tracked_.end()) return {{Known{}, Life{}}};
+  for (const auto& [known, life] : entry->second) {
+    const bool may_live = known && life.possibly_until >= at;
+    if (may_live) add(out, known, life);
+    if (!may_live || life.surely_until < at) add(out, Known{}, Life{});
   }
-  found.entry = &entry->second;
-  found.life = entry->second.surely_until < now ? Life::unclear : Life::live;
-  found.of_opener = entry->second.opener == packet.direction;
-  return found;
+  return out;
 }
 
 // R14: "judged again in the opener's direction".
-Verdict Interface::at_opening(const Cluster& cluster, const Key& key, Direction opener) const {
-  const std::uint16_t port = opener == Direction::egress ? key.peer_port : key.own_port;
-  return verdict(cluster, {pod_, opener, key.peer, key.protocol, port});
+bool Interface::cuts(const Cluster& cluster, const Key& key, const Tracked& tracked) const {
+  if (established_ == Established::keep) return false;
+  const std::uint16_t port = tracked.opener == Direction::egress ? key.peer_port : key.own_port;
+  return !verdict(cluster, {pod_, tracked.opener, key.peer, key.protocol, port}).allow;
 }
 
 // R16. Unspecified and link-local addresses are the pod's own.
@@ -119,41 +104,6 @@ bool Interface::is_spoofed(const Now& now) const {
   const auto pod = now.cluster.objects.pods.find(pod_);
   return !unspecified && !link_local && pod != now.cluster.objects.pods.end() &&
          std::count(pod->second.addresses.begin(), pod->second.addresses.end(), source) == 0;
-}
-
-// A packet of the side that opened, in a judged direction.
-Judgement Interface::of_opener(const Now& now, const Tracked& entry, Life life) const {
-  if (now.as_new.allow) return allowed(with(now.as_new.reasons, Reason::established));
-  if (established_ == Established::reevaluate) return denied(now.as_new.reasons);  // R14: cut
-  // keep: "only new connections see the change".
-  if (!entry.surely_known) return either("older than any isolation", now.as_new);
-  if (life == Life::unclear) return either("near its timeout", now.as_new);
-  if (now.packet.kind == Kind::syn && entry.phases == std::set<Phase>{Phase::reset})
-    return denied(now.as_new.reasons);
-  // The same connection's opening again, or a new one on the same ports: nothing in the packet tells.
-  if (now.packet.kind == Kind::syn || now.packet.kind == Kind::init)
-    return either("an opening packet on an open connection", now.as_new);
-  return allowed({Reason::established});
-}
-
-// A packet of the other side, in a judged direction.
-Judgement Interface::of_reply(const Now& now, const Found& found) const {
-  const Tracked& entry = *found.entry;
-  const bool unclear = found.life == Life::unclear || !entry.surely_tracked;
-  const Verdict opening = at_opening(now.cluster, found.key, entry.opener);
-  if (established_ == Established::reevaluate && !opening.allow) {
-    // R14: "a cut flow's replies are cut too": nothing carries them but what admits them by themselves.
-    if (now.as_new.allow) return allowed(now.as_new.reasons);
-    Judgement cut = denied(opening.reasons);
-    cut.deny_reasons.insert(now.as_new.reasons.begin(), now.as_new.reasons.end());
-    return cut;
-  }
-  if (now.as_new.allow) return allowed(with(now.as_new.reasons, Reason::established));
-  if (!entry.surely_tracked) return either("older than the isolation (R40)", now.as_new);
-  // Whether what was cut goes on by itself or waits for its opener is left open.
-  if (entry.was_cut) return either("cut, and admitted again", now.as_new);
-  if (unclear) return either("near its timeout", now.as_new);
-  return allowed({Reason::established});  // R15
 }
 
 // Where one direction alone is judged and its rules admit a connection's packets that way by themselves,
@@ -171,247 +121,248 @@ bool Interface::needs_no_memory(const Cluster& cluster, const Packet& packet) co
   return verdict(cluster, {pod_, asked, peer, packet.protocol, port}).allow;
 }
 
-// R17: an ICMP error that quotes a live tracked flow. What it quotes went the other way.
-Judgement Interface::as_related(const Now& now) {
-  Judgement plain = plainly(now.as_new);
-  if (!now.packet.quoted) return plain;
-  const auto& quoted = *now.packet.quoted;
-  const Packet original{.direction = opposite(now.packet.direction),
-                        .source = quoted.source,
-                        .destination = quoted.destination,
-                        .protocol = quoted.protocol,
-                        .kind = Kind::other,
-                        .source_port = quoted.source_port,
-                        .destination_port = quoted.destination_port,
-                        .quoted = std::nullopt};
-  if (now.as_new.allow) return allowed(with(now.as_new.reasons, Reason::related));
-  const auto open = [&](const std::string& why) {
-    Judgement judgement = either(why, now.as_new);
-    judgement.allow_reasons = {Reason::related};
-    return judgement;
-  };
-  const bool unremembered = needs_no_memory(now.cluster, original);
-  const Found found = find(original, now.at);
-  if (found.life == Life::none) return unremembered ? open("quotes what needs no memory") : plain;
-  const Tracked& entry = *found.entry;
-  const bool cut =
-      established_ == Established::reevaluate && !at_opening(now.cluster, found.key, entry.opener).allow;
-  if (cut && !entry.unclear_opener) return unremembered ? open("quotes what needs no memory") : plain;
-  if (found.life == Life::unclear) return open("quotes a connection near its timeout");
-  if (cut || entry.unclear_opener || entry.was_cut) return open("quotes a connection that may be cut");
-  if (!entry.surely_known && !unremembered) return open("quotes a connection older than the isolation");
-  return allowed({Reason::related});
+// ---- What a packet is, if this is known ---------------------------------------------------------
+
+// R15: the exact reverse is a reply, "a connection opened the other way is new". An echo request belongs to
+// the side that asked, its reply to the other.
+bool Interface::belongs(const Packet& packet, const Tracked& tracked) {
+  const bool from_opener = packet.direction == tracked.opener;
+  if (is_icmp(packet.protocol)) return from_opener == (packet.kind == Kind::echo_request);
+  return from_opener || !opens_by_itself(packet);
 }
 
-Judgement Interface::judge(const Now& now, const Found& found) {
+// A packet of the side that opened.
+std::vector<Interface::Ruled> Interface::of_opener(const Now& now, const Tracked& tracked) const {
+  const Ruled denied{false, now.as_new.reasons};
+  const Ruled goes_on{true, {Reason::established}};
+  if (now.as_new.allow) return {{true, with(now.as_new.reasons, Reason::established)}};
+  if (established_ == Established::reevaluate) return {denied};  // R14: cut
+  // keep: "only new connections see the change". An opening packet may be the same connection's again, or a
+  // new one's on the same ports: nothing in the packet tells.
+  if (now.packet.kind == Kind::syn && tracked.phase == Phase::reset) return {denied};
+  if (now.packet.kind == Kind::syn || now.packet.kind == Kind::init) return {denied, goes_on};
+  return {goes_on};
+}
+
+// A packet of the other side. R14: "a cut flow's replies are cut too": nothing carries them but what admits
+// them by themselves.
+Interface::Ruled Interface::of_reply(const Now& now, const Tracked& tracked) const {
+  const bool is_cut = tracked.cut || cuts(now.cluster, now.key, tracked);
+  if (is_cut) return {now.as_new.allow, now.as_new.reasons};
+  if (now.as_new.allow) return {true, with(now.as_new.reasons, Reason::established)};
+  return {true, {Reason::established}};  // R15
+}
+
+// R17: an ICMP error that quotes a live tracked flow; and, table "Open or closed", one whose rules would
+// admit what answers the quoted packet.
+Interface::Ruled Interface::as_related(const Now& now, const Known& known) const {
+  if (!now.packet.quoted) return {now.as_new.allow, now.as_new.reasons};
+  if (now.as_new.allow) return {true, with(now.as_new.reasons, Reason::related)};
+  const bool live = known && !known->cut && !cuts(now.cluster, now.key, *known);
+  if (live || now.no_memory) return {true, {Reason::related}};
+  return {false, now.as_new.reasons};
+}
+
+std::vector<Interface::Ruled> Interface::judge(const Now& now, const Known& known) const {
   const Packet& packet = now.packet;
-  if (packet.kind == Kind::discovery) return allowed(with(now.as_new.reasons, Reason::always));  // R17
+  const Ruled as_new{now.as_new.allow, now.as_new.reasons};
+  if (packet.kind == Kind::discovery) return {{true, with(as_new.reasons, Reason::always)}};  // R17
   if (!now.judged) {
-    Judgement open = allowed(now.as_new.reasons);  // R28: nobody judges this direction
-    if (found.life != Life::none) open.allow_reasons.insert(Reason::established);
-    if (packet.quoted) open.allow_reasons.insert(Reason::related);
-    return open;
+    Ruled open = as_new;  // R28: nobody judges this direction
+    if (known) open.reasons.insert(Reason::established);
+    if (packet.quoted) open.reasons.insert(Reason::related);
+    return {open};
   }
-  if (is_spoofed(now)) return denied({Reason::spoofed_source});
-  if (packet.kind == Kind::icmp_error) return as_related(now);
-  if (found.life == Life::none) return plainly(now.as_new);
-  if (found.entry->unclear_opener) {
-    const bool sure = now.as_new.allow && !now.judged_back;
-    return sure ? allowed(with(now.as_new.reasons, Reason::established))
-                : either("opened from either side", now.as_new);
-  }
-  if (found.of_opener) return of_opener(now, *found.entry, found.life);
-  return opens_by_itself(packet) ? plainly(now.as_new) : of_reply(now, found);
+  if (is_spoofed(now)) return {{false, {Reason::spoofed_source}}};
+  if (packet.kind == Kind::icmp_error) return {as_related(now, known)};
+  if (!known || !belongs(packet, *known)) return {as_new};
+  if (packet.direction == known->opener) return of_opener(now, *known);
+  return {of_reply(now, *known)};
 }
 
 Judgement Interface::packet(const Cluster& cluster, const Packet& packet, Instant at) {
   const bool leaves = packet.direction == Direction::egress;
+  const Packet subject = packet.quoted ? quoted_by(packet) : packet;
+  const bool tracked = is_trackable(subject);
   const Now now{cluster,
                 packet,
+                key_of(subject),
                 at,
                 judged(cluster, pod_, packet.direction),
                 judged(cluster, pod_, opposite(packet.direction)),
+                tracked && needs_no_memory(cluster, subject),
                 verdict(cluster, {pod_, packet.direction, leaves ? packet.destination : packet.source,
                                   packet.protocol, packet.destination_port})};
-  const Found found = find(packet, at);
-  Judgement judgement = judge(now, found);
-  if (is_trackable(packet)) remember(now, found, judgement);
+  key_ = now.key;
+  branches_.clear();
+  const Possible possible = tracked ? possible_at(key_, at) : Possible{{Known{}, Life{}}};
+  for (const auto& [known, life] : possible) {
+    for (const Ruled& ruled : judge(now, known)) {
+      const bool leaves_trace = is_trackable(packet) && !is_spoofed(now);
+      branches_.push_back(
+          {known, ruled, leaves_trace ? after(now, known, life, ruled.allow) : Possible{{known, life}}});
+    }
+  }
+  settle();
+  Judgement judgement;
+  for (const auto& branch : branches_) {
+    (branch.ruled.allow ? judgement.may_allow : judgement.may_deny) = true;
+    (branch.ruled.allow ? judgement.allow_reasons : judgement.deny_reasons)
+        .insert(branch.ruled.reasons.begin(), branch.ruled.reasons.end());
+  }
+  if (judgement.may_allow && judgement.may_deny) judgement.why_open = why_open(branches_);
   return judgement;
 }
 
-// ---- What a packet leaves behind ----------------------------------------------------------------
+// What one possibility that allows and one that denies do not agree on.
+std::string Interface::why_open(const std::vector<Branch>& branches) {
+  const auto by = [&](bool allow) {
+    return std::find_if(branches.begin(), branches.end(),
+                        [&](const Branch& branch) { return branch.ruled.allow == allow; })
+        ->known;
+  };
+  const Known allows = by(true);
+  const Known denies = by(false);
+  if (!allows || !denies) return "known, or older than the isolation, or near its timeout";
+  if (allows->opener != denies->opener) return "opened from either side";
+  if (allows->cut != denies->cut) return "cut, and admitted again";
+  return "an opening packet on an open connection";
+}
 
-namespace {
+// ---- What may be known after it -----------------------------------------------------------------
+
+void Interface::settle() {
+  Possible possible;
+  for (const auto& branch : branches_) {
+    for (const auto& [known, life] : branch.next) add(possible, known, life);
+  }
+  const bool nothing = possible.size() == 1 && !possible.begin()->first;
+  tracked_.erase(key_);
+  if (!nothing) tracked_[key_] = possible;
+}
+
+void Interface::saw(bool allow, Reason reason) {
+  std::vector<Branch> left;
+  std::copy_if(branches_.begin(), branches_.end(), std::back_inserter(left), [&](const Branch& branch) {
+    return branch.ruled.allow == allow && branch.ruled.reasons.contains(reason);
+  });
+  if (left.empty()) return;  // no possibility: a mistake, not a state
+  branches_ = left;
+  settle();
+}
 
 // R25b.
-Duration timeout_of(Protocol protocol, bool established, bool closing, bool reset) {
-  switch (protocol) {
-    case Protocol::tcp: return reset ? seconds(10) : established && !closing ? seconds(86400) : seconds(120);
-    case Protocol::udp: return seconds(established ? 120 : 30);
-    case Protocol::sctp: return seconds(210);
-    case Protocol::icmp:
-    case Protocol::icmpv6: return seconds(30);
-  }
-  return seconds(0);
-}
-
-}  // namespace
-
-// `passed`: surely, and surely remembered. What was dropped, or may have been, or passed without the
-// connection's help, may renew the timeout or not.
-void Interface::renew(const Packet& packet, Tracked& entry, Instant now, bool passed) {
-  Duration shortest = seconds(1'000'000);
-  Duration longest = seconds(0);
-  for (const Phase phase : entry.phases) {
-    const Duration timeout = timeout_of(packet.protocol, phase == Phase::established, phase == Phase::closing,
-                                        phase == Phase::reset);
-    shortest = std::min(shortest, timeout);
-    longest = std::max(longest, timeout);
-  }
-  entry.possibly_until = std::max(passed ? Instant{} : entry.possibly_until, now + (longest + kSlack));
-  // Whether packets after a reset renew its ten seconds is left open.
-  const bool after_reset = entry.phases.contains(Phase::reset) && packet.kind != Kind::rst;
-  const Instant until = now + (shortest - kSlack);
-  if (passed && !after_reset) entry.surely_until = until;
-  if (!passed) entry.surely_until = std::min(entry.surely_until, until);
-}
-
-void Interface::advance(const Packet& packet, Tracked& entry, bool by_opener, bool surely) {
-  std::set<Phase> next;
-  if (!surely) next = entry.phases;
-  for (const Phase phase : entry.phases) {
-    if (packet.protocol == Protocol::tcp && packet.kind == Kind::rst) {
-      next.insert(Phase::reset);
-    } else if (packet.protocol == Protocol::tcp && packet.kind == Kind::fin) {
-      next.insert(phase == Phase::reset ? Phase::reset : Phase::closing);
-    } else if (packet.kind == Kind::syn && (by_opener || entry.unclear_opener)) {
-      next.insert(Phase::opening);  // again, or a new one on the same ports
-      if (phase != Phase::reset) next.insert(phase);
-    } else if (phase == Phase::opening && !by_opener) {
-      // When a handshake counts as done is left open: with the answer, or with what the opener says to it.
-      if (packet.protocol == Protocol::tcp) next.insert(phase);
-      next.insert(Phase::established);
-    } else if (phase == Phase::opening && entry.replied && packet.protocol == Protocol::tcp) {
-      next.insert(Phase::established);
-    } else if (phase == Phase::opening && entry.unclear_opener) {
-      next.insert({phase, Phase::established});
-    } else {
-      next.insert(phase);
+Interface::Life Interface::life_of(const Now& now, const Tracked& tracked) {
+  const auto timeout = [&] {
+    switch (now.packet.protocol) {
+      case Protocol::tcp:
+        if (tracked.phase == Phase::reset) return seconds(10);
+        return seconds(tracked.phase == Phase::established ? 86400 : 120);
+      case Protocol::udp: return seconds(tracked.phase == Phase::established ? 120 : 30);
+      case Protocol::sctp: return seconds(210);
+      case Protocol::icmp:
+      case Protocol::icmpv6: return seconds(30);
     }
-  }
-  entry.phases = next;
-  if (!by_opener && surely) entry.replied = true;
-  if (by_opener && packet.kind == Kind::syn) entry.replied = false;
+    return seconds(0);
+  }();
+  return {now.at + (timeout - kSlack), now.at + (timeout + kSlack)};
 }
 
-// `remembered`: this packet surely leaves its trace (needs_no_memory).
-void Interface::open(const Now& now, const Found& found, bool remembered) {
-  Tracked entry{.opener = now.packet.direction,
-                .phases = {Phase::opening},
-                .replied = false,
-                .surely_tracked = remembered && now.judged_back,
-                .surely_known = remembered && (now.judged || now.judged_back),
-                .unclear_opener = false,
-                .was_cut = false,
-                .surely_until = {},
-                .possibly_until = {}};
-  const bool mid_flow = now.packet.protocol == Protocol::tcp && now.packet.kind != Kind::syn;
-  if (mid_flow) {
-    entry.phases = {Phase::opening, Phase::established};
-    // Nothing says what the end of a connection nobody has seen opens.
-    entry.unclear_opener = now.packet.kind != Kind::other;
-    if (entry.unclear_opener) entry.phases.insert({Phase::closing, Phase::reset});
-  }
-  renew(now.packet, entry, now.at, true);
-  tracked_[found.key] = entry;
+// The packet is the first of a connection.
+Interface::Possible Interface::opened(const Now& now) {
+  Possible out;
+  const auto begins = [&](Phase phase) {
+    const Tracked tracked{.opener = now.packet.direction, .phase = phase};
+    add(out, tracked, life_of(now, tracked));
+  };
+  const bool ends = now.packet.kind == Kind::fin;
+  begins(ends ? Phase::closing : Phase::opening);
+  // In the middle of a connection nothing says whether the other side has been heard.
+  if (now.packet.protocol == Protocol::tcp && now.packet.kind == Kind::other) begins(Phase::established);
+  return out;
 }
 
-void Interface::remember(const Now& now, const Found& found, const Judgement& judgement) {
-  const bool passed = judgement.may_allow && !judgement.may_deny;
-  // "An unpoliced pod's packets are not parsed" (R16).
-  const bool looked_at = now.judged || now.judged_back;
-  const bool remembered = passed && looked_at && !needs_no_memory(now.cluster, now.packet);
-  if (passed && now.packet.kind == Kind::echo_request) {
-    // An echo of the same id the other way: whether both can be told apart is left open.
-    Key other = found.key;
-    other.echo_opener = opposite(other.echo_opener);
-    if (const auto entry = tracked_.find(other); entry != tracked_.end()) {
-      entry->second.surely_known = entry->second.surely_tracked = false;
-    }
-  }
-  if (found.life == Life::none) {
-    if (passed && would_open(now.packet, now.judged)) open(now, found, remembered);
-    return;
-  }
-  Tracked& entry = *found.entry;
-  if (!passed) {
-    if (judgement.may_allow) {
-      entry.unclear_opener = true;
-      advance(now.packet, entry, found.of_opener, false);
-    }
-    renew(now.packet, entry, now.at, false);
-    return;
-  }
-  if (!found.of_opener) {
-    remember_reply(now, found, remembered);
-    return;
-  }
-  const bool may_open = remembered && would_open(now.packet, now.judged);
-  // Nothing says whether the answer to an opening, or the end of a connection, opens one.
+// The connection goes on with the packet.
+Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Life& life) {
+  Possible out;
   const Kind kind = now.packet.kind;
-  const bool opens = may_open && kind != Kind::syn_ack && kind != Kind::fin && kind != Kind::rst;
-  if (may_open && (found.life == Life::unclear || !entry.surely_known)) {
-    entry.phases.insert({Phase::opening, Phase::established});  // perhaps another connection begins here
+  const bool by_opener = now.packet.direction == tracked.opener;
+  const bool tcp = now.packet.protocol == Protocol::tcp;
+  if (by_opener && (kind == Kind::syn || kind == Kind::init)) {
+    out = opened(now);  // again, or a new one on the same ports
+    if (tracked.phase == Phase::reset) return out;
   }
-  if (opens) {
-    entry.surely_tracked = entry.surely_tracked || now.judged_back;
-    entry.surely_known = entry.surely_known || now.judged || now.judged_back;
-    entry.was_cut = false;
+  tracked.cut = false;
+  const bool was_opening = tracked.phase == Phase::opening;
+  if (tcp && kind == Kind::rst) {
+    tracked.phase = Phase::reset;
+  } else if (tcp && kind == Kind::fin && tracked.phase != Phase::reset) {
+    tracked.phase = Phase::closing;
+  } else if (tcp && was_opening && !by_opener) {
+    // When a handshake counts as done is left open: with the answer, or with what the opener says to it.
+    tracked.replied = true;
+    add(out, tracked, life_of(now, tracked));
+    tracked.phase = Phase::established;
+  } else if (was_opening && (by_opener ? tcp && tracked.replied : now.packet.protocol == Protocol::udp)) {
+    tracked.phase = Phase::established;
   }
-  advance(now.packet, entry, true, remembered);
-  renew(now.packet, entry, now.at, opens || (remembered && found.life == Life::live));
+  if (tracked.phase != Phase::opening) tracked.replied = false;
+  Life renewed = life_of(now, tracked);
+  // Whether packets after a reset renew its ten seconds is left open.
+  if (tracked.phase == Phase::reset && kind != Kind::rst) renewed.surely_until = life.surely_until;
+  add(out, tracked, renewed);
+  return out;
 }
 
-// A packet of the other side that surely passed.
-void Interface::remember_reply(const Now& now, const Found& found, bool remembered) {
-  Tracked& entry = *found.entry;
-  const bool cut =
-      established_ == Established::reevaluate && !at_opening(now.cluster, found.key, entry.opener).allow;
-  // Where the connection may be forgotten, or may never have been known, this opens another.
-  const bool may_be_gone = found.life == Life::unclear || !entry.surely_known;
-  const bool opens_if_gone = may_be_gone && would_open(now.packet, now.judged);
-  if (cut && !opens_by_itself(now.packet)) {
-    // Table "Open or closed": UDP that answers a cut connection opens one; TCP and SCTP do not.
-    if (now.packet.protocol == Protocol::udp && !now.judged) {
-      open(now, found, remembered);
-    } else {
-      entry.unclear_opener = entry.unclear_opener || opens_if_gone;
-      renew(now.packet, entry, now.at, false);
-    }
-    return;
+// The connection has no part in what becomes of the packet. That may renew its timeout or not; and what
+// policy does not admit may be found cut now, or later (R14).
+Interface::Possible Interface::not_carried(const Now& now, const Tracked& tracked, const Life& life) const {
+  Possible out;
+  const Life either{life.surely_until, std::max(life.possibly_until, life_of(now, tracked).possibly_until)};
+  add(out, tracked, either);
+  if (cuts(now.cluster, now.key, tracked)) {
+    Tracked marked = tracked;
+    marked.cut = true;
+    add(out, marked, either);
   }
-  bool sure = remembered && found.life == Life::live;
-  if (opens_by_itself(now.packet)) {  // opened the other way while the first may still be there
-    entry.unclear_opener = true;
-    entry.surely_tracked = entry.surely_known = sure = false;
-    entry.phases.insert(Phase::opening);
-  } else if (opens_if_gone) {
-    entry.unclear_opener = true;
-    entry.phases.insert(Phase::opening);
-  }
-  advance(now.packet, entry, false, sure);
-  renew(now.packet, entry, now.at, sure);
+  return out;
 }
 
-// R40 is about connections older than an isolation: what passed while nobody judged the direction of the
-// replies may be known or not.
+// If the packet is noticed.
+Interface::Possible Interface::noticed(const Now& now, const Known& known, const Life& life,
+                                       bool passes) const {
+  if (!known || !belongs(now.packet, *known)) {
+    // Of two connections of one key, one each way, the later is known.
+    return passes && would_open(now.packet, now.judged) ? opened(now) : Possible{{known, life}};
+  }
+  if (!passes) return not_carried(now, *known, life);
+  if (now.packet.direction == known->opener) return carried(now, *known, life);
+  const bool is_cut = cuts(now.cluster, now.key, *known);
+  // Table "Open or closed": UDP that answers a cut connection opens one; TCP and SCTP do not.
+  if (is_cut && now.packet.protocol == Protocol::udp && !now.judged) return opened(now);
+  if (is_cut || known->cut) return not_carried(now, *known, life);
+  return carried(now, *known, life);
+}
+
+Interface::Possible Interface::after(const Now& now, const Known& known, const Life& life,
+                                     bool passes) const {
+  Possible out = noticed(now, known, life, passes);
+  // "An unpoliced pod's packets are not parsed" (R16), but may be known all the same (R40).
+  const bool looked_at = now.judged || now.judged_back;
+  if (!looked_at || now.no_memory) add(out, known, life);
+  return out;
+}
+
+// What policy does not admit may be found cut at once, or by its next packet (R14).
 void Interface::changed(const Cluster& cluster) {
-  for (auto& [key, entry] : tracked_) {
-    const bool replies = judged(cluster, pod_, opposite(entry.opener));
-    if (!replies) entry.surely_tracked = false;
-    if (!replies && !judged(cluster, pod_, entry.opener)) entry.surely_known = false;
-    const bool cuts = established_ == Established::reevaluate;
-    if (cuts && !at_opening(cluster, key, entry.opener).allow) entry.was_cut = true;
+  for (auto& [key, possible] : tracked_) {
+    const Possible before = possible;
+    for (const auto& [known, life] : before) {
+      if (!known || !cuts(cluster, key, *known)) continue;
+      Tracked marked = *known;
+      marked.cut = true;
+      add(possible, marked, life);
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference evaluator, second part: what connections mean at one pod interface (R14 to R17, R25b). It
 // keeps a plain list of the connections opened there and asks the first part about each packet. Where the
-// rulings leave freedom (when exactly a timeout is renewed, connections older than an isolation), a
-// judgement says that both verdicts are right instead of choosing one.
+// rulings leave freedom (when exactly a timeout is renewed, connections older than an isolation), it follows
+// everything that may be known of a connection side by side: each possibility has one verdict, and what an
+// implementation does has to be explained by one and the same possibility from packet to packet.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "engine/base/time.h"
 #include "test/oracle/policy.h"
@@ -65,68 +67,83 @@ class Interface {
  public:
   Interface(NamespacedName pod, Established established) : pod_(std::move(pod)), established_(established) {}
 
-  // One packet at a time `now` that never falls, under the objects of that time. `changed` before the first
+  // One packet at a time `at` that never falls, under the objects of that time. `changed` before the first
   // packet under other objects than the last.
-  Judgement packet(const Cluster& cluster, const Packet& packet, Instant now);
+  Judgement packet(const Cluster& cluster, const Packet& packet, Instant at);
+  // What was done with that packet: possibilities that do not explain it are given up.
+  void saw(bool allow, Reason reason);
   void changed(const Cluster& cluster);
 
  private:
-  // Both directions of a connection share a key; two echoes of one id, one each way, do not.
+  // Both directions of a connection share a key, and so do two connections of one key, one each way.
   struct Key {
     Protocol protocol = Protocol::tcp;
     IpAddress own;
     std::uint16_t own_port = 0;
     IpAddress peer;
     std::uint16_t peer_port = 0;
-    Direction echo_opener = Direction::ingress;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   enum class Phase : std::uint8_t { opening, established, closing, reset };
   struct Tracked {
     Direction opener = Direction::egress;
-    std::set<Phase> phases;  // those that the rulings permit it to be in
-    bool replied = false;
-    bool surely_tracked = false;  // for replies: their direction was judged all along
-    bool surely_known = false;    // for the opener's packets: some direction was judged all along
-    bool unclear_opener = false;
-    bool was_cut = false;    // some policy did not admit it, and its opener has not been heard since
+    Phase phase = Phase::opening;
+    bool replied = false;  // while it opens
+    bool cut = false;      // found not to be admitted, and its opener has not been admitted since
+    friend auto operator<=>(const Tracked&, const Tracked&) = default;
+  };
+  using Known = std::optional<Tracked>;  // absent: nothing
+  struct Life {
     Instant surely_until;    // alive at least so long
     Instant possibly_until;  // and at most so long
   };
-  enum class Life : std::uint8_t { none, unclear, live };
-  struct Found {
-    Key key;
-    Tracked* entry = nullptr;
-    Life life = Life::none;
-    bool of_opener = false;
+  using Possible = std::map<Known, Life>;  // never empty
+  struct Ruled {
+    bool allow = false;
+    std::set<Reason> reasons;
+  };
+  // One possibility before a packet, what it says of the packet, and what may be known after it.
+  struct Branch {
+    Known known;
+    Ruled ruled;
+    Possible next;
   };
   struct Now {
     const Cluster& cluster;
     const Packet& packet;
+    Key key;
     Instant at;
     bool judged = false;  // this packet's direction
     bool judged_back = false;
+    bool no_memory = false;  // needs_no_memory
     Verdict as_new;
   };
 
   static Key key_of(const Packet& packet);
-  Found find(const Packet& packet, Instant now);
-  [[nodiscard]] Verdict at_opening(const Cluster& cluster, const Key& key, Direction opener) const;
+  static void add(Possible& possible, const Known& known, const Life& life);
+  static Life life_of(const Now& now, const Tracked& tracked);
+  static bool belongs(const Packet& packet, const Tracked& tracked);
+  [[nodiscard]] Possible possible_at(const Key& key, Instant at) const;
+  [[nodiscard]] bool cuts(const Cluster& cluster, const Key& key, const Tracked& tracked) const;
   [[nodiscard]] bool is_spoofed(const Now& now) const;
-  Judgement judge(const Now& now, const Found& found);
-  [[nodiscard]] Judgement of_opener(const Now& now, const Tracked& entry, Life life) const;
-  [[nodiscard]] Judgement of_reply(const Now& now, const Found& found) const;
-  [[nodiscard]] Judgement as_related(const Now& now);
   [[nodiscard]] bool needs_no_memory(const Cluster& cluster, const Packet& packet) const;
-  void remember(const Now& now, const Found& found, const Judgement& judgement);
-  void remember_reply(const Now& now, const Found& found, bool remembered);
-  void open(const Now& now, const Found& found, bool remembered);
-  static void advance(const Packet& packet, Tracked& entry, bool by_opener, bool surely);
-  static void renew(const Packet& packet, Tracked& entry, Instant now, bool passed);
+  [[nodiscard]] std::vector<Ruled> judge(const Now& now, const Known& known) const;
+  [[nodiscard]] std::vector<Ruled> of_opener(const Now& now, const Tracked& tracked) const;
+  [[nodiscard]] Ruled of_reply(const Now& now, const Tracked& tracked) const;
+  [[nodiscard]] Ruled as_related(const Now& now, const Known& known) const;
+  [[nodiscard]] Possible after(const Now& now, const Known& known, const Life& life, bool passes) const;
+  [[nodiscard]] Possible noticed(const Now& now, const Known& known, const Life& life, bool passes) const;
+  [[nodiscard]] Possible not_carried(const Now& now, const Tracked& tracked, const Life& life) const;
+  static Possible opened(const Now& now);
+  static Possible carried(const Now& now, Tracked tracked, const Life& life);
+  static std::string why_open(const std::vector<Branch>& branches);
+  void settle();
 
   NamespacedName pod_;
   Established established_;
-  std::map<Key, Tracked> tracked_;
+  std::map<Key, Possible> tracked_;  // without those of which nothing can be known
+  Key key_;                          // of the last packet
+  std::vector<Branch> branches_;     // and what it may have been
 };
 
 }  // namespace postern::oracle

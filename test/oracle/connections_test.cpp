@@ -40,6 +40,16 @@ class History {
   History& server_gets(Protocol protocol, Kind kind, Step step) {
     return send(false, false, protocol, kind, step);
   }
+  // Why the last packet may pass.
+  History& because(Reason reason) {
+    EXPECT_TRUE(last_.allow_reasons.contains(reason)) << "packet " << count_ << " " << to_string(reason);
+    return *this;
+  }
+  // What became of it.
+  History& saw(bool allow, Reason reason) {
+    interface_.saw(allow, reason);
+    return *this;
+  }
   History& wait(std::int64_t n) {
     now_ = now_ + seconds(n);
     return *this;
@@ -73,7 +83,8 @@ class History {
   }
   History& judge(const Packet& packet, Step step) {
     ++count_;
-    const Judgement got = interface_.packet({small_.objects, false, {}}, packet, now_);
+    last_ = interface_.packet({small_.objects, false, {}}, packet, now_);
+    const Judgement& got = last_;
     EXPECT_EQ(got.may_allow, step != Step::is_dropped) << "packet " << count_;
     EXPECT_EQ(got.may_deny, step != Step::passes) << "packet " << count_ << " " << got.why_open;
     EXPECT_EQ(got.may_deny, !got.deny_reasons.empty() || step == Step::is_open) << "packet " << count_;
@@ -84,6 +95,7 @@ class History {
   SmallCluster small_;
   Interface interface_;
   Instant now_{1'000'000'000'000};
+  Judgement last_;
   int count_ = 0;
 };
 
@@ -103,7 +115,13 @@ void out_allowed(SmallCluster& c) {
   c.ingress({});
   c.egress({{}});
 }
+void both_allowed(SmallCluster& c) {
+  c.ingress({{}});
+  c.egress({{}});
+}
+void shut_out(SmallCluster& c) { c.egress({}); }
 void in_allowed_out_free(SmallCluster& c) { c.ingress({{}}); }
+void out_allowed_in_free(SmallCluster& c) { c.egress({{}}); }
 void nothing(SmallCluster&) {}
 
 TEST(OracleHistories, RepliesPassAndConnectionsTheOtherWayAreNew) {
@@ -153,6 +171,104 @@ TEST(OracleHistories, WhatOpensNothingInADirectionNobodyJudges) {
       .policies(out_allowed)
       .client_sends(kTcp, Kind::other, passes)
       .client_gets(kTcp, Kind::other, passes);
+}
+
+TEST(OracleHistories, WhatAnswersNothingOpensNothing) {
+  for (const auto established : {reevaluate, keep}) {
+    for (const Kind kind : {Kind::syn_ack, Kind::rst}) {
+      History(established)
+          .policies(out_allowed)
+          .server_sends(kTcp, kind, passes)
+          .server_gets(kTcp, Kind::other, is_dropped)
+          .server_sends(kTcp, Kind::other, passes)
+          .server_gets(kTcp, Kind::other, passes);
+    }
+    // The end of a connection that was lost is judged as new (R39), and is its end all the same.
+    History(established)
+        .policies(out_allowed)
+        .server_sends(kTcp, Kind::fin, passes)
+        .wait(110)
+        .server_gets(kTcp, Kind::other, passes)
+        .wait(130)
+        .server_gets(kTcp, Kind::other, is_dropped);
+  }
+  // So two resets leave nothing, and what is said after them is a connection that lives.
+  History(keep)
+      .policies(out_allowed_in_free)
+      .server_sends(kTcp, Kind::rst, passes)
+      .server_gets(kTcp, Kind::rst, passes)
+      .server_sends(kTcp, Kind::other, passes)
+      .server_gets(kTcp, Kind::other, passes)
+      .wait(140)
+      .server_sends(kTcp, Kind::other, passes)
+      .because(Reason::established);
+}
+
+TEST(OracleHistories, OfTwoConnectionsOfOneKeyTheLaterIsKnown) {
+  History(reevaluate)
+      .policies(both_allowed)
+      .client_sends(kTcp, Kind::syn, passes)
+      .client_gets(kTcp, Kind::syn, passes)
+      .policies(out_allowed)
+      .client_gets(kTcp, Kind::other, is_dropped)
+      .client_sends(kTcp, Kind::other, passes);
+  History(reevaluate)
+      .policies(both_allowed)
+      .client_gets(kTcp, Kind::syn, passes)
+      .client_sends(kTcp, Kind::syn, passes)
+      .policies(out_allowed)
+      .client_gets(kTcp, Kind::other, passes);
+  History(keep)
+      .policies(shut_out)
+      .client_gets(kIcmp, Kind::echo_request, passes)
+      .policies(out_allowed)
+      .client_gets(kIcmp, Kind::echo_request, passes)
+      .client_sends(kIcmp, Kind::echo_request, passes)
+      .client_gets(kIcmp, Kind::echo_request, is_dropped)
+      .client_gets(kIcmp, Kind::echo_reply, passes);
+}
+
+// What may be known is followed side by side, and what was seen decides.
+TEST(OracleHistories, WhatWasSeenOnceHoldsFromThenOn) {
+  const auto older_than_the_isolation = [] {
+    History history(reevaluate);
+    history.policies(nothing).client_sends(kTcp, Kind::syn, passes);
+    history.policies(shut_in).client_gets(kTcp, Kind::syn_ack, is_open);
+    return history;
+  };
+  older_than_the_isolation().client_gets(kTcp, Kind::other, is_open);
+  older_than_the_isolation().saw(true, Reason::established).client_gets(kTcp, Kind::other, passes);
+  older_than_the_isolation().saw(false, Reason::isolated).client_gets(kTcp, Kind::other, is_dropped);
+
+  const auto in_udp = [](SmallCluster& c) {
+    c.ingress({{{}, {any_port(kUdp)}}});
+    c.egress({});
+  };
+  // An answer to what no rule admits any more, or the first of a connection the other way? If it is that, the
+  // connection lives as long as one that was answered, whatever becomes of its direction meanwhile.
+  const auto answered_by_its_opener = [&](bool allow, Reason reason) {
+    History history(reevaluate);
+    history.policies(out_allowed_in_free).client_sends(kUdp, Kind::datagram, passes);
+    history.policies(in_udp).client_gets(kUdp, Kind::datagram, passes);
+    history.client_sends(kUdp, Kind::datagram, is_open).saw(allow, reason);
+    history.policies(shut_out).client_gets(kUdp, Kind::datagram, passes);
+    return history;
+  };
+  answered_by_its_opener(true, Reason::established).wait(40).policies(in_udp).error_arrives(kUdp, passes);
+  answered_by_its_opener(true, Reason::established).wait(40).policies(shut).error_arrives(kUdp, is_dropped);
+  answered_by_its_opener(false, Reason::isolated).wait(40).policies(in_udp).error_arrives(kUdp, is_dropped);
+}
+
+TEST(OracleHistories, AHandshakeThatBeganUnseenIsDoneOrNot) {
+  History(keep)
+      .policies(nothing)
+      .server_gets(kTcp, Kind::syn, passes)
+      .policies(in_allowed_out_free)
+      .server_sends(kTcp, Kind::syn_ack, passes)
+      .server_gets(kTcp, Kind::other, passes)
+      .policies(shut_in)
+      .wait(140)
+      .server_gets(kTcp, Kind::other, is_open);
 }
 
 TEST(OracleHistories, APolicyThatChangesCutsOrKeeps) {

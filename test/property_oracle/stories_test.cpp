@@ -57,15 +57,17 @@ std::string wrong_at(const oracle::Judgement& expected, const Classified& got, T
   if (!reason) return "the tables say " + to_string(got);
   if (expected.may_allow && expected.may_deny) {
     tally.open[expected.why_open] += 1;
-    return {};
+  } else {
+    (got.allow ? tally.allowed : tally.denied) += 1;
+    tally.reasons[*reason] += 1;
   }
-  (got.allow ? tally.allowed : tally.denied) += 1;
-  tally.reasons[*reason] += 1;
-  const auto& reasons = expected.may_allow ? expected.allow_reasons : expected.deny_reasons;
-  if (got.allow == expected.may_allow && reasons.contains(*reason)) return {};
-  std::string text =
-      "the tables say " + to_string(got) + ", the oracle " + (expected.may_allow ? "allow" : "deny");
-  for (const auto one : reasons) text += " " + oracle::to_string(one);
+  const auto& reasons = got.allow ? expected.allow_reasons : expected.deny_reasons;
+  if (reasons.contains(*reason)) return {};
+  std::string text = "the tables say " + to_string(got) + ", the oracle";
+  if (expected.may_allow) text += " allow";
+  for (const auto one : expected.allow_reasons) text += " " + oracle::to_string(one);
+  if (expected.may_deny) text += " deny";
+  for (const auto one : expected.deny_reasons) text += " " + oracle::to_string(one);
   return text;
 }
 
@@ -88,6 +90,7 @@ std::string wrong_packet(const History& history, Tally& tally) {
     const auto got = ground.send(kHistoryPod, *moment.packet, now);
     const std::string wrong = wrong_at(expected, got, tally);
     if (!wrong.empty()) return "moment " + std::to_string(i) + ": " + wrong;
+    interface.saw(got.allow, *reason_of(got));
   }
   return {};
 }
@@ -107,7 +110,7 @@ TEST(Histories, EveryPacketPassesOrNotAsTheRulingsSay) {
   std::cout << "\n";
   if (HasFatalFailure()) return;
   const std::uint64_t all = tally.allowed + tally.denied + open;
-  EXPECT_LT(open * 6, all) << "too much is left open to prove anything";
+  EXPECT_LT(open * 30, all) << "too much is left open to prove anything";
   EXPECT_GT(tally.denied * 10, all * 2);
   EXPECT_GT(tally.reasons[oracle::Reason::established] * 100, all * 5);
   EXPECT_GT(tally.reasons[oracle::Reason::related], 20 * std::min(1.0, scale()));
