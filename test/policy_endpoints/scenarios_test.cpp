@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every shipped scenario twice in the simulator: with its NetworkPolicies, and with the PolicyEndpoints
+// they resolve to at every step. Verdicts are compared cell by cell, packets with their reasons.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backends/native/native_backend.h"
+#include "sim/runner/run.h"
+#include "sim/scenario/scenario_reader.h"
+#include "sim/virtual/virtual_cluster.h"
+#include "test/policy_endpoints/through_policy_endpoints.h"
+
+namespace postern::sim {
+namespace {
+
+// What differs where nodes know no Service, and why. One that does not differ any more is a failure too.
+struct Exception {
+  const char* scenario;
+  const char* what;
+  const char* because;
+};
+const Exception kWithoutServices[] = {
+    {"r07-strict-judges-services-too",
+     "nothing is open: shop/web -> service:shop/web TCP 80: sim allow, policyendpoints deny",
+     "strict and no policy selects the pod: no PolicyEndpoint can say that it may meet itself (R1)"},
+    {"r07-the-reason-of-a-service-that-is-denied",
+     "two that agree, two that do not, none: packet 1 shop/client -> service:shop/web: sim backends-differ deny, "
+     "policyendpoints isolated deny",
+     "a node that does not know the backends cannot say that they disagree"},
+    {"r07-the-reason-of-a-service-that-is-denied",
+     "two that agree, two that do not, none: packet 2 shop/client -> service:shop/none: sim no-backend deny, "
+     "policyendpoints isolated deny",
+     "nor that there is none"},
+};
+
+Result<std::unique_ptr<Backend>> native(const TableSizes& sizes) {
+  return std::unique_ptr<Backend>(std::make_unique<NativeBackend>(sizes));
+}
+
+struct Counts {
+  std::size_t scenarios = 0;
+  std::size_t cells = 0;
+  std::size_t packets = 0;
+};
+
+// Both runs of one scenario; what differs, as "step: cell: sim allow, policyendpoints deny".
+std::vector<std::string> compare(const Scenario& scenario, const PlanOptions& planning,
+                                 const ThroughPolicyEndpoints::Options& options, Counts& counts) {
+  const auto plan = make_plan(scenario, planning);
+  if (!plan) return {plan.error().to_string()};
+  VirtualCluster direct("sim", native);
+  VirtualCluster fed("sim", native);
+  ThroughPolicyEndpoints through(fed, options);
+  const auto expected = run_plan(*plan, direct, {});
+  const auto got = run_plan(*plan, through, {});
+  if (!expected) return {expected.error().to_string()};
+  if (!got) return {got.error().to_string()};
+  ++counts.scenarios;
+  counts.cells += expected->cells();
+  counts.packets += expected->packets();
+  std::vector<std::string> out;
+  for (const auto& difference : differences(*expected, "sim", *got, "policyendpoints")) {
+    out.push_back(difference.step + ": " + difference.what);
+  }
+  return out;
+}
+
+void hold(const PlanOptions& planning, const ThroughPolicyEndpoints::Options& options) {
+  Counts counts;
+  std::set<std::pair<std::string, std::string>> excepted;
+  for (const auto& each : kWithoutServices) {
+    if (!options.keep_services) excepted.emplace(each.scenario, each.what);
+  }
+  for (const char* folder : {"scenarios/conformance", "scenarios/rulings", "scenarios/examples"}) {
+    const auto files = list_scenario_files(folder);
+    ASSERT_TRUE(files.has_value()) << files.error().to_string();
+    for (const auto& path : *files) {
+      const auto file = read_scenario_file(path);
+      if (!file.scenario) continue;
+      for (const auto& difference : compare(*file.scenario, planning, options, counts)) {
+        if (excepted.erase({file.scenario->name, difference}) == 1) continue;
+        ADD_FAILURE() << path << ": " << difference;
+      }
+    }
+  }
+  for (const auto& [scenario, what] : excepted) {
+    ADD_FAILURE() << scenario << " no longer has its exception: " << what;
+  }
+  std::printf("%zu scenarios, %zu cells, %zu packets\n", counts.scenarios, counts.cells, counts.packets);
+  EXPECT_GE(counts.scenarios, 380u);
+}
+
+TEST(PolicyEndpoints, SayWhatTheNetworkPoliciesSay) { hold({}, {}); }
+
+TEST(PolicyEndpoints, SayItInSlicesOfTwo) { hold({}, {.endpoints = {2, ""}}); }
+
+TEST(PolicyEndpoints, SayItThroughServicesToo) { hold({.via_service = true}, {}); }
+
+TEST(PolicyEndpoints, SayItToNodesThatKnowServices) { hold({}, {.endpoints = {}, .keep_services = true}); }
+
+TEST(PolicyEndpoints, SayItToNodesThatJudgeClusterIpsByTheirBackendsAlone) {
+  hold({}, {.endpoints = {}, .keep_services = true, .service_ip_blocks = ServiceIpBlocks::meaning});
+}
+
+}  // namespace
+}  // namespace postern::sim
