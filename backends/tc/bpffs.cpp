@@ -58,14 +58,18 @@ Result<void> require_bpffs(const std::string& path) {
   }
   std::string there = path;
   struct statfs status {};
+  int refused = 0;
   while (statfs(there.c_str(), &status) != 0) {
-    if (errno != ENOENT || there == "/") return fail_errno("looking at " + there, errno);
+    if (errno == EPERM) refused = EPERM;  // of a BPF file system: it looks up no name with a dot
+    if ((errno != ENOENT && errno != EPERM) || there == "/") return fail_errno("looking at " + there, errno);
     there = parent_of(there);
   }
   if (static_cast<unsigned long>(status.f_type) == BPF_FS_MAGIC) {
-    if (path.find('.', there.size()) == std::string::npos) return {};
-    return fail(ErrorCode::invalid_input,
-                "pin path " + path + ": names of a BPF file system cannot have a dot");
+    if (path.find('.', there.size()) != std::string::npos) {
+      return fail(ErrorCode::invalid_input,
+                  "pin path " + path + ": names of a BPF file system cannot have a dot");
+    }
+    return refused == 0 ? Result<void>{} : fail_errno("looking at " + path, refused);
   }
   return fail(ErrorCode::unsupported,
               "pin path " + path + ": " + there +

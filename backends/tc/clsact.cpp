@@ -83,9 +83,7 @@ class ClsactAttachment final : public Attachment {
       : place_(std::move(place)), program_id_(program_id), made_qdisc_(made_qdisc) {}
 
   ~ClsactAttachment() override {
-    if (!place_.folder.empty() || program_id_ == 0) return;
-    remove_filter();
-    if (made_qdisc_) destroy_qdisc_if_empty(place_);
+    if (place_.folder.empty()) ClsactAttachment::take_off();
   }
 
   [[nodiscard]] AttachKind kind() const override { return AttachKind::clsact; }
@@ -112,14 +110,14 @@ class ClsactAttachment final : public Attachment {
   }
 
   Result<void> take_off() override {
+    const bool pinned = !place_.folder.empty();
+    // Where no filter of ours was, the interface may be another one, and its qdisc not ours either.
+    const bool was_there = alive();
     if (auto removed = remove_filter(); !removed) return removed;
     program_id_ = 0;
-    if (place_.folder.empty()) {
-      if (made_qdisc_) destroy_qdisc_if_empty(place_);
-      return {};
-    }
-    if (folder_exists(qdisc_mark_of(place_))) destroy_qdisc_if_empty(place_);
-    return remove_marks();
+    const bool made_qdisc = pinned ? folder_exists(qdisc_mark_of(place_)) : made_qdisc_;
+    if (was_there && made_qdisc) destroy_qdisc_if_empty(place_);
+    return pinned ? remove_marks() : Result<void>{};
   }
 
  private:

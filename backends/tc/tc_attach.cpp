@@ -123,7 +123,10 @@ Result<void> TcBackend::attach(std::uint32_t ifindex) {
   if (auto done = publish(); !done) return done;
   const auto [found, fresh] = hooks_.try_emplace(ifindex);
   Hooks& hooks = found->second;
-  if (!fresh && !hooks.inherited && hooks.alive()) return retire_when_settled();
+  if (!fresh && !hooks.inherited && hooks.alive()) {
+    if (auto done = take_over_from_amazon(ifindex); !done) return done;
+    return retire_when_settled();
+  }
   for (const tc::Hook hook : tc::kHooks) {
     const tc::HookPlace place{ifindex, hook, pins_ ? pins_->interface_folder(ifindex) : ""};
     auto done = occupy(place, hooks.attachments[static_cast<std::size_t>(hook)]);
@@ -135,7 +138,24 @@ Result<void> TcBackend::attach(std::uint32_t ifindex) {
     return done;
   }
   hooks.inherited = false;
+  hooks.alone = false;
+  if (auto done = take_over_from_amazon(ifindex); !done) return done;
   return retire_when_settled();
+}
+
+Result<void> TcBackend::take_over_from_amazon(std::uint32_t ifindex) {
+  Hooks& hooks = hooks_.at(ifindex);
+  if (amazon_folder_.empty() || hooks.alone) return {};
+  if (!amazon_) {
+    auto opened = tc::AmazonTakeover::open(amazon_folder_);
+    if (!opened) return fail_as(opened);
+    amazon_ = std::move(*opened);
+  }
+  auto removed = amazon_->take_over(ifindex);
+  if (!removed) return fail_as(removed);
+  for (const std::string& line : *removed) notes_.push_back("taken over from the Amazon agent: removed " + line);
+  hooks.alone = true;
+  return {};
 }
 
 // One attachment of ours on the hook. What is there stays until what comes is there.

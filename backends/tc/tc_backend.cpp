@@ -48,6 +48,7 @@ int find_program(const bpf_object* object, const char* name) {
 Result<std::unique_ptr<TcBackend>> TcBackend::make(const TableSizes& sizes, const TcOptions& options) {
   std::unique_ptr<TcBackend> backend(new TcBackend);
   backend->sizes_ = sizes;
+  backend->amazon_folder_ = options.amazon_folder;
   backend->clock_ = options.clock ? *options.clock : tc::kernel_tick_clock();
   backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
   if (auto opened = backend->open_pins(options); !opened) return fail_as(opened);

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/tc/amazon_takeover.h"
 #include "backends/tc/attachment.h"
 #include "backends/tc/conntrack_table.h"
 #include "backends/tc/kernel_tables.h"
@@ -33,6 +34,8 @@ struct TcOptions {
   bool force_clsact = false;       // even where the kernel has TCX
   std::optional<TickClock> clock;  // of an object whose clock is not jiffies64 (test variants)
   std::string pin_path;            // a folder of a BPF file system; empty: nothing outlives the process
+  // Where the Amazon agent's pins are, which each attach() takes over (amazon_takeover.h); empty: no.
+  std::string amazon_folder;
 };
 
 class TcBackend final : public Backend {
@@ -72,6 +75,7 @@ class TcBackend final : public Backend {
   struct Hooks {
     tc::PinnedHooks attachments;
     bool inherited = false;  // some hook does not run this backend's programs yet
+    bool alone = false;      // the Amazon agent's filters are off, if they are to be
     [[nodiscard]] bool alive() const;
   };
 
@@ -84,6 +88,7 @@ class TcBackend final : public Backend {
   Result<void> occupy(const tc::HookPlace& place, std::vector<std::unique_ptr<tc::Attachment>>& attachments);
   Result<void> take_off(std::map<std::uint32_t, Hooks>::iterator hooks);
   Result<void> retire_when_settled();
+  Result<void> take_over_from_amazon(std::uint32_t ifindex);
   [[nodiscard]] int program_on(tc::Hook hook) const;
   Result<void> open_events();
   Result<void> wait_for_readers();
@@ -105,6 +110,8 @@ class TcBackend final : public Backend {
   std::unique_ptr<tc::PinStore> pins_;  // none: nothing is pinned
   bool published_ = false;              // this generation is pinned
   bool retired_ = false;                // and no other is left
+  std::string amazon_folder_;
+  std::optional<tc::AmazonTakeover> amazon_;  // from the first attach() on, if wanted
   Inheritance inheritance_;
   std::vector<std::string> notes_;
   std::map<std::uint32_t, Hooks> hooks_;  // by ifindex

@@ -98,6 +98,23 @@ TEST_P(BackendContract, AFullHashTableSaysSo) {
   EXPECT_EQ(done.error().code, ErrorCode::table_full) << done.error().to_string();
 }
 
+TEST_P(BackendContract, AFreshBackendInheritsNothing) {
+  const Inheritance& inherited = backend().inheritance();
+  EXPECT_TRUE(inherited.interfaces.empty());
+  EXPECT_FALSE(inherited.connections);
+  EXPECT_EQ(inherited.epoch, 0u);
+  EXPECT_EQ(inherited.last_rule, RuleId{});
+  EXPECT_TRUE(backend().take_notes().empty());
+}
+
+TEST_P(BackendContract, AttachingTwiceAndDetachingWhatIsNotAttachedAreNoErrors) {
+  EXPECT_TRUE(backend().detach(kIfindex));
+  EXPECT_TRUE(backend().attach(kIfindex));
+  EXPECT_TRUE(backend().attach(kIfindex));
+  EXPECT_TRUE(backend().detach(kIfindex));
+  EXPECT_TRUE(backend().detach(kIfindex));
+}
+
 TEST_P(BackendContract, AFreshBackendHasNoConnectionsCountersOrEvents) {
   EXPECT_TRUE(connections().empty());
   EXPECT_TRUE(events().empty());

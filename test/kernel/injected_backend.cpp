@@ -45,6 +45,8 @@ class InjectedBackend final : public Backend, public PacketInjector {
     attached_.erase(ifindex);
     return inner_->detach(ifindex);
   }
+  [[nodiscard]] const Inheritance& inheritance() const override { return inner_->inheritance(); }
+  std::vector<std::string> take_notes() override { return inner_->take_notes(); }
   Result<std::vector<ConntrackEntry>> conntrack() const override { return inner_->conntrack(); }
   Result<void> forget_connections(EndpointId endpoint) override {
     return inner_->forget_connections(endpoint);

@@ -4,9 +4,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/capability.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +58,19 @@ inline ClusterSnapshot cluster_of(std::size_t pods) {
   return cluster;
 }
 
+// CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are all that the agent has.
+inline Result<void> drop_capabilities() {
+  const cap_value_t kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+  cap_t set = cap_init();
+  const bool done = cap_set_flag(set, CAP_PERMITTED, std::size(kept), kept, CAP_SET) == 0 &&
+                    cap_set_flag(set, CAP_EFFECTIVE, std::size(kept), kept, CAP_SET) == 0 &&
+                    cap_set_proc(set) == 0;
+  cap_free(set);
+  if (!done) return fail(ErrorCode::internal, "the capabilities could not be dropped");
+  if (unshare(CLONE_NEWNET) == 0) return fail(ErrorCode::internal, "CAP_SYS_ADMIN is still there");
+  return {};
+}
+
 class TakeoverTest : public testing::TestWithParam<bool> {  // true: clsact by force
  protected:
   void SetUp() override {
@@ -99,10 +116,12 @@ class TakeoverTest : public testing::TestWithParam<bool> {  // true: clsact by f
     auto backend = TcBackend::make(sizes, options);
     if (!backend) return fail_as(backend);
     EnforcerSettings settings;
-    settings.hash_secret = 0xab5712ac7;
+    settings.hash_secret = secret_of(getpid());
     into = std::make_unique<NodeEnforcer>(std::move(*backend), settings);
     return {};
   }
+  // Each process has its own, and only an inherited one finds the connections there are.
+  static std::uint64_t secret_of(pid_t process) { return 0xab5712ac700000 + static_cast<std::uint64_t>(process); }
   Result<void> enforce(const TcOptions& options) {
     enforcer_.reset();
     if (auto made = make(options, enforcer_); !made) return made;
@@ -111,6 +130,15 @@ class TakeoverTest : public testing::TestWithParam<bool> {  // true: clsact by f
   // The same in a process of its own.
   Result<EnforcingProcess> first_process(const TcOptions& options) {
     return EnforcingProcess::start([&] { return enforce(options); });
+  }
+
+  // Runs work in a process that has these three, and ends it.
+  static void with_few(const std::function<Result<void>()>& work) {
+    auto process = EnforcingProcess::start([&]() -> Result<void> {
+      if (auto dropped = drop_capabilities(); !dropped) return dropped;
+      return work();
+    });
+    EXPECT_TRUE(process) << process.error().to_string();
   }
 
   // Flows of a pod: allowed and denied, each way, and answers that only a connection admits; of one

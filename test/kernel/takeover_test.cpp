@@ -2,9 +2,6 @@
 // One process after another enforces on the same interfaces: what the first left behind when it was
 // killed stays in force, and the second takes it over without a packet that is lost or let through.
 // The same is tried without pins, where it must fail: so these tests can tell.
-#include <sched.h>
-#include <sys/capability.h>
-
 #include <algorithm>
 
 #include "engine/conntrack/conntrack_view.h"
@@ -159,27 +156,7 @@ TEST_P(Takeover, OfAnotherVersionTheInterfacesAreTakenOverAndNeverOpen) {
             std::string::npos);
 }
 
-// CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are all that the agent has.
-Result<void> drop_capabilities() {
-  const cap_value_t kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
-  cap_t set = cap_init();
-  const bool done = cap_set_flag(set, CAP_PERMITTED, std::size(kept), kept, CAP_SET) == 0 &&
-                    cap_set_flag(set, CAP_EFFECTIVE, std::size(kept), kept, CAP_SET) == 0 &&
-                    cap_set_proc(set) == 0;
-  cap_free(set);
-  if (!done) return fail(ErrorCode::internal, "the capabilities could not be dropped");
-  if (unshare(CLONE_NEWNET) == 0) return fail(ErrorCode::internal, "CAP_SYS_ADMIN is still there");
-  return {};
-}
-
 TEST_P(Takeover, ThreeCapabilitiesAreEnough) {
-  const auto with_few = [&](const std::function<Result<void>()>& work) {
-    auto process = EnforcingProcess::start([&]() -> Result<void> {
-      if (auto dropped = drop_capabilities(); !dropped) return dropped;
-      return work();
-    });
-    EXPECT_TRUE(process) << process.error().to_string();
-  };
   with_few([&] { return enforce(options()); });
   NumberedTraffic traffic(1ms);
   add_flows(traffic);

@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
-#include <postern_count.skel.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +15,7 @@
 #include "backends/tc/kernel_clock.h"
 #include "engine/base/prng.h"
 #include "engine/conntrack/conntrack_view.h"
+#include "test/kernel/counting_program.h"
 #include "test/kernel/network.h"
 
 namespace postern {
@@ -172,56 +172,6 @@ TEST(TcBackendClock, ATickIsAboutASecond) {
 
 // ---- attachments ----
 
-// Somebody else's program, on both hooks of an interface.
-class Counting {
- public:
-  explicit Counting(bool tcx) {
-    std::size_t size = 0;
-    const void* bytes = postern_count__elf_bytes(&size);
-    bpf_object_open_opts options{};
-    options.sz = sizeof options;
-    options.object_name = "count";
-    object_ = bpf_object__open_mem(bytes, size, &options);
-    EXPECT_EQ(bpf_object__load(object_), 0);
-    tcx_ = tcx;
-  }
-  ~Counting() {
-    for (const int link : links_) close(link);
-    bpf_object__close(object_);
-  }
-  void attach(std::uint32_t ifindex, bool ingress) {
-    const int program = bpf_program__fd(bpf_object__find_program_by_name(object_, "count"));
-    if (tcx_) {
-      const auto type = static_cast<bpf_attach_type>(ingress ? 46 : 47);
-      links_.push_back(bpf_link_create(program, static_cast<int>(ifindex), type, nullptr));
-      EXPECT_GE(links_.back(), 0);
-      return;
-    }
-    bpf_tc_hook hook{};
-    hook.sz = sizeof hook;
-    hook.ifindex = static_cast<int>(ifindex);
-    hook.attach_point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
-    bpf_tc_hook_create(&hook);
-    bpf_tc_opts options{};
-    options.sz = sizeof options;
-    options.prog_fd = program;
-    options.handle = 1;
-    options.priority = 1;
-    EXPECT_EQ(bpf_tc_attach(&hook, &options), 0);
-  }
-  [[nodiscard]] std::uint64_t seen() const {
-    const std::uint32_t zero = 0;
-    std::uint64_t packets = 0;
-    bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(object_, "seen"), &zero, &packets);
-    return packets;
-  }
-
- private:
-  bpf_object* object_ = nullptr;
-  bool tcx_ = true;
-  std::vector<int> links_;
-};
-
 // UDP, 10.0.0.5:4000 -> 10.0.0.9:`port`. Broadcast, so that any end takes it.
 std::vector<std::byte> udp_frame(std::uint16_t port) {
   std::vector<std::uint8_t> frame(14 + 20 + 8 + 4);
@@ -321,7 +271,7 @@ TEST_P(TcBackendAttach, JudgesWhileAttachedAndNotBeforeOrAfter) {
 }
 
 TEST_P(TcBackendAttach, OtherProgramsStayAndRunAfterAnAllow) {
-  Counting other(backend_->attach_kind() == tc::AttachKind::tcx);
+  test::CountingProgram other(backend_->attach_kind() == tc::AttachKind::tcx);
   other.attach(ifindex_, false);
   answer(kAllow);
   attach();

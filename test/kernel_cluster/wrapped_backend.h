@@ -25,6 +25,8 @@ class WrappedBackend final : public Backend {
   Result<PolicyTables> dump() const override { return inner_->dump(); }
   Result<void> attach(std::uint32_t ifindex) override { return inner_->attach(ifindex); }
   Result<void> detach(std::uint32_t ifindex) override { return inner_->detach(ifindex); }
+  [[nodiscard]] const Inheritance& inheritance() const override { return inner_->inheritance(); }
+  std::vector<std::string> take_notes() override { return inner_->take_notes(); }
   Result<std::vector<ConntrackEntry>> conntrack() const override { return inner_->conntrack(); }
   Result<void> forget_connections(EndpointId endpoint) override {
     return inner_->forget_connections(endpoint);
