@@ -156,9 +156,19 @@ TEST_P(AmazonNode, OursJudgesFromTheStartAndOthersRunAgainAfterwards) {
   EXPECT_EQ(others(0), Names{"count"}) << "somebody else's filter stays";
 }
 
-// The filters of that agent stay where they are without the option.
-TEST_P(AmazonNode, WithoutTheOptionNothingOfItIsTouched) {
+TEST_P(AmazonNode, WithoutTheOptionNothingOfItIsTouchedAndOursRunsFirst) {
+  NumberedTraffic traffic(1ms);
+  add_flows(traffic);
+  for (const char* flow : {"stranger in", "stranger out"}) traffic.expect(flow, Expected::either);
+  traffic.start();
+  settle(traffic);
+  for (const char* flow : kAllowed) traffic.expect(flow, Expected::either);
   ASSERT_TRUE(enforce(options()));
+  for (const char* flow : {"stranger in", "stranger out"}) {
+    EXPECT_TRUE(traffic.wait_until(flow, false, kPatience)) << flow << ": theirs admits it";
+  }
+  EXPECT_TRUE(traffic.wait_until("in", true, kPatience));
+  EXPECT_TRUE(traffic.wait_until("out", true, kPatience));
   for (const std::size_t pod : {0u, 1u, 2u}) EXPECT_EQ(others(pod), kTheirs);
   EXPECT_EQ(pins(), everything_);
 }
