@@ -100,7 +100,7 @@ Result<bool> talk_udp(const Talk& talk, int patience_ms) {
 Result<bool> talk_ping(const Talk& talk, std::uint16_t id, int patience_ms) {
   auto scope = NetnsScope::enter(*talk.client.netns);
   if (!scope) return fail_as(scope);
-  auto socket = raw_echo_socket();
+  auto socket = raw_echo_socket(IpFamily::v4);
   if (!socket) return fail_as(socket);
   packet::Icmp icmp;
   icmp.id = id;
