@@ -52,6 +52,7 @@ std::string too_large(const Piece& piece) {
 }
 
 void set_type(Value& object, const Resource& resource) {
+  if (object.kind != Kind::mapping) return;
   const auto add = [&](const char* key, std::string text) {
     if (object.find(key) != nullptr) return;
     object.items.push_back({Kind::string, 0, 0, key, {}});
@@ -79,6 +80,7 @@ DecodedObject read_object(const Resource& resource, WatchedObject object, const 
 
 // A tree that the mask of the resource has left.
 Result<DecodedObject> decode_tree(const Resource& resource, Value tree) {
+  set_type(tree, resource);  // first of all: it moves what is in the tree
   const Value* metadata = tree.find("metadata");
   WatchedObject object;
   object.key = key_of(tree);
@@ -86,7 +88,6 @@ Result<DecodedObject> decode_tree(const Resource& resource, Value tree) {
     return fail(ErrorCode::invalid_input,
                 "found an object without metadata.name, expected a " + std::string(resource.kind));
   }
-  set_type(tree, resource);
   if (text_at(&tree, "kind") != resource.kind || text_at(&tree, "apiVersion") != resource.api_version()) {
     return fail(ErrorCode::invalid_input, "found a " + text_at(&tree, "kind") + " of " +
                                               text_at(&tree, "apiVersion") + ", expected a " +

@@ -136,7 +136,8 @@ TEST(ObjectSplitter, SaysWhereBytesAreNoAnswer) {
   };
   for (const auto& row : rows) {
     EXPECT_EQ(cut(row.shape, row.text, {}).error, row.error);
-    EXPECT_EQ(cut(row.shape, row.text, every(1, row.text.size())).error, row.error);
+    const std::size_t step = row.text.size() < 100 ? 1 : 4097;
+    EXPECT_EQ(cut(row.shape, row.text, every(step, row.text.size())).error, row.error);
     EXPECT_FALSE(cut(row.shape, row.text, {}).boundary);
   }
 }

@@ -63,10 +63,15 @@ TEST(Reflector, FollowsTheEventsOfAWatch) {
   EXPECT_EQ(driver.reflector.state().state, WatchState::synced);
 }
 
+std::string small_pod(const std::string& name, const std::string& version) {
+  return R"({"metadata":{"name":")" + name + R"(","namespace":"a","resourceVersion":")" + version +
+         R"(","annotations":{"x":"}\"]\\"}}})";
+}
+
 TEST(Reflector, TakesTheSameEventsWhereverTheBytesAreCut) {
-  const std::string text = event_json("ADDED", pod_json("a", "two", "11")) + bookmark_json("12") +
-                           event_json("DELETED", pod_json("a", "one", "13"));
-  const std::string list = list_json("Pod", "10", {pod_json("a", "one", "5"), pod_json("a", "three", "6")});
+  const std::string text = event_json("ADDED", small_pod("two", "11")) + bookmark_json("12") +
+                           event_json("DELETED", small_pod("one", "13"));
+  const std::string list = list_json("Pod", "10", {small_pod("one", "5"), small_pod("three", "6")});
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     Driver driver;
     const std::size_t list_cut = cut % list.size();
