@@ -105,7 +105,6 @@ Result<void> ObjectSplitter::step_envelope(std::string_view bytes, std::size_t& 
     if (c == '"') {
       in_string_ = true;
       last_string_.clear();
-      after_items_key_ = false;
     } else if (c == ':' && depth_ == 1) {
       after_items_key_ = last_string_ == "items\"";
     } else if (c == '[' && depth_ == 1 && after_items_key_) {
@@ -118,7 +117,6 @@ Result<void> ObjectSplitter::step_envelope(std::string_view bytes, std::size_t& 
     } else if (c == '}' || c == ']') {
       if (--depth_ == 0) state_ = State::after;
     }
-    if (c == ',') after_items_key_ = false;
   }
   if (envelope_.size() + (at - start) > kMaxEnvelopeBytes) {
     return fail(ErrorCode::invalid_input,
@@ -134,7 +132,6 @@ Result<void> ObjectSplitter::step_items(std::string_view bytes, std::size_t& at)
     begin_object();
   } else if (c == ']') {
     envelope_ += ']';
-    after_items_key_ = false;
     state_ = State::envelope;
     ++at;
   } else if (c == ',' && needs_comma_) {

@@ -150,7 +150,6 @@ void Reflector::on_bytes(std::string_view bytes, Instant now) {
 void Reflector::take_list(std::string_view bytes, Instant now) {
   want_.wake = now + kListStall;
   const auto taken = splitter_->take(bytes, [&](const Piece& piece) -> Result<void> {
-    if (phase_ == Phase::checking) return {};
     auto decoded = decode_object(resource_, piece);
     if (!decoded) return fail_as(decoded);
     if (auto* rejection = std::get_if<Rejection>(&*decoded)) {

@@ -28,6 +28,13 @@ TEST(Reflector, ListsInPagesAndThenWatchesFromTheVersionOfTheList) {
   EXPECT_EQ(driver.asks(), "watch 10");
 }
 
+TEST(Reflector, WatchesFromTheVersionOfTheFirstPage) {
+  Driver driver;
+  driver.answer(200, list_json("Pod", "10", {}, "t"));
+  driver.answer(200, list_json("Pod", "12", {}));
+  EXPECT_EQ(driver.asks(), "watch 10") << "what came between the pages comes again";
+}
+
 TEST(Reflector, AWatchIsAskedForBetweenFiveAndTenMinutes) {
   std::int64_t least = 10'000;
   std::int64_t most = 0;
@@ -331,6 +338,16 @@ TEST(Reflector, RemembersWhenItLastHeard) {
   driver.now = driver.now + seconds(30);
   EXPECT_EQ(driver.reflector.last_heard(), before);
   EXPECT_EQ(driver.reflector.state().since, before + Duration{-seconds(2).ns});
+}
+
+TEST(Reflector, AStateLastsWhileItsDetailChanges) {
+  Driver driver;
+  driver.fails(true, "one");
+  const Instant since = driver.now;
+  driver.wait();
+  driver.fails(true, "two");
+  EXPECT_EQ(driver.sink.take(), (Lines{"failing: one", "failing: two"}));
+  EXPECT_EQ(driver.reflector.state().since, since);
 }
 
 }  // namespace
