@@ -11,6 +11,7 @@
 #include "cli/commands/output.h"
 #include "cli/commands/overview.h"
 #include "cli/commands/replay.h"
+#include "cli/commands/resolve.h"
 #include "cli/commands/test.h"
 #include "cli/commands/version.h"
 
@@ -112,6 +113,34 @@ void add_init(CLI::App& app, InitOptions& options, int& status) {
   command->callback([&] { status = run_init(options); });
 }
 
+void add_resolve(CLI::App& app, ResolveOptions& options, int& status) {
+  auto* command = app.add_subcommand("resolve", "Print the PolicyEndpoints that NetworkPolicies resolve to");
+  command
+      ->add_option("--manifests", options.manifests, "Files and folders of Kubernetes manifests; repeatable")
+      ->required()
+      ->allow_extra_args(false);
+  command->add_option("--output", options.output, "The file to write; - is standard output")
+      ->check(not_empty)
+      ->capture_default_str();
+  command
+      ->add_option("--chunk-size", options.chunk_size,
+                   "Entries in each list of a PolicyEndpoint; what is longer makes several")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      ->add_option("--node-ip", options.node_ips,
+                   "hostIP of pods that name no node; repeatable, one of each family")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--changed", options.changed,
+                   "RFC 3339 time for the annotation networking.k8s.aws/last-change-trigger-time; else none")
+      ->check(not_empty);
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported,
+                    "Leave out policy kinds that are not supported");
+  command->add_flag("--json", options.json, "One List in JSON instead of YAML documents");
+  command->callback([&] { status = run_resolve(options); });
+}
+
 int run(int argc, char** argv) {
   int status = 0;
   TestOptions test;
@@ -119,6 +148,7 @@ int run(int argc, char** argv) {
   ReplayOptions replay;
   ExplainOptions explain;
   InitOptions init;
+  ResolveOptions resolve;
 
   CLI::App app{"Kubernetes NetworkPolicy: tested offline, enforced with eBPF", "postern"};
   bool wants_version = false;
@@ -128,6 +158,7 @@ int run(int argc, char** argv) {
   add_replay(app, replay, status);
   add_explain(app, explain, status);
   add_init(app, init, status);
+  add_resolve(app, resolve, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -18,6 +18,7 @@ int run_overview() {
       "  postern explain --manifests DIR --from x/a --to y/b --port 80\n"
       "                                               why a connection passes or not\n"
       "  postern init --manifests DIR                 write a first scenario: what the policies say today\n"
+      "  postern resolve --manifests DIR              print the PolicyEndpoints that the policies resolve to\n"
       "  postern COMMAND --help                       every option\n"
       "\n"
       "%s",

@@ -94,11 +94,15 @@ void hold(const PlanOptions& planning, const ThroughPolicyEndpoints::Options& op
   EXPECT_GE(counts.scenarios, 380u);
 }
 
-TEST(PolicyEndpoints, SayWhatTheNetworkPoliciesSay) { hold({}, {}); }
+using Way = ThroughPolicyEndpoints::Way;
 
-TEST(PolicyEndpoints, SayItInSlicesOfTwo) { hold({}, {.endpoints = {2, ""}}); }
+TEST(PolicyEndpoints, SayWhatTheNetworkPoliciesSay) { hold({}, {.endpoints = {}}); }
 
-TEST(PolicyEndpoints, SayItThroughServicesToo) { hold({.via_service = true}, {}); }
+TEST(PolicyEndpoints, SayItInSlicesOfTwo) { hold({}, {.endpoints = {2, ""}, .way = Way::yaml}); }
+
+TEST(PolicyEndpoints, SayItThroughServicesToo) {
+  hold({.via_service = true}, {.endpoints = {}, .way = Way::json});
+}
 
 TEST(PolicyEndpoints, SayItToNodesThatKnowServices) { hold({}, {.endpoints = {}, .keep_services = true}); }
 

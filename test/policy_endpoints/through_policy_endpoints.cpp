@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/policy_endpoints/through_policy_endpoints.h"
 
+#include "cli/commands/policy_endpoint_text.h"
+#include "engine/manifest/reader.h"
+
 namespace postern::sim {
+
+namespace {
+
+Result<std::vector<PolicyEndpoint>> read_back(const std::vector<PolicyEndpoint>& slices, bool json) {
+  const std::string text = json ? cli::to_json(slices) : cli::to_yaml(slices);
+  const auto manifest = manifest::read_manifest(text, json ? "slices.json" : "slices.yaml");
+  if (!manifest) return tl::unexpected<Error>(manifest.error().front());
+  std::vector<PolicyEndpoint> out;
+  for (const auto& object : manifest->objects) out.push_back(std::get<PolicyEndpoint>(object.value));
+  if (out.size() == slices.size()) return out;
+  return fail(ErrorCode::internal, "not every PolicyEndpoint came back");
+}
+
+}  // namespace
 
 Result<void> ThroughPolicyEndpoints::begin(const ClusterSettings& settings) {
   ClusterSettings other = settings;
@@ -11,6 +28,8 @@ Result<void> ThroughPolicyEndpoints::begin(const ClusterSettings& settings) {
 
 Result<void> ThroughPolicyEndpoints::place(const Placement& placement) {
   auto slices = to_policy_endpoints(placement.cluster, options_.endpoints);
+  if (!slices) return fail_as(slices);
+  if (options_.way != Way::values) slices = read_back(*slices, options_.way == Way::json);
   if (!slices) return fail_as(slices);
   Placement other = placement;
   other.cluster.network_policies.clear();

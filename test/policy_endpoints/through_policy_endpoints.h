@@ -13,8 +13,11 @@ namespace postern::sim {
 
 class ThroughPolicyEndpoints final : public Cluster {
  public:
+  // How the slices get to the nodes: as they are, or as `postern resolve` prints them.
+  enum class Way : std::uint8_t { values, yaml, json };
   struct Options {
     ToEndpointsOptions endpoints;
+    Way way = Way::values;
     bool keep_services = false;
     std::optional<ServiceIpBlocks> service_ip_blocks{};
   };

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/resolve.h"
+
+#include <cstdio>
+#include <optional>
+
+#include "cli/commands/cluster.h"
+#include "cli/commands/output.h"
+#include "cli/commands/policy_endpoint_text.h"
+#include "engine/manifest/cluster_state.h"
+#include "engine/policy/to_policy_endpoints.h"
+
+namespace postern::cli {
+
+namespace {
+
+// Pods that name no node share one, which has the addresses that were given. None: what is wrong was said.
+bool place_pods(const std::vector<std::string>& node_ips, ClusterSnapshot& cluster) {
+  std::vector<NodeAddress> addresses;
+  for (const auto& text : node_ips) {
+    const auto address = IpAddress::parse(text);
+    if (!address) {
+      refuse("--node-ip: found \"" + text + "\", expected an address like 10.0.0.1 or 2001:db8::1");
+      return false;
+    }
+    for (const auto& other : addresses) {
+      if (other.address.family() != address->family()) continue;
+      refuse("--node-ip: found " + other.address.to_string() + " and " + text + ", expected one of each family");
+      return false;
+    }
+    addresses.push_back({"InternalIP", *address});
+  }
+  const auto node = cluster.nodes.find(manifest::kDefaultNodeName);
+  if (node != cluster.nodes.end() && !addresses.empty()) node->second.addresses = std::move(addresses);
+  return true;
+}
+
+}  // namespace
+
+int run_resolve(const ResolveOptions& options) {
+  auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
+  if (!cluster) return 2;
+  if (!place_pods(options.node_ips, *cluster)) return 2;
+  const auto slices = to_policy_endpoints(*cluster, {options.chunk_size, options.changed});
+  if (!slices) return refuse(slices.error().to_string());
+  if (cluster->network_policies.empty()) note("the manifests have no NetworkPolicy: nothing to resolve");
+  const std::string text = options.json ? to_json(*slices) : to_yaml(*slices);
+  if (options.output != "-") return write_file(options.output, text) ? 0 : 2;
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+}  // namespace postern::cli
