@@ -60,11 +60,14 @@ std::string Reflector::relist_version() const {
   return version_.empty() ? "0" : version_;
 }
 
-void Reflector::send(std::string target, Instant wake) {
+void Reflector::send(std::string query, Instant wake) {
   answer_ = {};
   splitter_.reset();
   want_.request = ++requests_;
-  want_.target = std::move(target);
+  if (!field_selector_.empty()) {
+    query += (query.empty() ? "" : "&") + std::string("fieldSelector=") + escaped(field_selector_);
+  }
+  want_.target = resource_.path() + (query.empty() ? "" : "?" + query);
   want_.new_credentials = refused_credentials_;
   want_.new_connection = std::exchange(connection_seems_dead_, false);
   want_.wake = wake;
@@ -80,23 +83,22 @@ void Reflector::begin_list(std::string version, Instant now) {
 }
 
 void Reflector::send_page(Instant now) {
-  std::string query;
+  std::string query = list_.limited ? "limit=" + std::to_string(kPageSize) : "";
   const auto add = [&](std::string_view name, const std::string& value) {
-    query += (query.empty() ? "?" : "&") + std::string(name) + "=" + value;
+    query += (query.empty() ? "" : "&") + std::string(name) + "=" + escaped(value);
   };
-  if (list_.limited) add("limit", std::to_string(kPageSize));
   if (!list_.token.empty()) {
-    add("continue", escaped(list_.token));  // the version is in the token
+    add("continue", list_.token);  // the version is in the token
   } else if (!list_.version.empty()) {
-    add("resourceVersion", escaped(list_.version));
+    add("resourceVersion", list_.version);
   }
   phase_ = Phase::listing;
-  send(resource_.path() + query, now + kListStall);
+  send(query, now + kListStall);
 }
 
 void Reflector::begin_check(Instant now) {
   phase_ = Phase::checking;
-  send(resource_.path() + "?limit=1", now + kListStall);
+  send("limit=1", now + kListStall);
 }
 
 void Reflector::finish_check(Instant now) {
@@ -116,7 +118,7 @@ void Reflector::begin_watch(Instant now) {
   watch_began_ = now;
   events_ = 0;
   error_event_.reset();
-  send(resource_.path() + "?watch=1&allowWatchBookmarks=true&resourceVersion=" + escaped(version_) +
+  send("watch=1&allowWatchBookmarks=true&resourceVersion=" + escaped(version_) +
            "&timeoutSeconds=" + std::to_string(timeout),
        now + seconds(timeout) + kWatchMargin);
 }

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/kube/backoff.h"
@@ -53,8 +54,14 @@ class Reflector {
     Instant wake{};                // call on_time at or after this
   };
 
-  Reflector(const Resource& resource, ObjectStore& store, ResourceSink& sink, Prng prng)
-      : resource_(resource), store_(store), sink_(sink), prng_(prng) {}
+  // `field_selector` is what the API takes under that name, "spec.nodeName=node-1"; empty: everything.
+  Reflector(const Resource& resource, ObjectStore& store, ResourceSink& sink, Prng prng,
+            std::string field_selector = "")
+      : resource_(resource),
+        store_(store),
+        sink_(sink),
+        prng_(prng),
+        field_selector_(std::move(field_selector)) {}
 
   void start(Instant now);
   [[nodiscard]] const Want& want() const { return want_; }
@@ -92,7 +99,7 @@ class Reflector {
     std::string body;  // of a refusal
   };
 
-  void send(std::string target, Instant wake);
+  void send(std::string query, Instant wake);
   void begin_list(std::string version, Instant now);
   void send_page(Instant now);
   void finish_page(Instant now);
@@ -124,6 +131,7 @@ class Reflector {
   ObjectStore& store_;
   ResourceSink& sink_;
   Prng prng_;
+  std::string field_selector_;
   Backoff backoff_;
   Want want_;
   ResourceState state_;

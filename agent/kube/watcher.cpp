@@ -2,6 +2,7 @@
 #include "agent/kube/watcher.h"
 
 #include <optional>
+#include <utility>
 
 #include "agent/kube/api_client.h"
 #include "agent/kube/object_store.h"
@@ -11,10 +12,10 @@ namespace postern::agent::kube {
 
 // One resource: its reflector, and the transfer and the timer that do what the reflector wants.
 struct Watcher::Channel : HttpReceiver {
-  Channel(Watcher& owner, ResourceKind kind, Prng prng)
+  Channel(Watcher& owner, ResourceKind kind, Prng prng, std::string field_selector)
       : watcher(owner),
         store(kind, owner.sink_),
-        reflector(resource_of(kind), store, owner.sink_, prng),
+        reflector(resource_of(kind), store, owner.sink_, prng, std::move(field_selector)),
         resource(kind) {}
   ~Channel() override { stop(); }
 
@@ -93,7 +94,8 @@ Watcher::Watcher(EventLoop& loop, ApiClient& api, ResourceSink& sink, Options op
   for (const ResourceKind kind : options.resources) {
     // Each its own numbers, so that no two resources come back together either.
     Prng seeds(options.seed + static_cast<std::uint64_t>(kind));
-    channels_.push_back(std::make_unique<Channel>(*this, kind, Prng(seeds.next())));
+    channels_.push_back(
+        std::make_unique<Channel>(*this, kind, Prng(seeds.next()), options.field_selectors[kind]));
   }
 }
 

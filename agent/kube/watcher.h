@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "agent/kube/resource_sink.h"
@@ -25,6 +27,9 @@ class Watcher {
   struct Options {
     std::vector<ResourceKind> resources;
     std::uint64_t seed = 0;  // of the jitter
+    // What of a resource to watch, as the API's fieldSelector: {pods, "spec.nodeName=node-1"}. Without one
+    // everything.
+    std::map<ResourceKind, std::string> field_selectors{};
   };
 
   // Loop, client and sink outlive the watcher.

@@ -35,6 +35,28 @@ TEST(Reflector, WatchesFromTheVersionOfTheFirstPage) {
   EXPECT_EQ(driver.asks(), "watch 10") << "what came between the pages comes again";
 }
 
+TEST(Reflector, AsksForWhatIsSelectedInEveryRequest) {
+  RecordingSink sink;
+  ObjectStore store(ResourceKind::pods, sink);
+  Reflector reflector(resource_of(ResourceKind::pods), store, sink, Prng(1), "spec.nodeName=a b");
+  const auto answer = [&](const std::string& body) {
+    reflector.on_head({200, {}}, {});
+    reflector.on_bytes(body, {});
+    reflector.on_end({});
+  };
+  const auto asks = [&] {
+    return reflector.want().target.substr(0, reflector.want().target.find("&timeoutSeconds"));
+  };
+  const std::string selector = "&fieldSelector=spec.nodeName%3Da%20b";
+  reflector.start({});
+  EXPECT_EQ(asks(), "/api/v1/pods?limit=500&resourceVersion=0" + selector);
+  answer(list_json("Pod", "10", {}, "t"));
+  EXPECT_EQ(asks(), "/api/v1/pods?limit=500&continue=t" + selector);
+  answer(list_json("Pod", "10", {}));
+  EXPECT_EQ(asks(), "/api/v1/pods?watch=1&allowWatchBookmarks=true&resourceVersion=10");
+  EXPECT_NE(reflector.want().target.find(selector), std::string::npos);
+}
+
 TEST(Reflector, AWatchIsAskedForBetweenFiveAndTenMinutes) {
   std::int64_t least = 10'000;
   std::int64_t most = 0;
@@ -156,6 +178,15 @@ TEST(Reflector, AServerThatCutsEvenTheFirstListIsAskedForPagesFromThenOn) {
   driver.answer(500, "");
   driver.wait();
   EXPECT_EQ(driver.asks(), "?limit=500&resourceVersion=10");
+}
+
+TEST(Reflector, AfterAnExpiredPageOfTheNewestListItAsksForAllOfItWithoutAnything) {
+  Driver driver;
+  driver.answer(410, status_json(410, "Expired", "too old"));
+  EXPECT_EQ(driver.asks(), "?limit=500");
+  driver.answer(200, list_json("Pod", "10", {}, "t"));
+  driver.answer(410, status_json(410, "Expired", "too old"));
+  EXPECT_EQ(driver.reflector.want().target, "/api/v1/pods");
 }
 
 TEST(Reflector, AfterAnExpiredPageTheWholeListCountsAndNotTheHalf) {
