@@ -137,6 +137,11 @@ void add_resolve(CLI::App& app, ResolveOptions& options, int& status) {
       ->check(not_empty);
   command->add_flag("--ignore-unsupported", options.ignore_unsupported,
                     "Leave out policy kinds that are not supported");
+  command
+      ->add_option("--service-ip-blocks", options.service_ip_blocks,
+                   "meaning: blocks are written without the ClusterIPs in them. compat: as they are")
+      ->check(CLI::IsMember({"meaning", "compat"}))
+      ->capture_default_str();
   command->add_flag("--json", options.json, "One List in JSON instead of YAML documents");
   command->callback([&] { status = run_resolve(options); });
 }

@@ -41,7 +41,9 @@ int run_resolve(const ResolveOptions& options) {
   auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
   if (!cluster) return 2;
   if (!place_pods(options.node_ips, *cluster)) return 2;
-  const auto slices = to_policy_endpoints(*cluster, {options.chunk_size, options.changed});
+  ToEndpointsOptions endpoints{options.chunk_size, options.changed};
+  if (options.service_ip_blocks == "compat") endpoints.service_ip_blocks = ServiceIpBlocks::compat;
+  const auto slices = to_policy_endpoints(*cluster, endpoints);
   if (!slices) return refuse(slices.error().to_string());
   if (cluster->network_policies.empty()) note("the manifests have no NetworkPolicy: nothing to resolve");
   const std::string text = options.json ? to_json(*slices) : to_yaml(*slices);

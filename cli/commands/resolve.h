@@ -15,6 +15,7 @@ struct ResolveOptions {
   std::uint32_t chunk_size = 200;      // entries in each list of a slice
   std::vector<std::string> node_ips;   // hostIP of pods that name no node; one of each family
   std::string changed;                 // RFC 3339, for the annotation; empty: none
+  std::string service_ip_blocks = "meaning";  // or "compat": R46
   bool json = false;                   // one List instead of YAML documents
   bool ignore_unsupported = false;
 };

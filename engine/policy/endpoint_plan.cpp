@@ -168,14 +168,17 @@ class EgressPlanner {
                 const ReachableServices::Share& share)
       : policy_(policy), services_(services), share_(share), covered_(services.offers().size()) {}
 
-  EndpointPlan run() {
+  EndpointPlan run(bool with_cluster_ips) {
     EndpointPlan plan;
-    if (policy_.admits_everything(Direction::egress)) {
-      for (const auto& rule : policy_.at(Direction::egress)) {
+    const bool everything = policy_.admits_everything(Direction::egress);
+    for (const auto& rule : policy_.at(Direction::egress)) {
+      if (everything || with_cluster_ips) {
         add_peers(rule, rule.any_port ? nullptr : &rule.ports, plan.infos);
+      } else {
+        add_rule(rule, plan.infos);
       }
-    } else {
-      for (const auto& rule : policy_.at(Direction::egress)) add_rule(rule, plan.infos);
+    }
+    if (!everything) {
       Offers apart = share_.common;
       std::erase_if(apart, [&](OfferIndex offer) { return covered_[offer]; });
       add_offers(apart, plan.infos);
@@ -249,8 +252,8 @@ class EgressPlanner {
 }  // namespace
 
 EndpointPlan plan_egress(const PlainPolicy& policy, const ReachableServices& services,
-                         const ReachableServices::Share& share) {
-  return EgressPlanner(policy, services, share).run();
+                         const ReachableServices::Share& share, ServiceIpBlocks service_ip_blocks) {
+  return EgressPlanner(policy, services, share).run(service_ip_blocks == ServiceIpBlocks::compat);
 }
 
 }  // namespace postern

@@ -24,6 +24,6 @@ struct EndpointPlan {
 EndpointPlan plan_ingress(const PlainPolicy& policy);
 // `share`: of this policy.
 EndpointPlan plan_egress(const PlainPolicy& policy, const ReachableServices& services,
-                         const ReachableServices::Share& share);
+                         const ReachableServices::Share& share, ServiceIpBlocks service_ip_blocks);
 
 }  // namespace postern

@@ -151,7 +151,9 @@ Result<std::vector<PolicyEndpoint>> to_policy_endpoints(const ClusterSnapshot& c
     EndpointPlan ingress;
     EndpointPlan egress;
     if (policy.isolates(Direction::ingress)) ingress = plan_ingress(policy);
-    if (policy.isolates(Direction::egress)) egress = plan_egress(policy, services, services.share_of(i));
+    if (policy.isolates(Direction::egress)) {
+      egress = plan_egress(policy, services, services.share_of(i), options.service_ip_blocks);
+    }
     Whole whole;
     whole.policy = policy.policy;
     whole.isolates_ingress = policy.isolates(Direction::ingress);

@@ -24,12 +24,15 @@
 
 #include "engine/base/result.h"
 #include "engine/model/snapshot.h"
+#include "engine/policy/resolve.h"
 
 namespace postern {
 
 struct ToEndpointsOptions {
   std::size_t chunk_size = 200;          // of each list of a slice; at least 1
   std::string last_change_trigger_time;  // for every slice; empty: none
+  // `compat`: blocks are written with the ClusterIPs in them, for readers who shall match those too (R46).
+  ServiceIpBlocks service_ip_blocks = ServiceIpBlocks::meaning;
 };
 
 // Every NetworkPolicy has at least one slice. Sorted by namespace and name; names depend on the policy, the

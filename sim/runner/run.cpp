@@ -24,6 +24,7 @@ class Run {
   Run(const Plan& plan, Cluster& cluster, const RunOptions& options)
       : plan_(plan), cluster_(cluster), options_(options) {
     settings_.enforcer.strict = plan.scenario->strict;
+    settings_.enforcer.service_ip_blocks = plan.scenario->service_ip_blocks;
     settings_.enforcer.established_flows = plan.scenario->established_flows;
     settings_.limits = plan.scenario->limits;
   }
@@ -60,7 +61,7 @@ class Run {
       const std::vector<ProbeOutcome>& answers = (*outcomes)[index++];
       CellResult one{key, cell.expect, verdict_of(answers), planned.step->probes[cell.line].location, {}};
       if (one.wrong() && explained++ < options_.explained) {
-        one.why = why(cluster_, planned.placement.cluster, plan_.scenario->strict, {key, cell, answers});
+        one.why = why(cluster_, planned.placement.cluster, settings_.enforcer, {key, cell, answers});
       }
       result.cells.push_back(std::move(one));
     }

@@ -102,7 +102,7 @@ namespace {
 struct Context {
   const Cluster& cluster;
   const ClusterSnapshot& objects;
-  bool strict;
+  const EnforcerSettings& settings;
 };
 
 // Whether the client's own end stopped it for what stands behind the ClusterIP, not for one backend.
@@ -133,7 +133,8 @@ std::vector<std::string> why_one(const Context& context, const ProbeRequest& req
   std::vector<std::string> lines;
   ExplainQuery query = query_of(request, outcome);
   query.protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
-  query.strict = context.strict;
+  query.strict = context.settings.strict;
+  query.service_ip_blocks = context.settings.service_ip_blocks;
   const auto explanation = explain(context.objects, query);
   const bool unanswered = request.to.kind == Party::Kind::service && !outcome.drop;
   if (!outcome.allowed && !unanswered && !(explanation && is_explained(outcome, *explanation))) {
@@ -230,9 +231,9 @@ std::vector<std::string> why_differing(const Context& context, const WrongCell& 
 
 }  // namespace
 
-std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
-                             const WrongCell& wrong) {
-  const Context context{cluster, objects, strict};
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects,
+                             const EnforcerSettings& settings, const WrongCell& wrong) {
+  const Context context{cluster, objects, settings};
   const bool first = wrong.outcomes.front().allowed;
   const bool alike = std::all_of(wrong.outcomes.begin(), wrong.outcomes.end(),
                                  [&](const ProbeOutcome& outcome) { return outcome.allowed == first; });

@@ -31,7 +31,7 @@ struct WrongCell {
   const std::vector<ProbeOutcome>& outcomes;  // of the cell's requests
 };
 // Lines of text; never empty. Where the requests came out differently the first line says which.
-std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects, bool strict,
-                             const WrongCell& wrong);
+std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects,
+                             const EnforcerSettings& settings, const WrongCell& wrong);
 
 }  // namespace postern::sim

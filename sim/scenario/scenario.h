@@ -14,6 +14,7 @@
 #include "engine/base/time.h"
 #include "engine/compile/table_compiler.h"
 #include "engine/manifest/objects.h"
+#include "engine/policy/resolve.h"
 
 namespace postern::sim {
 
@@ -152,6 +153,7 @@ struct Scenario {
   std::string description;
   ScenarioFamily family = ScenarioFamily::v4;
   bool strict = false;
+  std::optional<ServiceIpBlocks> service_ip_blocks;  // R46; absent: as the kind of policy has it
   EstablishedFlows established_flows = EstablishedFlows::reevaluate;
   TableSizes limits;
   std::vector<manifest::Object> manifests;  // loaded before the first step

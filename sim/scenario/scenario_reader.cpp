@@ -71,12 +71,16 @@ void ScenarioBuilder::read_metadata(const Value& document) {
 
 void ScenarioBuilder::read_spec(const Value& spec) {
   only_keys(report_, spec, "spec",
-            {"description", "ipFamily", "enforcement", "establishedFlows", "limits", "manifests", "steps"});
+            {"description", "ipFamily", "enforcement", "serviceIpBlocks", "establishedFlows", "limits", "manifests",
+             "steps"});
   scenario_.description = string_at(report_, &spec, "description").value_or("");
   if (const auto family = word_at(report_, &spec, "ipFamily", {"IPv4", "IPv6", "DualStack"}, 0)) {
     scenario_.family = static_cast<ScenarioFamily>(*family);
   }
   scenario_.strict = word_at(report_, &spec, "enforcement", {"standard", "strict"}, 0) == std::size_t{1};
+  if (const auto word = word_at(report_, &spec, "serviceIpBlocks", {"meaning", "compat"})) {
+    scenario_.service_ip_blocks = static_cast<ServiceIpBlocks>(*word);
+  }
   if (word_at(report_, &spec, "establishedFlows", {"reevaluate", "keep"}, 0) == std::size_t{1}) {
     scenario_.established_flows = EstablishedFlows::keep;
   }

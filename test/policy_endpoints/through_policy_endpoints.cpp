@@ -22,7 +22,9 @@ Result<std::vector<PolicyEndpoint>> read_back(const std::vector<PolicyEndpoint>&
 
 Result<void> ThroughPolicyEndpoints::begin(const ClusterSettings& settings) {
   ClusterSettings other = settings;
-  other.enforcer.service_ip_blocks = options_.service_ip_blocks;
+  const auto written = settings.enforcer.service_ip_blocks;
+  options_.endpoints.service_ip_blocks = written.value_or(ServiceIpBlocks::meaning);
+  if (!written) other.enforcer.service_ip_blocks = options_.service_ip_blocks;
   return cluster_.begin(other);
 }
 

@@ -29,7 +29,8 @@ class Carrier:
         return str(new)
 
     def network(self, text):
-        host, length = text.split("/")
+        host, _, length = text.partition("/")
+        length = length or "32"  # a PolicyEndpoint may name a host without it
         if ipaddress.ip_address(host).version == 6:
             if text != "::/0":
                 raise NoTwin("an IPv6 block in an IPv4 scenario")
@@ -79,7 +80,8 @@ def blocks_over_assigned(document):
         if thing["kind"] == "Pod" and status_of(thing).get("podIP") != "" and not written_addresses(thing):
             if not (thing.get("spec") or {}).get("hostNetwork"):
                 return True
-        if thing["kind"] not in ("Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy"):
+        if thing["kind"] not in ("Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy",
+                                 "PolicyEndpoint"):
             return True
     return False
 
@@ -100,6 +102,9 @@ def carry_object(carrier, thing):
             spec["clusterIP"] = carrier.address(spec["clusterIP"])
         if spec.get("clusterIPs"):
             spec["clusterIPs"] = [carrier.address(each) for each in spec["clusterIPs"]]
+    elif thing["kind"] == "PolicyEndpoint":
+        for pod in spec.get("podSelectorEndpoints") or []:
+            pod["podIP"], pod["hostIP"] = carrier.address(pod["podIP"]), carrier.address(pod["hostIP"])
     elif thing["kind"] == "EndpointSlice":
         thing["addressType"] = "IPv6"
         for endpoint in thing.get("endpoints") or []:

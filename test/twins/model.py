@@ -119,6 +119,16 @@ def policies_of(document):
     return [each for each in objects_of(document) if each["kind"] == "NetworkPolicy"]
 
 
+def slices_of(document):
+    return [each for each in objects_of(document) if each["kind"] == "PolicyEndpoint"]
+
+
+def infos_of(piece):
+    """Every entry of a PolicyEndpoint."""
+    for direction in ("ingress", "egress"):
+        yield from spec_of(piece).get(direction) or []
+
+
 def rules_of(policy):
     """Pairs of a rule and the key of its peers."""
     for direction, peers in (("ingress", "from"), ("egress", "to")):
@@ -127,12 +137,14 @@ def rules_of(policy):
 
 
 def blocks_of(document):
-    """Every ipBlock mapping."""
+    """Every ipBlock mapping, and every entry of a PolicyEndpoint that has a cidr like one."""
     for policy in policies_of(document):
         for rule, peers in rules_of(policy):
             for peer in rule.get(peers) or []:
                 if peer.get("ipBlock"):
                     yield peer["ipBlock"]
+    for piece in slices_of(document):
+        yield from (info for info in infos_of(piece) if info.get("cidr"))
 
 
 def networks_of(document):
@@ -149,8 +161,11 @@ def address_or_none(text):
 
 
 def literals_of(document):
-    """Addresses that stand as ends, as packet sources and in EndpointSlices."""
+    """Addresses that stand as ends, as packet sources, in EndpointSlices and in lists of selected pods."""
     found = set()
+    for piece in slices_of(document):
+        for pod in spec_of(piece).get("podSelectorEndpoints") or []:
+            found.add(ipaddress.ip_address(pod["podIP"]))
     for step in steps_of(document):
         for line in lines_of(step):
             for key in ("from", "to", "source"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every namespace gets another name, and another place in the order of names."""
 from model import (NoTwin, Twin, address_or_none, key_of, lines_of, objects_of, policies_of, rules_of,
-                   steps_of)
+                   slices_of, spec_of, steps_of)
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 CLUSTER_WIDE = ("Namespace", "Node")
@@ -23,6 +23,9 @@ def make(document, rng):
         for rule, peers in rules_of(policy):
             for peer in rule.get(peers) or []:
                 rename_selector(peer.get("namespaceSelector") or {}, rename)
+    for piece in slices_of(document):
+        for each in [spec_of(piece)["policyRef"]] + (spec_of(piece).get("podSelectorEndpoints") or []):
+            each["namespace"] = rename(each["namespace"])
     for step in steps_of(document):
         for reference in step.get("delete") or []:
             if reference["kind"] == "Namespace":

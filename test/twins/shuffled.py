@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every list whose order means nothing is shuffled: objects, rules, peers, ports, labels, blocks."""
-from model import NoTwin, Twin, key_of, objects_of, rules_of, spec_of, steps_of, text_of
+from model import NoTwin, Twin, infos_of, key_of, objects_of, rules_of, spec_of, steps_of, text_of
 
 
 def make(document, rng):
@@ -11,6 +11,8 @@ def make(document, rng):
         shuffle_labels(thing, rng)
         if thing["kind"] == "NetworkPolicy":
             shuffle_policy(thing, rng, rules_are_counted)
+        elif thing["kind"] == "PolicyEndpoint":
+            shuffle_slice(thing, rng)
         elif thing["kind"] == "Service":
             mix(spec_of(thing).get("ports"), rng)
         elif thing["kind"] == "EndpointSlice":
@@ -61,6 +63,17 @@ def shuffle_selector(selector, rng):
     mix(selector.get("matchExpressions"), rng)
     for expression in selector.get("matchExpressions") or []:
         mix(expression.get("values"), rng)
+
+
+def shuffle_slice(piece, rng):
+    """Rules of a PolicyEndpoint are numbered by their ports, so no order means anything."""
+    spec = spec_of(piece)
+    shuffle_selector(spec.get("podSelector"), rng)
+    for key in ("podIsolation", "podSelectorEndpoints", "ingress", "egress"):
+        mix(spec.get(key), rng)
+    for info in infos_of(piece):
+        mix(info.get("except"), rng)
+        mix(info.get("ports"), rng)
 
 
 def shuffle_policy(policy, rng, rules_are_counted):

@@ -26,6 +26,7 @@ TEST(ScenarioReader, absent_fields_have_the_defaults_of_the_format) {
   EXPECT_EQ(read.name, "s");
   EXPECT_EQ(read.family, ScenarioFamily::v4);
   EXPECT_FALSE(read.strict);
+  EXPECT_FALSE(read.service_ip_blocks);
   EXPECT_EQ(read.established_flows, EstablishedFlows::reevaluate);
   EXPECT_EQ(read.limits, TableSizes());
   ASSERT_EQ(read.steps.size(), 1u);
@@ -38,11 +39,13 @@ TEST(ScenarioReader, reads_what_a_spec_says) {
   const Scenario read = scenario(
       "apiVersion: postern.dev/v1alpha1\nkind: Scenario\nmetadata: {name: s, labels: {suite: a, feature: "
       "b}}\n"
-      "spec: {description: words, ipFamily: IPv4, enforcement: strict, establishedFlows: keep,"
+      "spec: {description: words, ipFamily: IPv4, enforcement: strict, serviceIpBlocks: compat, "
+      "establishedFlows: keep,"
       " limits: {conntrack: 1000}, steps: [{name: one}, {name: two, advance: 1m30s}]}\n");
   EXPECT_EQ(read.labels, (std::map<std::string, std::string>{{"suite", "a"}, {"feature", "b"}}));
   EXPECT_EQ(read.description, "words");
   EXPECT_TRUE(read.strict);
+  EXPECT_EQ(read.service_ip_blocks, ServiceIpBlocks::compat);
   EXPECT_EQ(read.established_flows, EstablishedFlows::keep);
   EXPECT_EQ(read.limits.conntrack_buckets, 128u);  // of 8 entries each, a power of two
   ASSERT_EQ(read.steps.size(), 2u);

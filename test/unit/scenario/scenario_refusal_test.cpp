@@ -86,7 +86,7 @@ const Row kFiles[] = {
      "  step: []\n"
      "  steps: [{name: a}]\n",
      {"5:3: found the key \"step\" in spec, expected description, ipFamily, enforcement, "
-      "establishedFlows, limits, manifests or steps; did you mean steps?"}},
+      "serviceIpBlocks, establishedFlows, limits, manifests or steps; did you mean steps?"}},
     {"an unknown enforcement",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
@@ -95,6 +95,14 @@ const Row kFiles[] = {
      "  enforcement: lax\n"
      "  steps: [{name: a}]\n",
      {"5:16: enforcement: found \"lax\", expected standard or strict"}},
+    {"an unknown serviceIpBlocks",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n"
+     "spec:\n"
+     "  serviceIpBlocks: none\n"
+     "  steps: [{name: a}]\n",
+     {"5:20: serviceIpBlocks: found \"none\", expected meaning or compat"}},
     {"an unknown ipFamily",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
