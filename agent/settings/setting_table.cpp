@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/settings/setting_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "agent/settings/setting_values.h"
+
+namespace postern::agent {
+namespace {
+
+using Expected = std::optional<std::string>;
+
+constexpr const char* kPolicy = "Policy";
+constexpr const char* kNode = "Cluster and node";
+constexpr const char* kKernel = "Kernel";
+constexpr const char* kLogs = "Logs and endpoints";
+constexpr const char* kFile = "All of this from a file";
+constexpr const char* kAccepted = "Accepted without effect";
+
+// The rows that differ in nothing but the member they fill.
+template <auto Member>
+Expected take_switch(const std::string& value, Settings& settings) {
+  return read_switch(value, settings.*Member);
+}
+template <auto Member>
+Expected take_text(const std::string& value, Settings& settings) {
+  settings.*Member = value;
+  return std::nullopt;
+}
+template <auto Member>
+Expected take_folder(const std::string& value, Settings& settings) {
+  return read_absolute_path(value, settings.*Member);
+}
+template <auto Member>
+Expected take_socket(const std::string& value, Settings& settings) {
+  return read_socket_path(value, settings.*Member);
+}
+template <auto Member>
+Expected take_address(const std::string& value, Settings& settings) {
+  return read_bind_address(value, settings.*Member);
+}
+template <auto Member, std::int64_t Least, std::int64_t Most>
+Expected take_number(const std::string& value, Settings& settings) {
+  return read_number(value, {Least, Most}, settings.*Member);
+}
+
+Expected take_policy_source(const std::string& value, Settings& settings) {
+  return read_word(value,
+                   {{"auto", PolicySource::automatic},
+                    {"kubernetes", PolicySource::kubernetes},
+                    {"policyendpoints", PolicySource::policyendpoints},
+                    {"directory", PolicySource::directory}},
+                   settings.policy_source);
+}
+Expected take_enforcement(const std::string& value, Settings& settings) {
+  return read_word(value, {{"standard", false}, {"strict", true}}, settings.strict);
+}
+Expected take_established_flows(const std::string& value, Settings& settings) {
+  return read_word(value, {{"reevaluate", false}, {"keep", true}}, settings.keep_established_flows);
+}
+Expected take_interfaces(const std::string& value, Settings& settings) {
+  return read_word(value, {{"primary", EnforceInterfaces::primary}, {"all", EnforceInterfaces::all}},
+                   settings.enforce_interfaces);
+}
+Expected take_service_ip_blocks(const std::string& value, Settings& settings) {
+  return read_word(value,
+                   {{"auto", ServiceIpBlocks::automatic},
+                    {"compat", ServiceIpBlocks::compat},
+                    {"strict", ServiceIpBlocks::strict}},
+                   settings.service_ip_blocks);
+}
+// An unknown word is no error: manifests that carry one work today. read_settings() warns.
+Expected take_log_level(const std::string& value, Settings& settings) {
+  settings.log_level = parse_log_level(value).value_or(LogLevel::debug);
+  return std::nullopt;
+}
+Expected take_cleanup_period(const std::string& value, Settings& settings) {
+  std::int64_t period_s = 0;
+  auto expected = read_number(value, {1, 86'400}, period_s);
+  settings.conntrack_cleanup_period = seconds(period_s);
+  return expected;
+}
+Expected take_node_name(const std::string& value, Settings& settings) {
+  return read_node_name(value, settings.node_name);
+}
+
+using S = Settings;
+constexpr std::int64_t kManyBackups = 1000;
+
+constexpr std::array kTable = {
+    Setting{"policy-source", "auto", "auto|kubernetes|policyendpoints|directory", kPolicy,
+            "Where policy comes from: NetworkPolicies resolved on this node, the PolicyEndpoints of the\n"
+            "Amazon controller, or the manifests of a folder. auto takes what the account may read",
+            nullptr, take_policy_source},
+    Setting{"policy-directory", "", "PATH", kPolicy,
+            "The folder of manifests of --policy-source directory; its changes are followed", nullptr,
+            take_text<&S::policy_directory>},
+    Setting{"enable-network-policy", "false", "true|false", kPolicy,
+            "Enforce. Without it the agent answers the CNI plug-in with success and enforces nothing.\n"
+            "It is true by itself with --policy-source directory",
+            nullptr, take_switch<&S::enable_network_policy>},
+    Setting{"enforcement", "standard", "standard|strict", kPolicy,
+            "What holds where no policy decides: standard allows, strict denies",
+            "NETWORK_POLICY_ENFORCING_MODE", take_enforcement},
+    Setting{"established-flows", "reevaluate", "reevaluate|keep", kPolicy,
+            "Whether connections that are open are judged again when policy changes", nullptr,
+            take_established_flows},
+    Setting{"service-ip-blocks", "auto", "auto|compat|strict", kPolicy,
+            "Whether an egress ipBlock may match a ClusterIP: compat yes, as the Amazon agent does;\n"
+            "strict no; auto is compat with PolicyEndpoints, else strict",
+            nullptr, take_service_ip_blocks},
+    Setting{"enforce-interfaces", "primary", "primary|all", kPolicy, "Which interfaces of a pod are enforced",
+            nullptr, take_interfaces},
+
+    Setting{"kubeconfig", "", "PATH", kNode,
+            "How to reach the API server.\n"
+            "Without it: KUBECONFIG, the pod's service account, ~/.kube/config",
+            nullptr, take_text<&S::kubeconfig>},
+    Setting{"node-name", "", "NAME", kNode, "This node's name in the cluster. Without it: the host's name",
+            "MY_NODE_NAME", take_node_name},
+    Setting{"enable-ipv6", "false", "true|false", kNode,
+            "The node's address is its IPv6 one. Both families are enforced either way", nullptr,
+            take_switch<&S::enable_ipv6>},
+    Setting{"netns-directory", "/var/run/netns", "PATH", kNode,
+            "Where the network namespaces of pods are to be found", nullptr,
+            take_folder<&S::netns_directory>},
+    Setting{"grpc-socket", "/var/run/aws-node/npa.sock", "PATH", kNode,
+            "The socket on which the CNI plug-in calls. Empty: not served", nullptr,
+            take_socket<&S::grpc_socket>},
+    Setting{"ipamd-socket", "/var/run/aws-node/ipamd.sock", "PATH", kNode,
+            "The socket of the VPC CNI's ipamd, asked for the node's mode and addresses.\n"
+            "Empty: not asked",
+            nullptr, take_socket<&S::ipamd_socket>},
+
+    Setting{"pin-path", "/sys/fs/bpf/postern", "PATH", kKernel,
+            "The folder in a mounted bpffs for programs, links and maps", nullptr, take_folder<&S::pin_path>},
+    Setting{"conntrack-cache-table-size", "262144", "ENTRIES", kKernel,
+            "Connections that are tracked at most, from 32768 to 1048576", nullptr,
+            take_number<&S::conntrack_table_size, 32'768, 1'048'576>},
+    Setting{"conntrack-cache-cleanup-period", "300", "SECONDS", kKernel,
+            "How often connections that have ended are swept away", nullptr, take_cleanup_period},
+    Setting{"takeover", "false", "true|false", kKernel,
+            "Take over, pod by pod, from an Amazon agent that ran here: its programs and pins go", nullptr,
+            take_switch<&S::takeover>},
+    Setting{"uninstall", "false", "true|false", kKernel,
+            "Remove everything that Postern pinned or attached on this node, and end", nullptr,
+            take_switch<&S::uninstall>},
+
+    Setting{"log-level", "debug", "debug|info|warn|error|fatal", kLogs,
+            "Below it nothing is logged. While the agent runs: SIGHUP reads the settings again,\n"
+            "SIGUSR1 is one level more, SIGUSR2 one less",
+            nullptr, take_log_level},
+    Setting{"log-file", "/var/run/aws-routed-eni/network-policy-agent.log", "PATH", kLogs,
+            "stdout is standard output, empty is standard error", nullptr, take_text<&S::log_file>},
+    Setting{"log-file-max-size", "200", "MEGABYTES", kLogs, "Size at which a new log file is begun", nullptr,
+            take_number<&S::log_file_max_size_mb, 1, 1'000'000>},
+    Setting{"log-file-max-backups", "8", "COUNT", kLogs,
+            "Older log files that are kept; 0 is as many as can be, 1000", nullptr,
+            take_number<&S::log_file_max_backups, 0, kManyBackups>},
+    Setting{"metrics-bind-addr", ":8162", "HOST:PORT", kLogs, "Serves /metrics. Empty or 0: not served",
+            nullptr, take_address<&S::metrics_address>},
+    Setting{"health-probe-bind-addr", ":8163", "HOST:PORT", kLogs,
+            "Serves /healthz and /readyz. Empty or 0: not served", nullptr, take_address<&S::health_address>},
+    Setting{"enable-policy-event-logs", "false", "true|false", kLogs, "Log the verdicts on new connections",
+            nullptr, take_switch<&S::enable_policy_event_logs>},
+    Setting{"enable-cloudwatch-logs", "false", "true|false", kLogs,
+            "Send those verdicts to CloudWatch too; needs --enable-policy-event-logs", nullptr,
+            take_switch<&S::enable_cloudwatch_logs>},
+
+    Setting{"config", "", "FILE", kFile,
+            "A YAML mapping of the names on this page, without dashes, to values", nullptr,
+            take_text<&S::config_file>},
+
+    Setting{"max-concurrent-reconciles", "3", "COUNT", kAccepted,
+            "The Amazon agent takes it, without effect there too", nullptr,
+            take_number<&S::max_concurrent_reconciles, 1, 1'000'000>},
+    Setting{"enable-profiling", "false", "true|false", kAccepted, "Go's profiler; there is none here",
+            nullptr, take_switch<&S::enable_profiling>},
+};
+
+}  // namespace
+
+std::string Setting::variable() const {
+  std::string text = "POSTERN_";
+  for (const char* c = name; *c != '\0'; ++c) {
+    const bool letter = *c >= 'a' && *c <= 'z';
+    text += *c == '-' ? '_' : letter ? static_cast<char>(*c - 'a' + 'A') : *c;
+  }
+  return text;
+}
+
+std::span<const Setting> setting_table() { return kTable; }
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(),
+                                  [&](const Setting& setting) { return setting.name == name; });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+}  // namespace postern::agent

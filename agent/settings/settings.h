@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent was told: one value for every flag, already checked. The initial values here are not
+// the defaults; those stand in the table (setting_table.h), and read_settings() applies them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/log/log_level.h"
+#include "agent/settings/bind_address.h"
+#include "engine/base/time.h"
+
+namespace postern::agent {
+
+enum class PolicySource : std::uint8_t { automatic, kubernetes, policyendpoints, directory };
+enum class EnforceInterfaces : std::uint8_t { primary, all };
+enum class ServiceIpBlocks : std::uint8_t { automatic, compat, strict };  // R46
+
+struct Settings {
+  // Policy
+  PolicySource policy_source{};
+  std::string policy_directory;  // empty unless the source is directory
+  bool enable_network_policy{};
+  bool strict{};                  // --enforcement (R25), unless the CNI says otherwise for the node or a pod
+  bool keep_established_flows{};  // --established-flows (R14)
+  ServiceIpBlocks service_ip_blocks{};
+  EnforceInterfaces enforce_interfaces{};
+
+  // Kubernetes and node
+  std::string kubeconfig;  // empty: KUBECONFIG, then in the cluster, then the home directory
+  std::string node_name;   // empty: the host's name
+  bool enable_ipv6{};      // the node's address is its IPv6 one; both families are enforced either way
+  std::string netns_directory;
+  std::string grpc_socket;   // empty: not served
+  std::string ipamd_socket;  // empty: not asked
+
+  // Kernel
+  std::string pin_path;
+  std::uint32_t conntrack_table_size{};  // entries
+  Duration conntrack_cleanup_period{};
+  bool takeover{};
+  bool uninstall{};
+
+  // Logs and endpoints
+  LogLevel log_level{};
+  std::string log_file;  // "stdout"; empty: standard error
+  std::size_t log_file_max_size_mb{};
+  std::size_t log_file_max_backups{};
+  BindAddress metrics_address;
+  BindAddress health_address;
+  bool enable_policy_event_logs{};
+  bool enable_cloudwatch_logs{};
+
+  // Taken, without effect
+  bool enable_profiling{};
+  std::uint32_t max_concurrent_reconciles{};
+
+  std::string config_file;  // empty: none
+
+  // Flag name -> where its value comes from: "--log-level", "POSTERN_LOG_LEVEL", "agent.yaml:3:12". What
+  // has its default is not in here.
+  std::map<std::string, std::string, std::less<>> set_where;
+  [[nodiscard]] bool is_set(const std::string& flag) const { return set_where.contains(flag); }
+};
+
+// A line for every setting that asks for something this version takes without doing it.
+std::vector<std::string> not_yet(const Settings& settings);
+
+}  // namespace postern::agent

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each setting is without being set, and what values of it come out as.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "agent/settings/setting_table.h"
+#include "test/unit/agent_settings/given.h"
+
+namespace postern::agent {
+namespace {
+
+// The member that a flag fills, as text.
+std::string shown(const Settings& settings, const std::string& flag) {
+  const auto word = [](bool value) { return std::string(value ? "true" : "false"); };
+  if (flag == "policy-source") return std::to_string(static_cast<int>(settings.policy_source));
+  if (flag == "policy-directory") return settings.policy_directory;
+  if (flag == "enable-network-policy") return word(settings.enable_network_policy);
+  if (flag == "enforcement") return settings.strict ? "strict" : "standard";
+  if (flag == "established-flows") return settings.keep_established_flows ? "keep" : "reevaluate";
+  if (flag == "service-ip-blocks") return std::to_string(static_cast<int>(settings.service_ip_blocks));
+  if (flag == "enforce-interfaces") return std::to_string(static_cast<int>(settings.enforce_interfaces));
+  if (flag == "kubeconfig") return settings.kubeconfig;
+  if (flag == "node-name") return settings.node_name;
+  if (flag == "enable-ipv6") return word(settings.enable_ipv6);
+  if (flag == "netns-directory") return settings.netns_directory;
+  if (flag == "grpc-socket") return settings.grpc_socket;
+  if (flag == "ipamd-socket") return settings.ipamd_socket;
+  if (flag == "pin-path") return settings.pin_path;
+  if (flag == "conntrack-cache-table-size") return std::to_string(settings.conntrack_table_size);
+  if (flag == "conntrack-cache-cleanup-period") return std::to_string(settings.conntrack_cleanup_period.ns);
+  if (flag == "takeover") return word(settings.takeover);
+  if (flag == "uninstall") return word(settings.uninstall);
+  if (flag == "log-level") return std::string(to_string(settings.log_level));
+  if (flag == "log-file") return settings.log_file;
+  if (flag == "log-file-max-size") return std::to_string(settings.log_file_max_size_mb);
+  if (flag == "log-file-max-backups") return std::to_string(settings.log_file_max_backups);
+  if (flag == "metrics-bind-addr") return settings.metrics_address.to_string();
+  if (flag == "health-probe-bind-addr") return settings.health_address.to_string();
+  if (flag == "enable-policy-event-logs") return word(settings.enable_policy_event_logs);
+  if (flag == "enable-cloudwatch-logs") return word(settings.enable_cloudwatch_logs);
+  if (flag == "config") return settings.config_file;
+  if (flag == "max-concurrent-reconciles") return std::to_string(settings.max_concurrent_reconciles);
+  if (flag == "enable-profiling") return word(settings.enable_profiling);
+  return "not in this test";
+}
+
+struct Row {
+  const char* flag;
+  const char* value;
+  const char* member;
+};
+
+// The flags, ports and sizes of the Amazon agent by their names; log file and table size as its text says.
+constexpr Row kDefaults[] = {
+    {"policy-source", "", "0"},
+    {"policy-directory", "", ""},
+    {"enable-network-policy", "", "false"},
+    {"enforcement", "", "standard"},
+    {"established-flows", "", "reevaluate"},
+    {"service-ip-blocks", "", "0"},
+    {"enforce-interfaces", "", "0"},
+    {"kubeconfig", "", ""},
+    {"node-name", "", ""},
+    {"enable-ipv6", "", "false"},
+    {"netns-directory", "", "/var/run/netns"},
+    {"grpc-socket", "", "/var/run/aws-node/npa.sock"},
+    {"ipamd-socket", "", "/var/run/aws-node/ipamd.sock"},
+    {"pin-path", "", "/sys/fs/bpf/postern"},
+    {"conntrack-cache-table-size", "", "262144"},
+    {"conntrack-cache-cleanup-period", "", "300000000000"},
+    {"takeover", "", "false"},
+    {"uninstall", "", "false"},
+    {"log-level", "", "debug"},
+    {"log-file", "", "/var/run/aws-routed-eni/network-policy-agent.log"},
+    {"log-file-max-size", "", "200"},
+    {"log-file-max-backups", "", "8"},
+    {"metrics-bind-addr", "", ":8162"},
+    {"health-probe-bind-addr", "", ":8163"},
+    {"enable-policy-event-logs", "", "false"},
+    {"enable-cloudwatch-logs", "", "false"},
+    {"config", "", ""},
+    {"max-concurrent-reconciles", "", "3"},
+    {"enable-profiling", "", "false"},
+};
+
+TEST(SettingsDefaults, are_those_of_the_table_for_every_setting) {
+  const SettingsOutcome outcome = read({});
+  EXPECT_EQ(errors_of(outcome), "");
+  EXPECT_EQ(lines(outcome.warnings), "");
+  EXPECT_TRUE(outcome.settings.set_where.empty());
+  std::set<std::string> seen;
+  for (const Row& row : kDefaults) {
+    SCOPED_TRACE(row.flag);
+    seen.insert(row.flag);
+    EXPECT_EQ(shown(outcome.settings, row.flag), row.member);
+  }
+  for (const Setting& setting : setting_table()) EXPECT_TRUE(seen.contains(setting.name)) << setting.name;
+  EXPECT_EQ(seen.size(), setting_table().size());
+}
+
+TEST(SettingsValues, reach_the_member_of_their_flag) {
+  const Row rows[] = {
+      {"policy-source", "auto", "0"},
+      {"policy-source", "kubernetes", "1"},
+      {"policy-source", "policyendpoints", "2"},
+      {"enable-network-policy", "true", "true"},
+      {"enable-network-policy", "T", "true"},
+      {"enable-network-policy", "1", "true"},
+      {"enable-network-policy", "TRUE", "true"},
+      {"enable-network-policy", "f", "false"},
+      {"enable-network-policy", "0", "false"},
+      {"enforcement", "standard", "standard"},
+      {"enforcement", "strict", "strict"},
+      {"established-flows", "keep", "keep"},
+      {"service-ip-blocks", "compat", "1"},
+      {"service-ip-blocks", "strict", "2"},
+      {"enforce-interfaces", "all", "1"},
+      {"kubeconfig", "/etc/kubeconfig", "/etc/kubeconfig"},
+      {"node-name", "ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.ec2.internal"},
+      {"enable-ipv6", "true", "true"},
+      {"netns-directory", "/run/netns", "/run/netns"},
+      {"grpc-socket", "/run/postern.sock", "/run/postern.sock"},
+      {"grpc-socket", "", ""},
+      {"ipamd-socket", "/run/ipamd.sock", "/run/ipamd.sock"},
+      {"ipamd-socket", "", ""},
+      {"pin-path", "/sys/fs/bpf/other", "/sys/fs/bpf/other"},
+      {"conntrack-cache-table-size", "32768", "32768"},
+      {"conntrack-cache-table-size", "524288", "524288"},
+      {"conntrack-cache-table-size", "1048576", "1048576"},
+      {"conntrack-cache-cleanup-period", "60", "60000000000"},
+      {"takeover", "true", "true"},
+      {"uninstall", "true", "true"},
+      {"log-level", "info", "info"},
+      {"log-level", "WARN", "warn"},
+      {"log-level", "error", "error"},
+      {"log-level", "fatal", "fatal"},
+      {"log-file", "", ""},
+      {"log-file", "stdout", "stdout"},
+      {"log-file-max-size", "1", "1"},
+      {"log-file-max-backups", "0", "0"},
+      {"metrics-bind-addr", "[::1]:9", "[::1]:9"},
+      {"metrics-bind-addr", "0", "0"},
+      {"health-probe-bind-addr", "", "0"},
+      {"enable-policy-event-logs", "true", "true"},
+      {"max-concurrent-reconciles", "7", "7"},
+      {"enable-profiling", "true", "true"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(std::string(row.flag) + "=" + row.value);
+    const SettingsOutcome outcome = read({.flags = {{row.flag, row.value}}});
+    EXPECT_EQ(errors_of(outcome), "");
+    EXPECT_EQ(shown(outcome.settings, row.flag), row.member);
+    EXPECT_TRUE(outcome.settings.is_set(row.flag));
+  }
+}
+
+TEST(SettingsTable, has_names_and_variables_that_nothing_else_has) {
+  std::set<std::string> names;
+  std::set<std::string> variables;
+  for (const Setting& setting : setting_table()) {
+    SCOPED_TRACE(setting.name);
+    EXPECT_TRUE(names.insert(setting.name).second);
+    EXPECT_TRUE(variables.insert(setting.variable()).second);
+    if (setting.known_variable != nullptr) {
+      EXPECT_TRUE(variables.insert(setting.known_variable).second);
+    }
+    EXPECT_EQ(find_setting(setting.name), &setting);
+    // A Service called postern puts these two kinds of variables into every pod of its namespace.
+    EXPECT_FALSE(setting.variable().starts_with("POSTERN_SERVICE_HOST"));
+    EXPECT_FALSE(setting.variable().starts_with("POSTERN_PORT"));
+  }
+  EXPECT_EQ(find_setting("conntrack-cache-table-size")->variable(), "POSTERN_CONNTRACK_CACHE_TABLE_SIZE");
+  EXPECT_EQ(find_setting("enable-ipv6")->variable(), "POSTERN_ENABLE_IPV6");
+  EXPECT_EQ(find_setting("enable-ipv7"), nullptr);
+}
+
+}  // namespace
+}  // namespace postern::agent
