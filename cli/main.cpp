@@ -3,9 +3,15 @@
 // leaves here as plain structs.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "agent/settings/setting_table.h"
+#include "cli/commands/agent.h"
 #include "cli/commands/explain.h"
 #include "cli/commands/init.h"
 #include "cli/commands/output.h"
@@ -146,8 +152,64 @@ void add_resolve(CLI::App& app, ResolveOptions& options, int& status) {
   command->callback([&] { status = run_resolve(options); });
 }
 
+// Every setting of the agent's table becomes an option of text; what the text means is read elsewhere, so
+// that a wrong flag is told together with wrong variables and a wrong file.
+void add_agent(CLI::App& app, AgentOptions& options, int& status) {
+  auto* command = app.add_subcommand("agent", "Enforce policy on this node: the daemon of a cluster's nodes");
+  command->allow_extras();
+  // Names of this length leave no room beside them: every help text goes below its flag.
+  auto layout = std::make_shared<CLI::Formatter>();
+  layout->column_width(8);
+  command->formatter(layout);
+  command->footer(
+      "Each of them can also be set by a variable, POSTERN_LOG_LEVEL for --log-level and so on, or in the file of\n"
+      "--config. A flag counts more than a variable, and that more than the file.");
+  std::vector<std::pair<const agent::Setting*, CLI::Option*>> given;
+  for (const agent::Setting& setting : agent::setting_table()) {
+    const std::string initial = setting.default_text;
+    std::string help = setting.help;
+    if (setting.known_variable != nullptr) {
+      help += std::string("\nAlso set by the variable ") + setting.known_variable;
+    }
+    auto* option = command->add_option(
+        setting.flag(), [](const CLI::results_t&) { return true; }, help);
+    option->group(setting.group)
+        ->option_text(setting.placeholder + (initial.empty() ? "" : " [" + initial + "]"))
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (setting.is_switch()) option->expected(0, 1)->default_str("true");
+    given.emplace_back(&setting, option);
+  }
+  command->callback([&options, &status, command, given] {
+    for (const auto& [setting, option] : given) {
+      for (const auto& value : option->results()) options.flags.push_back({setting->name, value});
+    }
+    options.unexpected = command->remaining();
+    status = run_agent_command(options);
+  });
+}
+
+// As CLI11 wants it: without the program, the last word first.
+std::vector<std::string> words_of(int argc, char** argv) {
+  if (argc == 0) return {};
+  std::vector<std::string> words(argv + 1, argv + argc);
+  // The Amazon agent's container starts /controller with the agent's flags.
+  const std::string_view program = argv[0];
+  if (program.substr(program.rfind('/') + 1) == "controller") words.insert(words.begin(), "agent");
+  if (!words.empty() && words.front() == "agent") {
+    // CLI11 takes the word after "--log-file=" for its value.
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (!words[i].starts_with("--") || words[i].find('=') != words[i].size() - 1) continue;
+      words[i].pop_back();
+      words.insert(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, "");
+    }
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
 int run(int argc, char** argv) {
   int status = 0;
+  AgentOptions agent;
   TestOptions test;
   test.argv.assign(argv, argv + argc);
   ReplayOptions replay;
@@ -164,8 +226,9 @@ int run(int argc, char** argv) {
   add_explain(app, explain, status);
   add_init(app, init, status);
   add_resolve(app, resolve, status);
+  add_agent(app, agent, status);
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     // A wrong command line is no failed scenario: 2, as for a file that cannot be read.
     return app.exit(error) == 0 ? 0 : 2;
