@@ -10,6 +10,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 option(POSTERN_BUILD_TESTS "Build the test suites" ON)
 option(POSTERN_BUILD_KERNEL_TESTS "Build the suites that load BPF programs" ON)
 option(POSTERN_BUILD_BENCH "Build the benchmarks" ON)
+option(POSTERN_BUILD_GRPC "Serve the CNI plug-in over gRPC; without it the agent refuses --grpc-socket" ON)
 option(POSTERN_BUILD_FUZZ "Build the fuzzers (clang only)" OFF)
 set(POSTERN_SANITIZE "" CACHE STRING "Value of -fsanitize=, empty for none")
 
