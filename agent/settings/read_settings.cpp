@@ -162,7 +162,7 @@ class Reader {
 
   void check_source() {
     Settings& settings = outcome_.settings;
-    if (settings.policy_source == PolicySource::directory) {
+    if (settings.policy_source == PolicySourceKind::directory) {
       if (!settings.is_set("enable-network-policy")) settings.enable_network_policy = true;
       if (settings.policy_directory.empty()) {
         outcome_.errors.push_back(

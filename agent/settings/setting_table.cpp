@@ -47,10 +47,10 @@ Expected take_number(const std::string& value, Settings& settings) {
 
 Expected take_policy_source(const std::string& value, Settings& settings) {
   return read_word(value,
-                   {{"auto", PolicySource::automatic},
-                    {"kubernetes", PolicySource::kubernetes},
-                    {"policyendpoints", PolicySource::policyendpoints},
-                    {"directory", PolicySource::directory}},
+                   {{"auto", PolicySourceKind::automatic},
+                    {"kubernetes", PolicySourceKind::kubernetes},
+                    {"policyendpoints", PolicySourceKind::policyendpoints},
+                    {"directory", PolicySourceKind::directory}},
                    settings.policy_source);
 }
 Expected take_enforcement(const std::string& value, Settings& settings) {

@@ -15,13 +15,13 @@
 
 namespace postern::agent {
 
-enum class PolicySource : std::uint8_t { automatic, kubernetes, policyendpoints, directory };
+enum class PolicySourceKind : std::uint8_t { automatic, kubernetes, policyendpoints, directory };
 enum class EnforceInterfaces : std::uint8_t { primary, all };
 enum class ServiceIpBlocks : std::uint8_t { automatic, compat, strict };  // R46
 
 struct Settings {
   // Policy
-  PolicySource policy_source{};
+  PolicySourceKind policy_source{};
   std::string policy_directory;  // empty unless the source is directory
   bool enable_network_policy{};
   bool strict{};                  // --enforcement (R25), unless the CNI says otherwise for the node or a pod
