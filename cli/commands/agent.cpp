@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/agent.h"
 
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/daemon/daemon.h"
+#include "agent/log/level_signals.h"
 #include "agent/log/log.h"
+#include "backends/tc/amazon_takeover.h"
+#include "backends/tc/tc_backend.h"
+#include "backends/tc/uninstall.h"
 #include "cli/commands/output.h"
 
 namespace postern::cli {
@@ -25,9 +42,109 @@ int run_agent_command(const AgentOptions& options) {
   return run_agent(settings, read);
 }
 
-int run_agent(const agent::Settings& /*settings*/,
-              const std::function<agent::SettingsOutcome()>& /*read_again*/) {
-  return refuse("agent: the settings are right, but the agent itself is not built into this version yet");
+namespace {
+
+// SIGTERM and SIGINT end the loop; what is in force stays in force.
+class EndSignals {
+ public:
+  // Before any other thread is there.
+  explicit EndSignals(agent::EventLoop& loop) : loop_(loop) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    descriptor_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  ~EndSignals() {
+    if (descriptor_ < 0) return;
+    loop_.forget(descriptor_);
+    close(descriptor_);
+  }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  Result<void> watch() {
+    if (descriptor_ < 0) return fail(ErrorCode::io, std::string("receiving signals: ") + std::strerror(errno));
+    return loop_.watch(descriptor_, EPOLLIN, [this](std::uint32_t) {
+      signalfd_siginfo signal{};
+      if (read(descriptor_, &signal, sizeof signal) != sizeof signal) return;
+      agent::log_info("{}: ending; what is in force stays in force",
+                      signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+      loop_.stop();
+    });
+  }
+
+ private:
+  agent::EventLoop& loop_;
+  int descriptor_ = -1;
+};
+
+Result<std::vector<std::string>> remove_everything(const std::string& pin_path) {
+  auto report = tc::uninstall(pin_path);
+  if (!report) return fail_as(report);
+  for (const auto& line : report->left) agent::log_warn("left alone, as it is not ours: {}", line);
+  return std::move(report->removed);
+}
+
+// What the daemon needs of the kernel.
+agent::Kernel kernel_of(const agent::Settings& settings) {
+  agent::Kernel kernel;
+  kernel.make_backend = [pin_path = settings.pin_path](const TableSizes& sizes) {
+    TcOptions options;
+    options.pin_path = pin_path;
+    return make_tc_backend(sizes, options);
+  };
+  kernel.remove_all = [pin_path = settings.pin_path] { return remove_everything(pin_path); };
+  // The pins are read once, when the first interface is judged by ours.
+  auto amazon = std::make_shared<std::optional<tc::AmazonTakeover>>();
+  kernel.take_over = [amazon](std::uint32_t ifindex, const NamespacedName& pod) -> Result<void> {
+    if (!*amazon) {
+      auto opened = tc::AmazonTakeover::open();
+      if (!opened) return fail_as(opened);
+      amazon->emplace(std::move(*opened));
+    }
+    auto removed = (*amazon)->take_over(ifindex);
+    if (!removed) return fail_as(removed);
+    for (const auto& line : *removed) agent::log_info("taken over with pod {}: {}", pod.to_string(), line);
+    return {};
+  };
+  return kernel;
+}
+
+int uninstall(const agent::Settings& settings) {
+  const auto removed = remove_everything(settings.pin_path);
+  if (!removed) return refuse(removed.error().to_string());
+  for (const auto& line : *removed) fmt::print("removed {}\n", line);
+  if (removed->empty()) fmt::print("nothing of Postern is on this node\n");
+  return 0;
+}
+
+}  // namespace
+
+int run_agent(const agent::Settings& settings, const std::function<agent::SettingsOutcome()>& read_again) {
+  if (settings.uninstall) return uninstall(settings);
+  auto loop = agent::EventLoop::make();
+  if (!loop) return refuse(loop.error().to_string());
+  EndSignals end(**loop);
+  if (auto watched = end.watch(); !watched) return refuse(watched.error().to_string());
+  auto levels = agent::LevelSignals::watch(**loop, [&]() -> Result<agent::LogLevel> {
+    const auto outcome = read_again();
+    if (!outcome.errors.empty()) return tl::unexpected(outcome.errors.front());
+    return outcome.settings.log_level;
+  });
+  if (!levels) return refuse(levels.error().to_string());
+
+  auto daemon = agent::Daemon::start(**loop, settings, kernel_of(settings));
+  if (!daemon) {
+    agent::log_error("cannot start: {}", daemon.error().to_string());
+    return refuse(daemon.error().to_string());
+  }
+  if (auto ran = (*loop)->run(); !ran) {
+    agent::log_error("{}", ran.error().to_string());
+    return refuse(ran.error().to_string());
+  }
+  return 0;
 }
 
 }  // namespace postern::cli

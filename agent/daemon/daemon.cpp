@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/daemon.h"
+
+#include <prometheus/registry.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <map>
+#include <utility>
+
+#include "agent/daemon/cni_gate.h"
+#include "agent/daemon/host_watch.h"
+#include "agent/daemon/node_metrics.h"
+#include "agent/http/http_server.h"
+#include "agent/kube/api_client.h"
+#include "agent/kube/cluster_config.h"
+#include "agent/log/log.h"
+#include "agent/rpc/ipamd_client.h"
+#include "agent/rpc/rpc_server.h"
+#include "agent/source/auto_source.h"
+#include "agent/source/directory_source.h"
+#include "agent/source/kubernetes_source.h"
+
+namespace postern::agent {
+namespace {
+
+constexpr Duration kBeat = seconds(1);
+// A resource that cannot be followed is said again this often, with its age.
+constexpr Duration kStaleWarning = seconds(300);
+constexpr std::uint32_t kWaysOfBucket = 8;  // engine/abi/conntrack.h
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  // Fails for no length of this size once the system is up.
+  if (getrandom(&number, sizeof number, 0) != sizeof number) return 0;
+  return number;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+TableSizes sizes_for(const Settings& settings) {
+  TableSizes sizes;
+  sizes.conntrack_buckets = std::bit_ceil(settings.conntrack_table_size / kWaysOfBucket);
+  return sizes;
+}
+
+EnforcerSettings enforcer_settings(const Settings& settings) {
+  EnforcerSettings enforcer;
+  enforcer.strict = settings.strict;
+  enforcer.established_flows =
+      settings.keep_established_flows ? EstablishedFlows::keep : EstablishedFlows::reevaluate;
+  enforcer.events = EventMode::off;
+  enforcer.hash_secret = random_number();
+  switch (settings.service_ip_blocks) {
+    case agent::ServiceIpBlocks::automatic: break;
+    case agent::ServiceIpBlocks::compat: enforcer.service_ip_blocks = postern::ServiceIpBlocks::compat; break;
+    case agent::ServiceIpBlocks::strict: enforcer.service_ip_blocks = postern::ServiceIpBlocks::meaning; break;
+  }
+  return enforcer;
+}
+
+}  // namespace
+
+// In the order in which they need each other: what is below goes first.
+struct Daemon::Parts {
+  Parts(EventLoop& on, const Settings& of, Kernel with) : loop(on), settings(of), kernel(std::move(with)) {}
+  ~Parts() {
+    loop.cancel(beat_timer);
+    http.reset();
+  }
+
+  Result<void> start();
+  Result<void> start_disabled();
+  Result<void> start_enforcing();
+  Result<std::unique_ptr<PolicySource>> make_source();
+  Result<void> connect();
+  void ask_ipamd();
+  void make_strict(const std::string& who);
+  void beat();
+  void tell();
+  void warn_of_staleness(Instant now);
+
+  EventLoop& loop;
+  Settings settings;
+  Kernel kernel;
+  HealthState health;
+  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  std::unique_ptr<NodeMetrics> metrics;
+  std::unique_ptr<HttpServer> http;
+  std::unique_ptr<kube::ApiClient> api;
+  EnforcerSettings enforcing;
+  std::unique_ptr<NodeEnforcer> enforcer;
+  std::unique_ptr<HostWatch> host;
+  std::unique_ptr<PolicySource> source;
+  std::unique_ptr<NodeAgent> node;
+  std::unique_ptr<PodGate> gate;
+  CniGate* cni_gate = nullptr;  // the gate, where policy is enforced
+  std::unique_ptr<RpcServer> rpc;
+  std::unique_ptr<IpamdClient> ipamd;
+  EventLoop::TimerId beat_timer = 0;
+  std::map<std::string, Instant> stale_said;  // by resource: when it was last said
+};
+
+namespace {
+
+// Behind a server that answers without asking.
+class NoGate final : public PodGate {
+ public:
+  void enforce(const PodRequest&, Done done) override { done({}); }
+  void remove(const NamespacedName&, Done done) override { done({}); }
+};
+
+}  // namespace
+
+Result<void> Daemon::Parts::start() {
+  auto served = HttpServer::start({settings.metrics_address, settings.health_address}, health, registry);
+  if (!served) return fail_as(served);
+  http = std::move(*served);
+  auto started = settings.enable_network_policy ? start_enforcing() : start_disabled();
+  if (!started) return started;
+  if (!settings.grpc_socket.empty()) {
+    RpcServerOptions options;
+    options.socket = settings.grpc_socket;
+    options.policy_enabled = settings.enable_network_policy;
+    auto server = RpcServer::start(options, loop, *gate);
+    if (!server) return fail_as(server);
+    rpc = std::move(*server);
+  }
+  beat();
+  return {};
+}
+
+Result<void> Daemon::Parts::start_disabled() {
+  log_info("network policy is disabled (--enable-network-policy=false): nothing is enforced");
+  auto removed = kernel.remove_all();
+  if (!removed) return fail_as(removed);
+  for (const auto& line : *removed) log_info("removed {}", line);
+  gate = std::make_unique<NoGate>();
+  health.set_ready();
+  return {};
+}
+
+Result<void> Daemon::Parts::start_enforcing() {
+  metrics = std::make_unique<NodeMetrics>(*registry);
+  if (settings.node_name.empty()) settings.node_name = host_name();
+  // Before the kernel is touched: most of what is wrong with a start is wrong here.
+  auto made = make_source();
+  if (!made) return fail_as(made);
+  source = std::move(*made);
+
+  auto backend = kernel.make_backend(sizes_for(settings));
+  if (!backend) return fail_as(backend);
+  enforcing = enforcer_settings(settings);
+  enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), enforcing);
+  for (const auto& note : enforcer->backend().take_notes()) log_info("{}", note);
+
+  auto watch = HostWatch::start(loop, [this] {
+    if (node) node->network_changed();
+  });
+  if (!watch) return fail_as(watch);
+  host = std::move(*watch);
+
+  NodeAgentOptions options;
+  options.node_name = settings.node_name;
+  options.any_node = settings.policy_source == PolicySourceKind::directory;
+  if (settings.takeover) options.after_attach = kernel.take_over;
+  node = std::make_unique<NodeAgent>(loop, *host, *source, *enforcer, std::move(options));
+  node->on_status([this] { tell(); });
+  auto cni = std::make_unique<CniGate>(*node, [this] { make_strict("the CNI plug-in"); });
+  cni_gate = cni.get();
+  gate = std::move(cni);
+  log_info("node {}, policy source {}", settings.node_name, source->name());
+  ask_ipamd();
+  return node->start();
+}
+
+Result<void> Daemon::Parts::connect() {
+  auto config = kube::find_cluster_config(kube::ConfigSources::of_environment(settings.kubeconfig));
+  if (!config) return fail_as(config);
+  log_info("API server {} ({})", config->server, config->origin);
+  auto client = kube::ApiClient::make(loop, std::move(*config));
+  if (!client) return fail_as(client);
+  api = std::move(*client);
+  return {};
+}
+
+Result<std::unique_ptr<PolicySource>> Daemon::Parts::make_source() {
+  using Policies = KubernetesSource::Policies;
+  if (settings.policy_source == PolicySourceKind::directory) {
+    return std::make_unique<DirectorySource>(loop, settings.policy_directory);
+  }
+  if (auto connected = connect(); !connected) return fail_as(connected);
+  const std::uint64_t seed = random_number();
+  switch (settings.policy_source) {
+    case PolicySourceKind::kubernetes:
+      return std::make_unique<KubernetesSource>(loop, *api, Policies::network_policies, seed);
+    case PolicySourceKind::policyendpoints:
+      return std::make_unique<KubernetesSource>(loop, *api, Policies::policy_endpoints, seed);
+    case PolicySourceKind::automatic:
+    case PolicySourceKind::directory: break;
+  }
+  return std::make_unique<AutoSource>(loop, *api, seed);
+}
+
+// On a node of the VPC CNI its daemon knows the mode; elsewhere nobody is asked.
+void Daemon::Parts::ask_ipamd() {
+  if (settings.ipamd_socket.empty()) return;
+  IpamdOptions options;
+  options.socket = settings.ipamd_socket;
+  ipamd = IpamdClient::ask(loop, options, [this](const Result<NodeConfig>& answer) {
+    if (!answer) {
+      if (answer.error().code == ErrorCode::not_found) return;  // no node of the VPC CNI
+      log_warn("asking ipamd: {}", answer.error().to_string());
+      return;
+    }
+    if (answer->strict.value_or(false)) make_strict("ipamd");
+  });
+}
+
+void Daemon::Parts::make_strict(const std::string& who) {
+  if (settings.strict) return;
+  settings.strict = true;
+  log_info("enforcement is strict from now on, as {} says", who);
+  enforcing.strict = true;
+  enforcer->set_settings(enforcing);
+  node->network_changed();
+}
+
+void Daemon::Parts::beat() {
+  const Instant now = EventLoop::now();
+  health.beat(now);
+  if (node) {
+    tell();
+    warn_of_staleness(now);
+  }
+  beat_timer = loop.after(kBeat, [this] { beat(); });
+}
+
+void Daemon::Parts::tell() {
+  const Instant now = EventLoop::now();
+  const auto& status = node->status();
+  if (status.ready) {
+    health.set_ready();
+  } else {
+    health.set_not_ready(node->waits_for({}));
+  }
+  metrics->set_node(*node, now);
+  metrics->set_source(source->status(), status.ready && !status.pending && status.failure.empty(), now);
+  if (const auto counters = enforcer->backend().counters()) metrics->set_dropped(*counters);
+  if (cni_gate != nullptr) cni_gate->tell();
+}
+
+void Daemon::Parts::warn_of_staleness(Instant now) {
+  for (const auto& status : source->status()) {
+    if (status.state != SourceStatus::State::failing) {
+      stale_said.erase(status.resource);
+      continue;
+    }
+    const auto [said, first] = stale_said.emplace(status.resource, status.since);
+    if (now - said->second < kStaleWarning) continue;
+    said->second = now;
+    log_warn("{} cannot be followed for {} s: {}; what was seen before stays in force", status.resource,
+             (now - status.since).ns / 1'000'000'000, status.detail);
+  }
+}
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::~Daemon() = default;
+
+Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, const Settings& settings, Kernel kernel) {
+  auto parts = std::make_unique<Parts>(loop, settings, std::move(kernel));
+  if (auto started = parts->start(); !started) return fail_as(started);
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+}  // namespace postern::agent

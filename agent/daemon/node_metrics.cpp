@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/node_metrics.h"
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "engine/abi/tables.h"
+#include "engine/abi/verdict.h"
+#include "engine/explain/explain.h"
+
+namespace postern::agent {
+namespace {
+
+template <typename Build>
+auto& family(prometheus::Registry& registry, Build build, const char* name, const char* help) {
+  return build().Name(name).Help(help).Register(registry);
+}
+
+// A version is opaque; that of every server in use is a number, which alone can be compared.
+std::optional<double> number_of(const std::string& version) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
+  if (error != std::errc{} || end != version.data() + version.size()) return std::nullopt;
+  return static_cast<double>(number);
+}
+
+// A counter of prometheus only grows; what is counted elsewhere is brought up to there.
+void raise_to(prometheus::Counter& counter, double value) {
+  if (value > counter.Value()) counter.Increment(value - counter.Value());
+}
+
+double seconds_of(Duration duration) { return static_cast<double>(duration.ns) / 1e9; }
+
+}  // namespace
+
+NodeMetrics::NodeMetrics(prometheus::Registry& registry)
+    : ready_(family(registry, prometheus::BuildGauge, "postern_ready",
+                    "1 once policy was in force; an outage of the source does not undo it")),
+      pending_(family(registry, prometheus::BuildGauge, "postern_pending",
+                      "1 while something has happened that is not in force yet")),
+      failing_seconds_(family(registry, prometheus::BuildGauge, "postern_failing_seconds",
+                              "For how long policy could not be put in force; 0 when all is well")),
+      policies_(family(registry, prometheus::BuildGauge, "postern_policies_in_force",
+                       "Policies of the cluster in the snapshot that is in force")),
+      pods_(family(registry, prometheus::BuildGauge, "postern_pods",
+                   "Pods of this node, by whether their interface is known")),
+      stale_seconds_(family(registry, prometheus::BuildGauge, "postern_source_stale_seconds",
+                            "For how long a resource could not be followed; 0 when it is")),
+      rejected_(family(registry, prometheus::BuildGauge, "postern_source_rejected_objects",
+                       "Objects that cannot be read; their last good version stands")),
+      seen_version_(family(registry, prometheus::BuildGauge, "postern_source_version",
+                           "The newest resourceVersion seen of a resource")),
+      version_in_force_(family(registry, prometheus::BuildGauge, "postern_source_version_in_force",
+                               "The newest resourceVersion of a resource that is in force")),
+      attempts_(family(registry, prometheus::BuildCounter, "postern_reconciles_total",
+                       "Attempts to bring the kernel to what is wanted")),
+      failures_(family(registry, prometheus::BuildCounter, "postern_reconcile_failures_total",
+                       "Those that failed; the last complete policy stays in force")),
+      dropped_packets_(family(registry, prometheus::BuildCounter, "postern_dropped_packets_total",
+                              "Packets dropped, by the pod's direction and the reason")),
+      dropped_bytes_(family(registry, prometheus::BuildCounter, "postern_dropped_bytes_total",
+                            "Bytes of those packets")) {}
+
+void NodeMetrics::set_node(const NodeAgent& agent, Instant now) {
+  const auto& status = agent.status();
+  ready_.Add({}).Set(status.ready ? 1 : 0);
+  pending_.Add({}).Set(status.pending ? 1 : 0);
+  failing_seconds_.Add({}).Set(status.failure.empty() ? 0 : seconds_of(now - status.failing_since));
+  policies_.Add({}).Set(static_cast<double>(status.policies));
+  std::array<double, 2> found{};
+  for (const auto& [key, pod] : agent.pods()) found[pod.interface ? 1 : 0] += 1;
+  pods_.Add({{"interface", "known"}}).Set(found[1]);
+  pods_.Add({{"interface", "unknown"}}).Set(found[0]);
+  raise_to(attempts_.Add({}), static_cast<double>(status.reconciles));
+  raise_to(failures_.Add({}), static_cast<double>(status.failures));
+}
+
+void NodeMetrics::set_source(const std::vector<SourceStatus>& statuses, bool in_force, Instant now) {
+  for (const auto& status : statuses) {
+    const prometheus::Labels labels{{"resource", status.resource}};
+    const bool stale = status.state == SourceStatus::State::failing;
+    stale_seconds_.Add(labels).Set(stale ? seconds_of(now - status.since) : 0);
+    rejected_.Add(labels).Set(static_cast<double>(status.rejected));
+    if (const auto version = number_of(status.resource_version)) {
+      seen_version_.Add(labels).Set(*version);
+      if (in_force) version_in_force_.Add(labels).Set(*version);
+    }
+  }
+}
+
+void NodeMetrics::set_dropped(const std::vector<pn_counter>& counters) {
+  for (std::uint32_t direction = 0; direction < 2; ++direction) {
+    for (std::uint32_t reason = 0; reason < PN_REASON_COUNT; ++reason) {
+      const auto index = pn_counter_index(direction, reason);
+      if (index >= counters.size() || counters[index].packets == 0) continue;
+      if (reason != PN_REASON_NONE && reason < PN_REASON_ISOLATED) continue;  // allowed
+      const prometheus::Labels labels{{"direction", direction == PN_INGRESS ? "ingress" : "egress"},
+                                      {"reason", std::string(reason_name(reason))}};
+      raise_to(dropped_packets_.Add(labels), static_cast<double>(counters[index].packets));
+      raise_to(dropped_bytes_.Add(labels), static_cast<double>(counters[index].bytes));
+    }
+  }
+}
+
+}  // namespace postern::agent
