@@ -26,8 +26,11 @@ std::string_view program_of(CniPlugin plugin) {
 json configuration_of(const CniNetwork& network, const CniRequest& request) {
   json ranges = json::array();
   json routes = json::array();
-  for (const auto& range : network.ranges) {
-    ranges.push_back(json::array({{{"subnet", range.to_string()}}}));
+  for (std::size_t i = 0; i < network.ranges.size(); ++i) {
+    const Cidr& range = network.ranges[i];
+    json one{{"subnet", range.to_string()}};
+    if (i < network.gateways.size()) one["gateway"] = network.gateways[i].to_string();
+    ranges.push_back(json::array({one}));
     routes.push_back({{"dst", range.family() == IpFamily::v4 ? "0.0.0.0/0" : "::/0"}});
   }
   json configuration{{"cniVersion", "1.0.0"},

@@ -22,7 +22,8 @@ struct CniNetwork {
   std::string name;
   CniPlugin plugin = CniPlugin::ptp;
   std::string bridge = "cni0";   // made when the first pod comes; the plug-in never removes it
-  std::vector<Cidr> ranges;      // a pod gets an address of each; the first of a range is the gateway's
+  std::vector<Cidr> ranges;      // a pod gets an address of each
+  std::vector<IpAddress> gateways;  // one in each range; empty: the first address of each
   std::string state_directory;   // where host-local remembers what it gave out
   std::string plugin_directory = "/usr/lib/cni";
 };
