@@ -19,7 +19,7 @@ constexpr std::size_t kBatch = 128;
 }  // namespace
 
 struct NetnsCluster::State {
-  explicit State(BackendFactory factory) : topology(std::move(factory)) {}
+  explicit State(TopologyOptions options) : topology(std::move(options)) {}
 
   // Connections of every node become as old as the scenario's clock says. Only whole ticks of a
   // node's datapath are handed on, so that the rests of many small steps add up.
@@ -46,7 +46,11 @@ NetnsCluster::NetnsCluster(std::unique_ptr<State> state) : state_(std::move(stat
 NetnsCluster::~NetnsCluster() = default;
 
 Result<std::unique_ptr<NetnsCluster>> NetnsCluster::make(BackendFactory factory) {
-  auto state = std::make_unique<State>(std::move(factory));
+  return make_of(TopologyOptions{std::move(factory), nullptr, {}});
+}
+
+Result<std::unique_ptr<NetnsCluster>> NetnsCluster::make_of(TopologyOptions options) {
+  auto state = std::make_unique<State>(std::move(options));
   if (auto done = state->topology.start(); !done) return fail_as(done);
   return std::unique_ptr<NetnsCluster>(new NetnsCluster(std::move(state)));
 }
@@ -141,6 +145,8 @@ Result<const Netns*> NetnsCluster::netns_of(const Party& party) {
   if (!place) return fail_as(place);
   return &place->station->netns;
 }
+
+Topology& NetnsCluster::topology() { return state_->topology; }
 
 Result<std::uint64_t> NetnsCluster::dropped_packets() {
   std::uint64_t total = 0;

@@ -23,12 +23,16 @@
 
 namespace postern::sim {
 
-class Netns;  // sim/netns/netns.h
+class Netns;     // sim/netns/netns.h
+class Topology;  // sim/netns/topology.h
+struct TopologyOptions;
 
 class NetnsCluster : public Cluster {
  public:
   // An empty factory makes a cluster that enforces nothing; enforcer() is then always null.
   static Result<std::unique_ptr<NetnsCluster>> make(BackendFactory factory);
+  // Pods whose interfaces somebody else makes, or nodes that somebody else enforces on.
+  static Result<std::unique_ptr<NetnsCluster>> make_of(TopologyOptions options);
   ~NetnsCluster() override;
 
   [[nodiscard]] std::string_view name() const override { return "tc"; }
@@ -48,6 +52,8 @@ class NetnsCluster : public Cluster {
 
   // The namespace a party stands in, for traffic of a caller's own; it stays the cluster's.
   Result<const Netns*> netns_of(const Party& party);
+  // Its nodes, for whoever has more to put there.
+  [[nodiscard]] Topology& topology();
   // Packets dropped on the nodes in use, since their backends were made.
   Result<std::uint64_t> dropped_packets();
 

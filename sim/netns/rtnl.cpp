@@ -193,6 +193,18 @@ Result<std::uint32_t> interface_index(const std::string& name) {
   return index;
 }
 
+Result<Mac> mac_of(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  struct ifreq request {};
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  if (!socket.valid() || ::ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0) {
+    return tl::unexpected(system_error("cannot read the hardware address of " + name));
+  }
+  Mac mac{};
+  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  return mac;
+}
+
 Result<void> disable_checksum_offload(const std::string& name) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ethtool_value off{};

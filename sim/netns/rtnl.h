@@ -64,6 +64,9 @@ class Rtnl {
 // Index of an interface of the current namespace.
 Result<std::uint32_t> interface_index(const std::string& name);
 
+// Hardware address of an interface of the current namespace.
+Result<Mac> mac_of(const std::string& name);
+
 // Makes the kernel fill in transport checksums of what an interface of the current namespace sends,
 // so that a frame seen on the wire is the frame a real network would carry.
 Result<void> disable_checksum_offload(const std::string& name);

@@ -150,7 +150,7 @@ Result<void> Topology::forget_services() {
 Result<void> Topology::place(const Placement& placement) {
   if (auto done = forget_services(); !done) return done;
   if (auto done = place_nodes(placement.cluster); !done) return done;
-  if (auto done = place_pods(placement.cluster); !done) return done;
+  if (auto done = place_pods(placement); !done) return done;
   if (auto done = place_outsides(placement.outside); !done) return done;
   if (auto done = sync_routes(); !done) return done;
   for (auto* node : active_nodes()) {
@@ -232,6 +232,7 @@ Result<void> Topology::claim(NodeSlot& node, PodSlot& slot, const Pod& pod) {
   slot.in_use = true;
   slot.pod = pod.key;
   slot.addresses = {pod.addresses.begin(), pod.addresses.end()};
+  if (slot.made_for) return {};
   if (has_family(slot.addresses, IpFamily::v6)) {
     if (auto done = add_ipv6_to_pod(node, slot); !done) return done;
   }
@@ -247,7 +248,8 @@ Result<void> Topology::claim(OutsideSlot& slot, const IpAddress& address) {
   return change_addresses(slot.station.netns, slot.link.far_ifindex, slot.configured, {address});
 }
 
-Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
+Result<void> Topology::place_pods(const Placement& placement) {
+  const ClusterSnapshot& cluster = placement.cluster;
   struct Wanted {
     const Pod* pod;
     NodeSlot* node;
@@ -283,16 +285,20 @@ Result<void> Topology::place_pods(const ClusterSnapshot& cluster) {
   }
   // First the interfaces that have the addresses already, then any idle one, then new ones.
   for (const bool same_address : {true, false}) {
+    if (!same_address && options_.pod_links) {
+      if (auto done = remove_idle_links(placement); !done) return done;
+    }
     for (const auto& want : fresh) {
       if (pods_.contains(want.pod->key)) continue;
       auto& slots = want.node->pods;
       const auto idle = std::find_if(slots.begin(), slots.end(), [&](const auto& slot) {
+        if (slot->made_for) return !slot->in_use && !slot->spent && slot->configured == want.addresses;
         return !slot->in_use && (!same_address || includes(slot->configured, want.addresses));
       });
       PodSlot* slot = idle == slots.end() ? nullptr : idle->get();
       if (slot == nullptr && same_address) continue;
       if (slot == nullptr) {
-        auto built = build_pod(*want.node);
+        auto built = options_.pod_links ? build_linked_pod(*want.node, *want.pod) : build_pod(*want.node);
         if (!built) return fail_as(built);
         slot = *built;
       }
@@ -333,7 +339,7 @@ Result<void> Topology::sync_routes() {
     for (const auto& pod : node->pods) {
       if (!pod->in_use) continue;
       for (const auto& address : pod->addresses) {
-        wanted.emplace(address, pod->link.near_ifindex);
+        if (!pod->made_for) wanted.emplace(address, pod->link.near_ifindex);
         fabric.emplace(address, node->link.near_ifindex);
       }
     }
@@ -349,14 +355,14 @@ Result<void> Topology::sync_routes() {
 }
 
 Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
-  if (!factory_) return {};
+  if (!options_.factory) return {};
   auto scope = NetnsScope::enter(node.station.netns);
   if (!scope) return fail_as(scope);
   EnforcerSettings settings = settings_.enforcer;
   settings.events = placement.trace_all ? EventMode::all : EventMode::denied;
   if (!node.enforcer || !(node.sizes == settings_.limits)) {
     node.enforcer.reset();
-    auto backend = factory_(settings_.limits);
+    auto backend = options_.factory(settings_.limits);
     if (!backend) return fail_as(backend);
     node.sizes = settings_.limits;
     node.enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), settings);

@@ -11,6 +11,7 @@
 // their last addresses; no route leads to them.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "net/fd.h"
 #include "sim/cluster.h"
 #include "sim/netns/netns.h"
+#include "sim/netns/pod_links.h"
 #include "sim/netns/rtnl.h"
 #include "sim/netns/service_nat.h"
 
@@ -63,6 +65,7 @@ struct PodSlot {
   NamespacedName pod;
   bool in_use = false;
   bool spent = false;  // its endpoint id has stood for a pod of this scenario
+  std::optional<PodLinkRequest> made_for;  // the link is somebody else's work
 };
 
 struct NodeSlot {
@@ -109,9 +112,18 @@ struct Place {
   OutsideSlot* outside = nullptr;
 };
 
+// Packets that the nodes in use have dropped so far, as somebody knows who is not asked for verdicts.
+using DropCounter = std::function<Result<std::uint64_t>()>;
+
+struct TopologyOptions {
+  BackendFactory factory;               // empty: nothing is enforced from here
+  std::shared_ptr<PodLinks> pod_links;  // null: the topology makes the interfaces of pods itself
+  DropCounter drops;                    // with an empty factory: what tells a denial from a loss
+};
+
 class Topology {
  public:
-  explicit Topology(BackendFactory factory) : factory_(std::move(factory)) {}
+  explicit Topology(TopologyOptions options) : options_(std::move(options)) {}
 
   Result<void> start();  // makes the fabric
   Result<void> begin(const ClusterSettings& settings);
@@ -125,6 +137,8 @@ class Topology {
   [[nodiscard]] const std::vector<std::unique_ptr<OutsideSlot>>& outsides() const { return outsides_; }
   [[nodiscard]] const Netns& fabric() const { return fabric_; }
   [[nodiscard]] const ClusterSettings& settings() const { return settings_; }
+  // Empty: verdicts come as events.
+  [[nodiscard]] const DropCounter& drops() const { return options_.drops; }
   // What translates the Service addresses that a party writes: on its node, or in the fabric.
   [[nodiscard]] Result<ServiceNat*> nat_of(const Place& client);
 
@@ -132,6 +146,9 @@ class Topology {
   // topology_build.cpp
   Result<NodeSlot*> build_node();
   Result<PodSlot*> build_pod(NodeSlot& node);
+  // With somebody else's interfaces.
+  Result<PodSlot*> build_linked_pod(NodeSlot& node, const Pod& pod);
+  Result<void> remove_idle_links(const Placement& placement);
   Result<OutsideSlot*> build_outside();
   Result<void> drop_unknown(IpFamily family);
   Result<void> add_ipv6_to_fabric();
@@ -141,7 +158,7 @@ class Topology {
 
   Result<void> forget_services();
   Result<void> place_nodes(const ClusterSnapshot& cluster);
-  Result<void> place_pods(const ClusterSnapshot& cluster);
+  Result<void> place_pods(const Placement& placement);
   Result<void> place_outsides(const std::vector<IpAddress>& addresses);
   Result<void> claim(NodeSlot& node, PodSlot& slot, const Pod& pod);
   Result<void> claim(OutsideSlot& slot, const IpAddress& address);
@@ -149,7 +166,7 @@ class Topology {
   Result<void> sync_routes();
   Result<void> enforce(NodeSlot& node, const Placement& placement);
 
-  BackendFactory factory_;
+  TopologyOptions options_;
   ClusterSettings settings_;
   Netns fabric_;
   RouteTable fabric_routes_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making the namespaces, veth pairs, routes and neighbours of one slot, once and for its whole life.
+#include <algorithm>
 #include <array>
 
 #include "sim/netns/topology.h"
@@ -121,6 +122,23 @@ Result<void> add_ipv6(const Ipv6Link& spec, Link& link) {
   return {};
 }
 
+struct SeenEnd {
+  std::uint32_t ifindex = 0;
+  Mac mac{};
+};
+
+// An interface of the current namespace that somebody else has made; waits until it sends.
+Result<SeenEnd> look_at(const std::string& name) {
+  auto index = interface_index(name);
+  if (!index) return fail_as(index);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  if (auto done = rtnl->wait_until_up(*index); !done) return fail_as(done);
+  auto mac = mac_of(name);
+  if (!mac) return fail_as(mac);
+  return SeenEnd{*index, *mac};
+}
+
 }  // namespace
 
 IpAddress gateway_address(IpFamily family) {
@@ -155,6 +173,87 @@ Result<PodSlot*> Topology::build_pod(NodeSlot& node) {
   slot->link.near_mac = make_mac(kPodHostMac, slot->number);
   slot->link.far_mac = make_mac(kPodMac, slot->number);
   if (auto made = make_pair(node.station.netns, slot->station.netns, slot->link); !made) return fail_as(made);
+  slot->endpoint = EndpointId{next_endpoint_++};
+  return node.pods.emplace_back(std::move(slot)).get();
+}
+
+// Those that stand idle with an address that somebody else has now: a node's routes lead to them still.
+Result<void> Topology::remove_idle_links(const Placement& placement) {
+  std::set<IpAddress> taken(placement.outside.begin(), placement.outside.end());
+  for (const auto& [key, pod] : placement.cluster.pods) {
+    if (pod.live()) taken.insert(pod.addresses.begin(), pod.addresses.end());
+  }
+  for (const auto& [name, node] : placement.cluster.nodes) {
+    for (const auto& entry : node.addresses) taken.insert(entry.address);
+  }
+  const auto is_taken = [&](const IpAddress& address) { return taken.contains(address); };
+  for (auto& node : nodes_) {
+    for (auto it = node->pods.begin(); it != node->pods.end();) {
+      PodSlot& slot = **it;
+      const bool in_the_way = std::any_of(slot.configured.begin(), slot.configured.end(), is_taken);
+      if (slot.in_use || !slot.made_for || !in_the_way) {
+        ++it;
+        continue;
+      }
+      auto scope = NetnsScope::enter(node->station.netns);
+      if (!scope) return fail_as(scope);
+      if (auto done = options_.pod_links->remove(*slot.made_for, slot.station.netns); !done) return done;
+      it = node->pods.erase(it);
+    }
+  }
+  return {};
+}
+
+Result<PodSlot*> Topology::build_linked_pod(NodeSlot& node, const Pod& pod) {
+  const bool v6 = std::any_of(pod.addresses.begin(), pod.addresses.end(),
+                              [](const IpAddress& address) { return !address.is_v4(); });
+  if (v6) {
+    if (auto done = add_ipv6_to_node(node); !done) return fail_as(done);
+  }
+  auto netns = Netns::create(NetnsKind::end);
+  if (!netns) return fail_as(netns);
+  auto slot = std::make_unique<PodSlot>();
+  slot->station.netns = std::move(*netns);
+  slot->number = next_pod_number_++;
+  slot->made_for = PodLinkRequest{node.number, slot->number, pod.key, pod.addresses};
+  slot->link.far_name = "eth0";
+  slot->link.has_ipv6 = v6;
+  slot->configured = {pod.addresses.begin(), pod.addresses.end()};
+  const std::array<std::string, 2> later{"all", "default"};  // what the maker makes starts from these
+  {
+    auto scope = NetnsScope::enter(slot->station.netns);
+    if (!scope) return fail_as(scope);
+    if (v6) {
+      if (auto done = enable_ipv6(NetnsKind::end, later); !done) return fail_as(done);
+    }
+  }
+  {
+    auto scope = NetnsScope::enter(node.station.netns);
+    if (!scope) return fail_as(scope);
+    if (v6) {
+      if (auto done = enable_ipv6(NetnsKind::router, later); !done) return fail_as(done);
+    }
+    auto near = options_.pod_links->add(*slot->made_for, slot->station.netns);
+    if (!near) return fail_as(near);
+    slot->link.near_name = std::move(*near);
+    auto end = look_at(slot->link.near_name);
+    if (!end) return fail_as(end);
+    slot->link.near_ifindex = end->ifindex;
+    slot->link.near_mac = end->mac;
+    // What a router looks for neighbours with.
+    if (v6) {
+      auto rtnl = Rtnl::open();
+      if (!rtnl) return fail_as(rtnl);
+      const auto done = rtnl->add_address(slot->link.near_ifindex, gateway_address(IpFamily::v6));
+      if (!done) return fail_as(done);
+    }
+  }
+  auto scope = NetnsScope::enter(slot->station.netns);
+  if (!scope) return fail_as(scope);
+  auto end = look_at(slot->link.far_name);
+  if (!end) return fail_as(end);
+  slot->link.far_ifindex = end->ifindex;
+  slot->link.far_mac = end->mac;
   slot->endpoint = EndpointId{next_endpoint_++};
   return node.pods.emplace_back(std::move(slot)).get();
 }
