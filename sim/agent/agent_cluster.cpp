@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/agent/agent_cluster.h"
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "sim/agent/api_server.h"
+#include "sim/agent/cni_links.h"
+#include "sim/agent/node_agents.h"
+#include "sim/agent/work_folder.h"
+#include "sim/netns/netns_cluster.h"
+#include "sim/netns/topology.h"
+
+namespace postern::sim {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kInForceWithin = std::chrono::seconds(30);
+constexpr auto kAskAgain = std::chrono::milliseconds(5);
+
+// Addresses between the API server and the agents, link-local and so in nobody's scenario.
+constexpr std::uint32_t kServerAddress = 0xa9fec901;  // 169.254.201.1
+constexpr std::uint32_t kNodeAddresses = 0xa9fec801;  // 169.254.200.1 and up
+constexpr std::uint32_t kLoopback = 1;
+constexpr const char* kServerPort = ":6443";
+
+Error unsupported(const std::string& what) {
+  return {ErrorCode::unsupported, "the agent backend " + what + "; the tc backend does", {}};
+}
+
+}  // namespace
+
+// In the order in which they need each other: agents go before the namespaces they are in.
+struct AgentCluster::State {
+  explicit State(AgentClusterOptions of) : options(std::move(of)) {}
+
+  Result<void> start();
+  Result<void> connect(NodeSlot& node);
+  Result<void> follow_nodes();
+  Result<std::unique_ptr<NodeAgent>> start_agent(const NodeSlot& node);
+  Result<void> wait_until_in_force(const std::map<std::string, double>& versions);
+  Result<std::uint64_t> drops();
+
+  AgentClusterOptions options;
+  std::unique_ptr<WorkFolder> folder;
+  std::unique_ptr<NetnsCluster> house;
+  std::unique_ptr<ApiServer> server;
+  ClusterSettings settings;
+  std::set<std::uint32_t> connected;  // numbers of nodes
+  std::map<std::string, std::unique_ptr<NodeAgent>> agents;  // by node
+  std::uint64_t started = 0;                                 // agents, ever
+  std::uint64_t barriers = 0;
+};
+
+Result<void> AgentCluster::State::start() {
+  if (options.api_server.empty()) {
+    return fail(ErrorCode::invalid_input,
+                "the agent backend needs an API server: found no --api-server, expected a command that takes "
+                "ADDRESS:PORT and FOLDER, such as test/apiserver/for-scenarios");
+  }
+  auto made = WorkFolder::make();
+  if (!made) return fail_as(made);
+  folder = std::move(*made);
+
+  TopologyOptions topology;
+  topology.pod_links = std::make_shared<CniLinks>(folder->path() + "/cni");
+  topology.drops = [this] { return drops(); };
+  auto cluster = NetnsCluster::make_of(std::move(topology));
+  if (!cluster) return fail_as(cluster);
+  house = std::move(*cluster);
+
+  const IpAddress address = IpAddress::v4(kServerAddress);
+  {
+    auto scope = NetnsScope::enter(house->topology().fabric());
+    if (!scope) return fail_as(scope);
+    auto rtnl = Rtnl::open();
+    if (!rtnl) return fail_as(rtnl);
+    if (auto done = rtnl->add_address(kLoopback, address); !done) return done;
+  }
+  auto serving = ApiServer::start(house->topology().fabric(),
+                                  {options.api_server, address.to_string() + kServerPort, folder->path() + "/server"});
+  if (!serving) return fail_as(serving);
+  server = std::move(*serving);
+  if (options.policies == ServedPolicies::policy_endpoints) {
+    if (auto done = server->define(options.definition); !done) return done;
+  }
+  return {};
+}
+
+// An address of the node's that the server answers to, whatever addresses a scenario gives it.
+Result<void> AgentCluster::State::connect(NodeSlot& node) {
+  if (!connected.insert(node.number).second) return {};
+  const IpAddress address = IpAddress::v4(kNodeAddresses + node.number);
+  {
+    auto scope = NetnsScope::enter(node.station.netns);
+    if (!scope) return fail_as(scope);
+    auto rtnl = Rtnl::open();
+    if (!rtnl) return fail_as(rtnl);
+    if (auto done = rtnl->add_address(node.link.far_ifindex, address); !done) return done;
+  }
+  auto scope = NetnsScope::enter(house->topology().fabric());
+  if (!scope) return fail_as(scope);
+  auto rtnl = Rtnl::open();
+  if (!rtnl) return fail_as(rtnl);
+  return rtnl->set_route({Cidr::host(address), node.link.near_ifindex, gateway_address(IpFamily::v4)});
+}
+
+Result<std::unique_ptr<NodeAgent>> AgentCluster::State::start_agent(const NodeSlot& node) {
+  NodeAgent::Spec spec;
+  spec.program = options.program;
+  spec.folder = folder->path() + "/agent-" + std::to_string(started++);
+  spec.flags = {"--kubeconfig=" + server->kubeconfig(), "--node-name=" + api_node_name(node.name)};
+  const bool slices = options.policies == ServedPolicies::policy_endpoints;
+  spec.flags.push_back(slices ? "--policy-source=policyendpoints" : "--policy-source=kubernetes");
+  if (settings.enforcer.strict) spec.flags.push_back("--enforcement=strict");
+  if (settings.enforcer.established_flows == EstablishedFlows::keep) {
+    spec.flags.push_back("--established-flows=keep");
+  }
+  return NodeAgent::start(node.station.netns, spec);
+}
+
+Result<void> AgentCluster::State::follow_nodes() {
+  std::set<std::string> names;
+  for (NodeSlot* node : house->topology().active_nodes()) {
+    names.insert(node->name);
+    if (auto done = connect(*node); !done) return done;
+    if (agents.contains(node->name)) continue;
+    auto agent = start_agent(*node);
+    if (!agent) return fail_as(agent);
+    agents.emplace(node->name, std::move(*agent));
+  }
+  std::erase_if(agents, [&](const auto& agent) { return !names.contains(agent.first); });
+  return {};
+}
+
+Result<void> AgentCluster::State::wait_until_in_force(const std::map<std::string, double>& versions) {
+  const auto give_up = Clock::now() + kInForceWithin;
+  for (const auto& [node, agent] : agents) {
+    for (;;) {
+      const auto there = agent->has_in_force(versions);
+      if (!there) return fail(there.error().code, "node " + node + ": " + there.error().message);
+      if (*there) break;
+      if (Clock::now() > give_up) {
+        return fail(ErrorCode::io, "node " + node + ": the agent has not put the step in force within 30 s\n" +
+                                       agent->log_tail());
+      }
+      std::this_thread::sleep_for(kAskAgain);
+    }
+  }
+  return {};
+}
+
+Result<std::uint64_t> AgentCluster::State::drops() {
+  std::uint64_t sum = 0;
+  for (const auto& [node, agent] : agents) {
+    const auto count = options.pinned_drops(agent->pin_path());
+    if (!count) return fail(count.error().code, "node " + node + ": " + count.error().message);
+    sum += *count;
+  }
+  return sum;
+}
+
+AgentCluster::AgentCluster(std::unique_ptr<State> state) : state_(std::move(state)) {}
+AgentCluster::~AgentCluster() = default;
+
+Result<std::unique_ptr<AgentCluster>> AgentCluster::make(AgentClusterOptions options) {
+  auto state = std::make_unique<State>(std::move(options));
+  if (auto done = state->start(); !done) return fail_as(done);
+  return std::unique_ptr<AgentCluster>(new AgentCluster(std::move(state)));
+}
+
+Result<void> AgentCluster::begin(const ClusterSettings& settings) {
+  if (!(settings.limits == TableSizes())) {
+    return tl::unexpected(unsupported("has tables of the agent's sizes and cannot set limits"));
+  }
+  state_->settings = settings;
+  state_->agents.clear();
+  if (auto done = state_->server->bring_to({}); !done) return done;
+  return state_->house->begin(settings);
+}
+
+Result<void> AgentCluster::place(const Placement& placement) {
+  if (auto done = state_->house->place(placement); !done) return done;
+  const auto objects = api_objects(placement.cluster, state_->options.policies);
+  if (!objects) return fail_as(objects);
+  if (auto done = state_->server->bring_to(*objects); !done) return done;
+  const auto barrier = state_->server->put(barrier_objects(++state_->barriers, state_->options.policies));
+  if (!barrier) return fail_as(barrier);
+  if (auto done = state_->follow_nodes(); !done) return done;
+  std::map<std::string, double> versions;
+  for (const auto& [kind, version] : *barrier) versions.emplace(plural_of(kind), version);
+  return state_->wait_until_in_force(versions);
+}
+
+Result<void> AgentCluster::advance(Duration by) {
+  if (by.ns == 0) return {};
+  return tl::unexpected(unsupported("cannot make time pass (advance)"));
+}
+
+Result<std::vector<ProbeOutcome>> AgentCluster::probe(std::span<const ProbeRequest> requests) {
+  return state_->house->probe(requests);
+}
+
+Result<std::vector<PacketOutcome>> AgentCluster::send(std::span<const PacketRequest> /*requests*/) {
+  return tl::unexpected(unsupported("cannot judge single packets (packets)"));
+}
+
+const NodeEnforcer* AgentCluster::enforcer(const std::string& /*node*/) const { return nullptr; }
+
+}  // namespace postern::sim

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole way of a policy as a Cluster: an API server that holds the objects, a real `postern agent` on
+// each node that follows it, pods whose interfaces real CNI plug-ins make, packets on the wire. Namespaces,
+// routes and probes are those of the namespace cluster, which enforces nothing here.
+//
+// place() brings the server to the objects of a step by API calls, and then to one object more of each
+// kind, the barrier: an agent that has those in force has the step in force. A probe that nobody answers
+// is a denial when the nodes' counters of drops say so. Agents begin anew with each scenario, with nothing
+// of the one before.
+//
+// What it cannot do it refuses as unsupported: to make time pass (connections are the agent's), to judge
+// single packets (their verdicts are events of a datapath that is the agent's), other sizes of tables.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "sim/agent/api_object.h"
+#include "sim/cluster.h"
+
+namespace postern::sim {
+
+struct AgentClusterOptions {
+  std::string program;     // path of postern
+  std::string api_server;  // see ApiServerSpec::command
+  ServedPolicies policies = ServedPolicies::network_policies;
+  std::string definition;  // manifest of the PolicyEndpoint kind; read with policy_endpoints only
+  // Packets that were dropped by what is pinned under a path.
+  std::function<Result<std::uint64_t>(const std::string& pin_path)> pinned_drops;
+};
+
+class AgentCluster final : public Cluster {
+ public:
+  // Inside the sandbox. Errors: unsupported, io.
+  static Result<std::unique_ptr<AgentCluster>> make(AgentClusterOptions options);
+  ~AgentCluster() override;
+
+  [[nodiscard]] std::string_view name() const override { return "agent"; }
+  Result<void> begin(const ClusterSettings& settings) override;
+  Result<void> place(const Placement& placement) override;
+  Result<void> advance(Duration by) override;
+  Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) override;
+  Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) override;
+  // Null: what a node enforces is in another process.
+  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const override;
+
+ private:
+  struct State;
+  explicit AgentCluster(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace postern::sim

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent's cluster hands to an API server is what the manifests said: read back, the objects are
+// the same values.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/manifest/cluster_state.h"
+#include "engine/manifest/reader.h"
+#include "engine/policy/to_policy_endpoints.h"
+#include "sim/agent/api_object.h"
+
+namespace postern::sim {
+namespace {
+
+constexpr const char* kManifest = R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: web}, annotations: {note: "a: b"}}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1, labels: {zone: "1"}}
+status: {addresses: [{type: InternalIP, address: 172.18.0.2}, {type: InternalIP, address: "fd00::2"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}, annotations: {x: y}}
+spec:
+  nodeName: n1
+  containers: [{name: c, ports: [{name: http, containerPort: 80}, {containerPort: 53, protocol: UDP}]}]
+status: {phase: Running, podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}, {ip: "fd00:1::1"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent, namespace: shop}
+spec: {nodeName: n1, hostNetwork: true, containers: [{name: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done, namespace: batch}
+spec: {containers: [{name: c}]}
+status: {phase: Succeeded, podIP: 10.0.0.9}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: unready, namespace: shop}
+spec: {containers: [{name: c}]}
+status: {podIP: 10.0.0.8, conditions: [{type: Ready, status: "False"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.9, selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}, {name: dns, port: 53, targetPort: 5353, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: outside, namespace: shop}
+spec: {clusterIP: None, ports: [{port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: outside-1, namespace: shop, labels: {kubernetes.io/service-name: outside}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1], conditions: {ready: false}}]
+ports: [{name: "", port: 5432, protocol: TCP}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}, matchExpressions: [{key: tier, operator: NotIn, values: [a, b]}, {key: old, operator: DoesNotExist}]}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - {}
+  - from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: x}}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]
+    ports: [{port: http}, {protocol: UDP, port: 1000, endPort: 2000}, {protocol: SCTP}]
+  egress:
+  - to: [{podSelector: {}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: batch}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+)";
+
+// The status stands for the object where there is one.
+std::vector<manifest::Object> read_back(const std::vector<ApiObject>& objects) {
+  std::vector<manifest::Object> read;
+  for (const auto& object : objects) {
+    const std::string& text = object.status.empty() ? object.body : object.status;
+    auto one = manifest::read_manifest(text, "object.json", {.live = true});
+    if (!one) {
+      ADD_FAILURE() << one.error().front().to_string() << "\n" << text;
+      continue;
+    }
+    std::move(one->objects.begin(), one->objects.end(), std::back_inserter(read));
+  }
+  return read;
+}
+
+ClusterSnapshot snapshot_of(const std::vector<manifest::Object>& objects) {
+  manifest::ClusterState state;
+  auto cluster = state.apply({}, objects);
+  EXPECT_TRUE(cluster) << cluster.error().to_string();
+  return cluster ? *cluster : ClusterSnapshot{};
+}
+
+ClusterSnapshot sample() {
+  auto read = manifest::read_manifest(kManifest, "sample.yaml");
+  EXPECT_TRUE(read) << read.error().front().to_string();
+  return read ? snapshot_of(read->objects) : ClusterSnapshot{};
+}
+
+TEST(ApiObjectTest, EveryKindReadBackIsWhatItWas) {
+  ClusterSnapshot before = sample();
+  ASSERT_EQ(before.pods.size(), 4U);
+  auto objects = api_objects(before, ServedPolicies::network_policies);
+  ASSERT_TRUE(objects) << objects.error().message;
+  const ClusterSnapshot after = snapshot_of(read_back(*objects));
+  // The node of pods that name none has a name that no object can have, so it has another there.
+  for (auto& [key, pod] : before.pods) pod.node_name = pod.node_name.empty() ? "" : api_node_name(pod.node_name);
+  EXPECT_EQ(after.pods, before.pods);
+  EXPECT_EQ(after.services, before.services);
+  EXPECT_EQ(after.endpoint_slices, before.endpoint_slices);
+  EXPECT_EQ(after.network_policies, before.network_policies);
+  for (const auto& [name, one] : before.namespaces) {
+    ASSERT_TRUE(after.namespaces.contains(name)) << name;
+    EXPECT_EQ(after.namespaces.at(name), one) << name;
+  }
+  EXPECT_TRUE(after.namespaces.contains("batch")) << "it is used, though nobody applied it";
+  ASSERT_TRUE(after.nodes.contains("n1"));
+  EXPECT_EQ(after.nodes.at("n1"), before.nodes.at("n1"));
+}
+
+TEST(ApiObjectTest, PolicyEndpointsReadBackAreWhatTheyWere) {
+  const ClusterSnapshot before = sample();
+  const auto slices = to_policy_endpoints(before);
+  ASSERT_TRUE(slices) << slices.error().message;
+  ASSERT_GE(slices->size(), 2U);
+  auto objects = api_objects(before, ServedPolicies::policy_endpoints);
+  ASSERT_TRUE(objects) << objects.error().message;
+  const ClusterSnapshot after = snapshot_of(read_back(*objects));
+  EXPECT_TRUE(after.network_policies.empty());
+  std::vector<PolicyEndpoint> read;
+  for (const auto& [key, slice] : after.policy_endpoints) read.push_back(slice);
+  EXPECT_EQ(read, *slices);
+}
+
+TEST(ApiObjectTest, ObjectsThatOthersStandInComeFirst) {
+  const auto objects = api_objects(sample(), ServedPolicies::network_policies);
+  ASSERT_TRUE(objects) << objects.error().message;
+  EXPECT_TRUE(std::is_sorted(objects->begin(), objects->end(), [](const auto& a, const auto& b) {
+    return a.key.kind < b.key.kind;
+  }));
+}
+
+TEST(ApiObjectTest, ABarrierChangesNoPolicyAndEveryObjectOfIt) {
+  const ClusterSnapshot before = sample();
+  for (const auto policies : {ServedPolicies::network_policies, ServedPolicies::policy_endpoints}) {
+    const auto first = barrier_objects(1, policies);
+    const auto second = barrier_objects(2, policies);
+    ASSERT_EQ(first.size(), second.size());
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      EXPECT_EQ(first[i].key, second[i].key);
+      EXPECT_NE(first[i].body, second[i].body) << first[i].body;
+    }
+    for (const auto& object : read_back(first)) {
+      if (const auto* pod = std::get_if<manifest::PodObject>(&object.value)) {
+        EXPECT_FALSE(pod->pod.live());
+      }
+      if (const auto* service = std::get_if<manifest::ServiceObject>(&object.value)) {
+        EXPECT_TRUE(service->service.cluster_ips.empty());
+      }
+    }
+  }
+}
+
+struct PathRow {
+  ApiKey key;
+  const char* path;
+};
+
+TEST(ApiObjectTest, CollectionsAreWhereTheApiHasThem) {
+  const std::vector<PathRow> rows{
+      {{ApiKey::Kind::namespace_, {"", "x"}}, "/api/v1/namespaces"},
+      {{ApiKey::Kind::pod, {"x", "a"}}, "/api/v1/namespaces/x/pods"},
+      {{ApiKey::Kind::endpoint_slice, {"x", "a"}}, "/apis/discovery.k8s.io/v1/namespaces/x/endpointslices"},
+      {{ApiKey::Kind::policy_endpoint, {"x", "a"}},
+       "/apis/networking.k8s.aws/v1alpha1/namespaces/x/policyendpoints"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(collection_path(row.key), row.path);
+}
+
+}  // namespace
+}  // namespace postern::sim
