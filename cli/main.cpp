@@ -37,9 +37,24 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
       ->check(not_empty);
   command
       ->add_option("--backend", options.backend,
-                   "sim: in memory. tc: real eBPF on network namespaces. all: both, compared")
-      ->check(CLI::IsMember({"sim", "tc", "all"}))
+                   "sim: in memory. tc: real eBPF on network namespaces. all: both, compared. agent: real "
+                   "agents that follow an API server")
+      ->check(CLI::IsMember({"sim", "tc", "all", "agent"}))
       ->capture_default_str();
+  command
+      ->add_option("--api-server", options.agent.api_server,
+                   "Backend agent: the command that starts the API server; it is given ADDRESS:PORT and "
+                   "FOLDER")
+      ->check(not_empty);
+  command
+      ->add_option("--policy-source", options.agent.policy_source,
+                   "Backend agent: kubernetes, or policyendpoints, to which NetworkPolicies are resolved first")
+      ->check(CLI::IsMember({"kubernetes", "policyendpoints"}))
+      ->capture_default_str();
+  command
+      ->add_option("--crd", options.agent.crd,
+                   "Backend agent with policyendpoints: the manifest that defines PolicyEndpoint")
+      ->check(not_empty);
   command
       ->add_option("--filter", options.filters,
                    "Only scenarios whose name matches this glob; repeatable, any of them")

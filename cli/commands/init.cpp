@@ -156,7 +156,7 @@ std::vector<Group> groups_of(const ClusterSnapshot& cluster) {
 Result<sim::ScenarioResult> run(const sim::Scenario& scenario) {
   const auto plan = sim::make_plan(scenario);
   if (!plan) return fail_as(plan);
-  auto clusters = make_clusters("sim");
+  auto clusters = make_clusters("sim", {});
   if (!clusters) return fail_as(clusters);
   return sim::run_plan(*plan, *clusters->front());
 }

@@ -244,7 +244,7 @@ Result<void> TestRun::prepare() {
     }
     return {};
   }
-  auto clusters = make_clusters(options_.backend);
+  auto clusters = make_clusters(options_.backend, options_.agent);
   if (!clusters) return fail_as(clusters);
   clusters_ = std::move(*clusters);
   run_options_.replay_backend = replay_backend();

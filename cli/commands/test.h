@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "cli/commands/test_backends.h"
+
 namespace postern::cli {
 
 struct TestOptions {
   std::vector<std::string> paths;
-  std::string backend = "sim";       // sim, tc, all
+  std::string backend = "sim";       // sim, tc, all, agent
+  AgentBackend agent;
   std::vector<std::string> filters;  // globs on the name, any
   std::vector<std::string> labels;   // key=value, all
   std::string shard;                 // "I/N", from 1; empty: everything

@@ -9,6 +9,9 @@
 
 #include "backends/registry.h"
 #include "backends/tc/features.h"
+#include "backends/tc/pinned_counters.h"
+#include "files/manifest_files.h"
+#include "sim/agent/agent_cluster.h"
 #include "sim/netns/netns_cluster.h"
 #include "sim/netns/sandbox.h"
 #include "sim/virtual/virtual_cluster.h"
@@ -47,6 +50,33 @@ Result<std::unique_ptr<sim::Cluster>> make_tc() {
   return sim::make_netns_cluster(factory_of("tc"));
 }
 
+std::string own_path() {
+  std::array<char, PATH_MAX> path{};
+  const auto length = readlink("/proc/self/exe", path.data(), path.size());
+  return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string{};
+}
+
+Result<std::unique_ptr<sim::Cluster>> make_agent(const AgentBackend& agent) {
+  sim::AgentClusterOptions options;
+  options.program = own_path();
+  options.api_server = agent.api_server;
+  options.pinned_drops = tc::pinned_drops;
+  if (agent.policy_source == "policyendpoints") {
+    options.policies = sim::ServedPolicies::policy_endpoints;
+    if (agent.crd.empty()) {
+      return fail(ErrorCode::invalid_input,
+                  "PolicyEndpoints have to be defined: found no --crd, expected a manifest such as "
+                  "deploy/crds/policyendpoints.yaml");
+    }
+    auto text = load_text_file(agent.crd);
+    if (!text) return fail_as(text);
+    options.definition = std::move(*text);
+  }
+  auto cluster = sim::AgentCluster::make(std::move(options));
+  if (!cluster) return fail_as(cluster);
+  return std::unique_ptr<sim::Cluster>(std::move(*cluster));
+}
+
 }  // namespace
 
 std::string sudo_command(const std::vector<std::string>& argv) {
@@ -55,9 +85,7 @@ std::string sudo_command(const std::vector<std::string>& argv) {
     std::string word = argv[i];
     // A bare name was found on a PATH that sudo may not have.
     if (i == 0 && word.find('/') == std::string::npos) {
-      std::array<char, PATH_MAX> path{};
-      const auto length = readlink("/proc/self/exe", path.data(), path.size());
-      if (length > 0) word.assign(path.data(), static_cast<std::size_t>(length));
+      if (std::string path = own_path(); !path.empty()) word = std::move(path);
     }
     text += ' ' + quoted(word);
   }
@@ -74,8 +102,15 @@ Result<void> prepare_backends(const std::string& backend, const std::vector<std:
                                          "\nthis would work: " + sudo_command(argv));
 }
 
-Result<std::vector<std::unique_ptr<sim::Cluster>>> make_clusters(const std::string& backend) {
+Result<std::vector<std::unique_ptr<sim::Cluster>>> make_clusters(const std::string& backend,
+                                                                 const AgentBackend& agent) {
   std::vector<std::unique_ptr<sim::Cluster>> clusters;
+  if (backend == "agent") {
+    auto cluster = make_agent(agent);
+    if (!cluster) return fail_as(cluster);
+    clusters.push_back(std::move(*cluster));
+    return clusters;
+  }
   if (backend != "tc") {
     clusters.push_back(std::make_unique<sim::VirtualCluster>("sim", factory_of("native")));
   }

@@ -11,12 +11,20 @@
 
 namespace postern::cli {
 
-// For tc and all: moves the process into its sandbox, so call it first, while single-threaded.
+// What the agent backend is given beside.
+struct AgentBackend {
+  std::string api_server;                    // command that starts one
+  std::string policy_source = "kubernetes";  // or policyendpoints
+  std::string crd;                           // file that defines PolicyEndpoint
+};
+
+// For tc, agent and all: moves the process into its sandbox, so call it first, while single-threaded.
 // Errors: permission, with the command that would work in the message.
 Result<void> prepare_backends(const std::string& backend, const std::vector<std::string>& argv);
 
-// In the order in which they run; one, or every one for "all".
-Result<std::vector<std::unique_ptr<sim::Cluster>>> make_clusters(const std::string& backend);
+// In the order in which they run; one, or for "all" sim and tc. `agent` matters to agent alone.
+Result<std::vector<std::unique_ptr<sim::Cluster>>> make_clusters(const std::string& backend,
+                                                                 const AgentBackend& agent);
 
 // What judges the captures of a scenario's `replay`, whatever the backend of its probes.
 BackendFactory replay_backend();
