@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kMetrics = "127.0.0.1:8162";
 constexpr const char* kHealth = "127.0.0.1:8163";
+// Pods that stand here and are not enforced, as nobody knows yet where.
+constexpr std::string_view kUnknownPods = "postern_pods{interface=\"unknown\"} ";
 constexpr std::string_view kInForce = "postern_source_version_in_force{resource=\"";
 
 // Resource -> version, of the lines `name{resource="pods"} 123`.
@@ -30,6 +32,11 @@ std::map<std::string, double> versions_in(const std::string& metrics) {
         std::strtod(line.c_str() + value + 2, nullptr);
   }
   return versions;
+}
+
+bool misses_pods(const std::string& metrics) {
+  const std::size_t at = metrics.find("\n" + std::string(kUnknownPods));
+  return at == std::string::npos || std::strtod(metrics.c_str() + at + 1 + kUnknownPods.size(), nullptr) != 0;
 }
 
 Result<void> mount_bpffs(const std::string& folder) {
@@ -77,7 +84,7 @@ Result<bool> NodeAgent::has_in_force(const std::map<std::string, double>& versio
     return fail(ErrorCode::io, "the agent " + *ended + "\n" + log_tail());
   }
   const auto reply = session_.ask({"GET", std::string("http://") + kMetrics + "/metrics"});
-  if (!reply || reply->code != 200) return false;  // not yet
+  if (!reply || reply->code != 200 || misses_pods(reply->body)) return false;  // not yet
   const auto there = versions_in(reply->body);
   bool any = false;
   for (const auto& [resource, version] : versions) {

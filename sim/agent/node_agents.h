@@ -32,9 +32,9 @@ class NodeAgent {
   NodeAgent(const NodeAgent&) = delete;
   NodeAgent& operator=(const NodeAgent&) = delete;
 
-  // Whether everything up to these resourceVersions (by resource: "pods") is in force. Resources that
-  // it does not watch do not count; before it serves or has read everything the answer is no. Errors: io,
-  // when the process has ended, with the end of its log.
+  // Whether everything up to these resourceVersions (by resource: "pods") is in force, for every pod of the
+  // node. Resources that it does not watch do not count; before it serves or has read everything the
+  // answer is no. Errors: io, when the process has ended, with the end of its log.
   Result<bool> has_in_force(const std::map<std::string, double>& versions);
   [[nodiscard]] const std::string& pin_path() const { return pin_path_; }
   // What it has said last.
