@@ -51,6 +51,9 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
                    "Backend agent: kubernetes, or policyendpoints, to which NetworkPolicies are resolved first")
       ->check(CLI::IsMember({"kubernetes", "policyendpoints"}))
       ->capture_default_str();
+  command->add_option("--cni", options.agent.cni, "Backend agent: the plug-in that makes the interfaces of pods")
+      ->check(CLI::IsMember({"ptp", "bridge"}))
+      ->capture_default_str();
   command
       ->add_option("--crd", options.agent.crd,
                    "Backend agent with policyendpoints: the manifest that defines PolicyEndpoint")

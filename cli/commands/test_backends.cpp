@@ -61,6 +61,7 @@ Result<std::unique_ptr<sim::Cluster>> make_agent(const AgentBackend& agent) {
   options.program = own_path();
   options.api_server = agent.api_server;
   options.pinned_drops = tc::pinned_drops;
+  if (agent.cni == "bridge") options.plugin = sim::CniPlugin::bridge;
   if (agent.policy_source == "policyendpoints") {
     options.policies = sim::ServedPolicies::policy_endpoints;
     if (agent.crd.empty()) {

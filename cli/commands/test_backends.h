@@ -15,6 +15,7 @@ namespace postern::cli {
 struct AgentBackend {
   std::string api_server;                    // command that starts one
   std::string policy_source = "kubernetes";  // or policyendpoints
+  std::string cni = "ptp";                   // or bridge
   std::string crd;                           // file that defines PolicyEndpoint
 };
 

@@ -66,7 +66,7 @@ Result<void> AgentCluster::State::start() {
   folder = std::move(*made);
 
   TopologyOptions topology;
-  topology.pod_links = std::make_shared<CniLinks>(folder->path() + "/cni");
+  topology.pod_links = std::make_shared<CniLinks>(folder->path() + "/cni", options.plugin);
   topology.drops = [this] { return drops(); };
   auto cluster = NetnsCluster::make_of(std::move(topology));
   if (!cluster) return fail_as(cluster);

@@ -18,6 +18,7 @@
 
 #include "sim/agent/api_object.h"
 #include "sim/cluster.h"
+#include "sim/cni/cni.h"
 
 namespace postern::sim {
 
@@ -25,6 +26,7 @@ struct AgentClusterOptions {
   std::string program;     // path of postern
   std::string api_server;  // see ApiServerSpec::command
   ServedPolicies policies = ServedPolicies::network_policies;
+  CniPlugin plugin = CniPlugin::ptp;
   std::string definition;  // manifest of the PolicyEndpoint kind; read with policy_endpoints only
   // Packets that were dropped by what is pinned under a path.
   std::function<Result<std::uint64_t>(const std::string& pin_path)> pinned_drops;

@@ -25,19 +25,6 @@ Around around(const IpAddress& address) {
   return {range, IpAddress::v6(bytes)};
 }
 
-CniNetwork network_of(const PodLinkRequest& request, const std::string& state_folder) {
-  CniNetwork network;
-  network.name = "postern-node-" + std::to_string(request.node);
-  network.plugin = CniPlugin::ptp;
-  network.state_directory = state_folder;
-  for (const auto& address : request.addresses) {
-    const Around block = around(address);
-    network.ranges.push_back(block.range);
-    network.gateways.push_back(block.gateway);
-  }
-  return network;
-}
-
 CniRequest request_of(const PodLinkRequest& request, const Netns& pod) {
   CniRequest made;
   made.pod = request.name;
@@ -49,8 +36,41 @@ CniRequest request_of(const PodLinkRequest& request, const Netns& pod) {
 
 }  // namespace
 
+CniNetwork CniLinks::network_of(const PodLinkRequest& request) const {
+  CniNetwork network;
+  network.name = "postern-node-" + std::to_string(request.node);
+  network.plugin = plugin_;
+  network.state_directory = state_folder_;
+  for (const auto& address : request.addresses) {
+    const Around block = around(address);
+    network.ranges.push_back(block.range);
+    network.gateways.push_back(block.gateway);
+    const auto& bytes = block.range.network().bytes();
+    network.bridge = "cni-" + std::to_string(bytes[0]) + "-" + std::to_string(bytes[1]);
+  }
+  return network;
+}
+
+Result<void> CniLinks::check_bridge(const PodLinkRequest& request) {
+  if (plugin_ != CniPlugin::bridge) return {};
+  for (const auto& address : request.addresses) {
+    const Cidr range = around(address).range;
+    if (!address.is_v4()) {
+      return fail(ErrorCode::unsupported, "with the CNI plug-in bridge pods have IPv4 only, found " +
+                                              address.to_string() + " of " + request.name.to_string());
+    }
+    if (node_of_.emplace(range, request.node).first->second != request.node) {
+      return fail(ErrorCode::unsupported, "with the CNI plug-in bridge all pods of " + range.to_string() +
+                                              " stand on one node, found " + request.name.to_string() +
+                                              " on another");
+    }
+  }
+  return {};
+}
+
 Result<std::string> CniLinks::add(const PodLinkRequest& request, const Netns& pod) {
-  const CniNetwork network = network_of(request, state_folder_);
+  if (auto done = check_bridge(request); !done) return fail_as(done);
+  const CniNetwork network = network_of(request);
   if (const std::string missing = missing_cni_plugin(network); !missing.empty()) {
     return fail(ErrorCode::unsupported,
                 "the CNI plug-in " + missing + " is missing; on Debian it is in containernetworking-plugins");
@@ -61,7 +81,7 @@ Result<std::string> CniLinks::add(const PodLinkRequest& request, const Netns& po
 }
 
 Result<void> CniLinks::remove(const PodLinkRequest& request, const Netns& pod) {
-  return cni_del(network_of(request, state_folder_), {request_of(request, pod), request.addresses, ""});
+  return cni_del(network_of(request), {request_of(request, pod), request.addresses, ""});
 }
 
 }  // namespace postern::sim

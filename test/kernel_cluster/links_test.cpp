@@ -34,7 +34,8 @@ class StateFolder {
 
 class CniLinksTest : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { start(CniPlugin::ptp); }
+  void start(CniPlugin plugin) {
     if (::access("/usr/lib/cni/ptp", X_OK) != 0) GTEST_SKIP() << "there is no CNI plug-in ptp";
     TopologyOptions options;
     options.factory = [](const TableSizes& sizes) -> Result<std::unique_ptr<Backend>> {
@@ -42,7 +43,7 @@ class CniLinksTest : public testing::Test {
       if (!made) return fail_as(made);
       return std::unique_ptr<Backend>(std::move(*made));
     };
-    options.pod_links = std::make_shared<CniLinks>(state_.path());
+    options.pod_links = std::make_shared<CniLinks>(state_.path(), plugin);
     auto made = NetnsCluster::make_of(std::move(options));
     ASSERT_TRUE(made) << made.error().message;
     cluster_ = std::move(*made);
@@ -125,6 +126,35 @@ TEST_F(CniLinksTest, TheNextScenarioHasTheInterfacesOfTheOneBefore) {
     expect(small, "x/a", "x/b", 80, true);
     EXPECT_EQ(cluster_->pool_size().pods, 2U);
   }
+}
+
+class BridgeLinksTest : public CniLinksTest {
+ protected:
+  void SetUp() override { start(CniPlugin::bridge); }
+};
+
+TEST_F(BridgeLinksTest, PolicyHoldsOnOneBridgeBetweenTwoAndBetweenNodes) {
+  ASSERT_TRUE(cluster_->begin({}));
+  SmallCluster small;
+  small.node("n1", "192.168.0.1").node("n2", "192.168.0.2").outside("93.184.216.34");
+  small.pod("x/a", "n1", "10.1.0.1").pod("x/b", "n1", "10.1.0.2").pod("x/c", "n1", "10.2.0.1").pod("x/d", "n2", "10.3.0.1");
+  small.ingress_policy("x/p", "b", {port_rule(Protocol::tcp, 80)});
+  put(small);
+  for (const char* const from : {"x/a", "x/c", "x/d", "93.184.216.34"}) {
+    expect(small, from, "x/b", 80, true);
+    expect(small, from, "x/b", 81, false);
+    expect(small, "x/b", from, 81, true);
+  }
+}
+
+TEST_F(BridgeLinksTest, ABlockOnTwoNodesIsRefused) {
+  ASSERT_TRUE(cluster_->begin({}));
+  SmallCluster small;
+  small.node("n1", "192.168.0.1").node("n2", "192.168.0.2");
+  small.pod("x/a", "n1", "10.1.0.1").pod("x/b", "n2", "10.1.0.2");
+  const auto placed = cluster_->place(small.placement);
+  ASSERT_FALSE(placed);
+  EXPECT_EQ(placed.error().code, ErrorCode::unsupported) << placed.error().message;
 }
 
 // A pod that lost its address answers nobody, and nobody has dropped anything of it.
