@@ -110,7 +110,8 @@ class Slicer {
  private:
   // "<policy>-<hash>". The Amazon agent takes what stands before the last '-' for the policy.
   std::string name_of(const std::string& policy, const NamespacedName& ref, std::size_t index) {
-    const std::string base = policy.substr(0, kLongestName - kHashDigits - 1);
+    std::string base = policy.substr(0, kLongestName - kHashDigits - 1);
+    while (base.back() == '.' || base.back() == '-') base.pop_back();  // where it was cut
     std::string seed = ref.to_string() + " " + std::to_string(index);
     while (true) {
       std::string name = base + "-" + hash_of(seed);

@@ -232,7 +232,8 @@ TEST(ToPolicyEndpoints, ListsAreCutIntoSlicesThatAgree) {
 }
 
 TEST(ToPolicyEndpoints, NamesDependOnThePolicyThePartAndThePlaceAlone) {
-  const std::string long_name(253, 'n');
+  std::string long_name(253, 'n');
+  long_name[241] = '.';
   const auto names = [&](const std::string& more) {
     const auto slices = to_policy_endpoints(
         cluster_of(kPods + more + policy("p", "{podSelector: {}}") + policy(long_name, "{podSelector: {}}")), {2, ""});
@@ -241,6 +242,7 @@ TEST(ToPolicyEndpoints, NamesDependOnThePolicyThePartAndThePlaceAlone) {
       EXPECT_EQ(slice.key.ns, "x");
       EXPECT_LE(slice.key.name.size(), 253u);
       EXPECT_EQ(slice.key.name.substr(0, 2), slice.policy.name == "p" ? "p-" : "nn");
+      EXPECT_EQ(slice.key.name.find(".-"), std::string::npos) << "no name of an object";
       // What stands before the last '-' is the policy to the Amazon agent.
       if (slice.policy.name == "p") {
         EXPECT_EQ(slice.key.name.rfind('-'), 1u);
