@@ -7,6 +7,7 @@
 
 #include <array>
 #include <bit>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -75,6 +76,7 @@ struct Daemon::Parts {
   }
 
   Result<void> start();
+  [[nodiscard]] bool wants_rpc() const;
   Result<void> start_disabled();
   Result<void> start_enforcing();
   Result<std::unique_ptr<PolicySource>> make_source();
@@ -123,7 +125,7 @@ Result<void> Daemon::Parts::start() {
   http = std::move(*served);
   auto started = settings.enable_network_policy ? start_enforcing() : start_disabled();
   if (!started) return started;
-  if (!settings.grpc_socket.empty()) {
+  if (wants_rpc()) {
     RpcServerOptions options;
     options.socket = settings.grpc_socket;
     options.policy_enabled = settings.enable_network_policy;
@@ -133,6 +135,16 @@ Result<void> Daemon::Parts::start() {
   }
   beat();
   return {};
+}
+
+// Off Amazon's nodes nobody calls at the default place, and its folder is not there.
+bool Daemon::Parts::wants_rpc() const {
+  if (settings.grpc_socket.empty()) return false;
+  std::error_code error;
+  const auto folder = std::filesystem::path(settings.grpc_socket).parent_path();
+  if (settings.is_set("grpc-socket") || std::filesystem::is_directory(folder, error)) return true;
+  log_info("no CNI plug-in is served: there is no folder {}", folder.string());
+  return false;
 }
 
 Result<void> Daemon::Parts::start_disabled() {
