@@ -208,15 +208,18 @@ Result<std::unique_ptr<PolicySource>> Daemon::Parts::make_source() {
   }
   if (auto connected = connect(); !connected) return fail_as(connected);
   const std::uint64_t seed = random_number();
+  const auto options = [&](Policies policies) {
+    return KubernetesSource::Options{policies, settings.node_name, seed};
+  };
   switch (settings.policy_source) {
     case PolicySourceKind::kubernetes:
-      return std::make_unique<KubernetesSource>(loop, *api, Policies::network_policies, seed);
+      return std::make_unique<KubernetesSource>(loop, *api, options(Policies::network_policies));
     case PolicySourceKind::policyendpoints:
-      return std::make_unique<KubernetesSource>(loop, *api, Policies::policy_endpoints, seed);
+      return std::make_unique<KubernetesSource>(loop, *api, options(Policies::policy_endpoints));
     case PolicySourceKind::automatic:
     case PolicySourceKind::directory: break;
   }
-  return std::make_unique<AutoSource>(loop, *api, seed);
+  return std::make_unique<AutoSource>(loop, *api, settings.node_name, seed);
 }
 
 // On a node of the VPC CNI its daemon knows the mode; elsewhere nobody is asked.

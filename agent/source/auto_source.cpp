@@ -71,7 +71,7 @@ void AutoSource::decide() {
 }
 
 void AutoSource::take(KubernetesSource::Policies policies) {
-  taken_ = std::make_unique<KubernetesSource>(loop_, api_, policies, seed_);
+  taken_ = std::make_unique<KubernetesSource>(loop_, api_, KubernetesSource::Options{policies, node_name_, seed_});
   listener_->source_notice(policies == KubernetesSource::Policies::network_policies
                                ? "policy source: kubernetes, as NetworkPolicies, Services and EndpointSlices may be listed"
                                : "policy source: policyendpoints, as those may be listed, and " +

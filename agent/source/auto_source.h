@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "agent/kube/api_client.h"
 #include "agent/source/kubernetes_source.h"
@@ -16,7 +17,8 @@ namespace postern::agent {
 class AutoSource final : public PolicySource {
  public:
   // Loop and client outlive the source.
-  AutoSource(EventLoop& loop, kube::ApiClient& api, std::uint64_t seed) : loop_(loop), api_(api), seed_(seed) {}
+  AutoSource(EventLoop& loop, kube::ApiClient& api, std::string node_name, std::uint64_t seed)
+      : loop_(loop), api_(api), node_name_(std::move(node_name)), seed_(seed) {}
   ~AutoSource() override;
 
   // The one that was taken; "auto" until then.
@@ -37,6 +39,7 @@ class AutoSource final : public PolicySource {
 
   EventLoop& loop_;
   kube::ApiClient& api_;
+  std::string node_name_;
   std::uint64_t seed_;
   Listener* listener_ = nullptr;
   std::unique_ptr<KubernetesSource> taken_;

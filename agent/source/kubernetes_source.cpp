@@ -16,6 +16,16 @@ std::vector<ResourceKind> resources_for(KubernetesSource::Policies policies) {
   return {namespaces, nodes, pods, services, endpoint_slices, network_policies};
 }
 
+kube::Watcher::Options watched(const KubernetesSource::Options& options, const std::vector<ResourceKind>& resources) {
+  kube::Watcher::Options watch;
+  watch.resources = resources;
+  watch.seed = options.seed;
+  if (options.policies == KubernetesSource::Policies::policy_endpoints && !options.node_name.empty()) {
+    watch.field_selectors[ResourceKind::pods] = "spec.nodeName=" + options.node_name;
+  }
+  return watch;
+}
+
 SourceStatus::State state_of(const kube::ResourceState& state) {
   switch (state.state) {
     case kube::WatchState::starting: return SourceStatus::State::starting;
@@ -33,11 +43,10 @@ std::string title(ResourceKind resource, const NamespacedName& key) {
 
 }  // namespace
 
-KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, Policies policies,
-                                   std::uint64_t seed)
-    : policies_(policies),
-      resources_(resources_for(policies)),
-      watcher_(loop, api, *this, {.resources = resources_, .seed = seed}) {}
+KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options)
+    : policies_(options.policies),
+      resources_(resources_for(options.policies)),
+      watcher_(loop, api, *this, watched(options, resources_)) {}
 
 std::string_view KubernetesSource::name() const {
   return policies_ == Policies::network_policies ? "kubernetes" : "policyendpoints";

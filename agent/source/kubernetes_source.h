@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "agent/kube/watcher.h"
@@ -18,8 +19,14 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
  public:
   enum class Policies : std::uint8_t { network_policies, policy_endpoints };
 
-  // Loop and client outlive the source. `seed` is of the watcher's jitter.
-  KubernetesSource(EventLoop& loop, kube::ApiClient& api, Policies policies, std::uint64_t seed);
+  struct Options {
+    Policies policies = Policies::network_policies;
+    std::string node_name;   // PolicyEndpoints hold every address, so of the pods only this node's are watched
+    std::uint64_t seed = 0;  // of the watcher's jitter
+  };
+
+  // Loop and client outlive the source.
+  KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options);
 
   [[nodiscard]] std::string_view name() const override;
   Result<void> start(Listener& listener) override;

@@ -124,6 +124,7 @@ int uninstall(const agent::Settings& settings) {
 
 int run_agent(const agent::Settings& settings, const std::function<agent::SettingsOutcome()>& read_again) {
   if (settings.uninstall) return uninstall(settings);
+  std::signal(SIGPIPE, SIG_IGN);  // a server that goes away is an error of its connection
   auto loop = agent::EventLoop::make();
   if (!loop) return refuse(loop.error().to_string());
   EndSignals end(**loop);

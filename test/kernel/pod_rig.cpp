@@ -14,7 +14,7 @@ constexpr const char* kGateway = "169.254.1.1";
 
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 
-Result<int> connected(const PodRig::End& from, const PodRig::End& to, std::vector<sim::UniqueFd>& owner) {
+Result<int> connected(const PodRig::End& from, const PodRig::End& to, std::vector<UniqueFd>& owner) {
   auto socket = sim::bound_client(SOCK_DGRAM, ip(from.address), from.port);
   if (!socket) return fail_as(socket);
   const sim::SocketAddress remote = sim::socket_address(ip(to.address), to.port);

@@ -48,7 +48,7 @@ class PodRig {
   sim::Netns node_;
   sim::NetnsScope scope_;
   std::vector<RigPod> pods_;
-  std::vector<sim::UniqueFd> sockets_;
+  std::vector<UniqueFd> sockets_;
 };
 
 }  // namespace postern::test
