@@ -134,7 +134,8 @@ std::vector<Group> groups_of(const ClusterSnapshot& cluster) {
   std::map<std::string, std::vector<const Pod*>> workloads;
   for (const Pod* pod : pods) workloads[pod->key.ns + "/" + pod->workload].push_back(pod);
   std::vector<Group> groups;
-  for (const auto& [title, members] : workloads) {
+  for (const auto& workload : workloads) {
+    const auto& members = workload.second;
     const std::string& name = members.front()->key.name;
     const std::string glob = name.substr(0, name.rfind('-')) + "-*";
     const auto matched = std::count_if(pods.begin(), pods.end(), [&](const Pod* pod) {

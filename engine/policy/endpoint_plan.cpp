@@ -126,7 +126,8 @@ ByPod<Ports> named_ports(const PlainRule& rule, const std::vector<const Pod*>& s
 Ports on_every(const ByPod<Ports>& named) {
   if (named.empty()) return {};
   Ports common = named.begin()->second;
-  for (const auto& [subject, ports] : named) {
+  for (const auto& of_subject : named) {
+    const Ports& ports = of_subject.second;
     std::erase_if(common,
                   [&](const PortMatch& match) { return !std::binary_search(ports.begin(), ports.end(), match); });
   }

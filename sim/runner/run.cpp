@@ -22,7 +22,7 @@ CellVerdict verdict_of(const std::vector<ProbeOutcome>& outcomes) {
 class Run {
  public:
   Run(const Plan& plan, Cluster& cluster, const RunOptions& options)
-      : plan_(plan), cluster_(cluster), options_(options) {
+      : cluster_(cluster), options_(options) {
     settings_.enforcer.strict = plan.scenario->strict;
     settings_.enforcer.service_ip_blocks = plan.scenario->service_ip_blocks;
     settings_.enforcer.established_flows = plan.scenario->established_flows;
@@ -129,7 +129,6 @@ class Run {
     return {};
   }
 
-  const Plan& plan_;
   Cluster& cluster_;
   const RunOptions& options_;
   ClusterSettings settings_;
