@@ -2,6 +2,7 @@
 #include "sim/runner/plan.h"
 
 #include "engine/manifest/cluster_state.h"
+#include "sim/runner/plan_size.h"
 #include "sim/runner/via_service.h"
 
 namespace postern::sim {
@@ -69,6 +70,7 @@ Result<Plan> make_plan(const Scenario& scenario, const PlanOptions& options) {
   if (auto loaded = state.apply({}, scenario.manifests); !loaded) return fail_as(loaded);
 
   Plan plan;
+  PlanSize size(options.limits);
   plan.scenario = &scenario;
   for (const Step& step : scenario.steps) {
     PlannedStep planned;
@@ -90,6 +92,7 @@ Result<Plan> make_plan(const Scenario& scenario, const PlanOptions& options) {
     if (options.via_service) {
       if (auto detoured = ask_through_services(state, planned); !detoured) return fail_as(detoured);
     }
+    if (auto fits = size.add(planned); !fits) return fail_as(fits);
     plan.steps.push_back(std::move(planned));
   }
   return plan;

@@ -63,9 +63,16 @@ struct Plan {
   std::vector<PlannedStep> steps;
 };
 
+// Over all steps of a scenario.
+struct PlanLimits {
+  std::size_t bytes = std::size_t{256} << 20;  // of objects, as estimated; every step holds all that exist
+  std::size_t cells = 2'000'000;               // some 500 bytes each
+};
+
 struct PlanOptions {
   // Pairs of pods are asked through a ClusterIP of the destination's own (via_service.h).
   bool via_service = false;
+  PlanLimits limits{};
 };
 
 // Errors: what the objects contradict, what lines name that does not exist; with the place in the

@@ -165,6 +165,29 @@ TEST(Plan, AScenarioThatNamesWhatDoesNotExistIsRunNotAtAll) {
   EXPECT_FALSE(make_plan(scenario));
 }
 
+TEST(Plan, MoreThanAPlanMayHoldIsRefusedAtTheStepThatIsTooMuch) {
+  struct Row {
+    const char* name;
+    PlanLimits limits;
+    const char* said;  // null: it fits
+  };
+  // Two pods at either step; two cells at the first and one at the second.
+  const Row rows[] = {
+      {"cells that just fit", {1 << 20, 3}, nullptr},
+      {"a cell too many", {1 << 20, 2}, "the cells of the steps so far are more than 2, expected at most"},
+      {"bytes", {3000, 3}, "counted at each step so far with all that exist then, are more than 3000"},
+  };
+  Scenario scenario = two_steps();
+  scenario.steps[1].location = {"s.yaml", 20, 3};
+  for (const Row& row : rows) {
+    const auto plan = make_plan(scenario, {.limits = row.limits});
+    ASSERT_EQ(plan.has_value(), row.said == nullptr) << row.name;
+    if (plan) continue;
+    EXPECT_THAT(plan.error().to_string(), HasSubstr("s.yaml:20:3: "));
+    EXPECT_THAT(plan.error().to_string(), HasSubstr(row.said));
+  }
+}
+
 TEST(Plan, APodOfTheOtherFamilyTakesNoPart) {
   Scenario scenario = two_steps();
   scenario.steps[0].applies.push_back(pod("six", "fd00::1"));
