@@ -71,6 +71,17 @@ std::uint32_t IpAddress::v4_network_order() const {
   return value;
 }
 
+bool IpAddress::is_of_a_host() const {
+  if (is_v4()) {
+    const std::uint32_t address = v4_host_order();
+    return address != 0 && address != 0xffffffff && address >> 24 != 127 && address >> 28 != 0xe;
+  }
+  std::array<std::uint8_t, 16> loopback{};
+  loopback[15] = 1;
+  const bool link_local = bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
+  return bytes_ != std::array<std::uint8_t, 16>{} && bytes_ != loopback && bytes_[0] != 0xff && !link_local;
+}
+
 std::string IpAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   inet_ntop(is_v4() ? AF_INET : AF_INET6, bytes_.data(), text.data(), static_cast<socklen_t>(text.size()));

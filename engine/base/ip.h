@@ -39,6 +39,9 @@ class IpAddress {
   [[nodiscard]] std::uint32_t v4_host_order() const;
   // The four bytes as they stand in a packet, read as a native integer (what abi structs hold).
   [[nodiscard]] std::uint32_t v4_network_order() const;
+  // Whether one host may have it, and be reached at it from another link: not if it is unspecified,
+  // loopback, multicast, broadcast or of an IPv6 link.
+  [[nodiscard]] bool is_of_a_host() const;
   [[nodiscard]] int bits() const { return is_v4() ? 32 : 128; }
   [[nodiscard]] std::string to_string() const;  // RFC 5952 for IPv6
 

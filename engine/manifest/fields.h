@@ -65,6 +65,9 @@ std::optional<IpAddress> address_of(const Report& report, const Value& value, st
 // For text that somebody may take for an address, though it is none (leading zeros, a zone, IPv4 inside
 // IPv6): what is expected instead. Null for other text.
 const char* almost_an_address(std::string_view text);
+// What is expected where an address must be that of a host (IpAddress::is_of_a_host).
+inline constexpr const char* kHostAddress =
+    "an address of a host: not unspecified, loopback, multicast, broadcast or link-local IPv6";
 std::optional<Cidr> cidr_of(const Report& report, const Value& value, std::string_view name);
 
 // Names as the API server checks them: null when right, else what a name must be.

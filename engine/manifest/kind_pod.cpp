@@ -62,6 +62,13 @@ void read_conditions(const Report& report, const Value* status, Pod& pod) {
   }
 }
 
+std::optional<IpAddress> pod_address(const Report& report, const Value& value, std::string_view name) {
+  const auto address = address_of(report, value, name);
+  if (!address || address->is_of_a_host()) return address;
+  report.unexpected(value, name, kHostAddress);
+  return std::nullopt;
+}
+
 // podIPs, "the IP addresses allocated to the pod", holds podIP as its first element.
 void read_addresses(const Report& report, const Value* status, Pod& pod) {
   for (const Value* entry : mappings_at(report, status, "podIPs")) {
@@ -69,7 +76,7 @@ void read_addresses(const Report& report, const Value* status, Pod& pod) {
     if (report.live && (ip == nullptr || ip->text.empty())) continue;  // none yet
     if (ip == nullptr) {
       report.error(*entry, "ip: found nothing, expected an address");
-    } else if (const auto address = address_of(report, *ip, "ip")) {
+    } else if (const auto address = pod_address(report, *ip, "ip")) {
       if (pod.address(address->family())) {
         report.unexpected(*ip, "podIPs", "at most one address of each family");
       } else {
@@ -79,7 +86,7 @@ void read_addresses(const Report& report, const Value* status, Pod& pod) {
   }
   const Value* written = status == nullptr ? nullptr : status->find("podIP");
   if (written == nullptr || (written->kind == Kind::string && written->text.empty())) return;
-  const auto address = address_of(report, *written, "podIP");
+  const auto address = pod_address(report, *written, "podIP");
   if (!address) return;
   if (pod.addresses.empty()) {
     pod.addresses.push_back(*address);

@@ -180,6 +180,16 @@ std::optional<End> read_end(const Report& report, const Value& mapping, std::str
 
 namespace {
 
+// An end of a connection that is opened and answered; single packets may have any.
+std::optional<End> read_probe_end(const Report& report, const Value& probe, std::string_view side,
+                                  ScenarioFamily family) {
+  auto end = read_end(report, probe, side, family);
+  const auto* address = end ? std::get_if<IpAddress>(&*end) : nullptr;
+  if (address == nullptr || address->is_of_a_host()) return end;
+  report.unexpected(*probe.find(side), side, manifest::kHostAddress);
+  return std::nullopt;
+}
+
 void read_probe_port(const Report& report, const Value& probe, bool protocol_known, ProbeLine& line) {
   const Value* port = probe.find("port");
   if (!protocol_known) return;
@@ -203,8 +213,8 @@ std::optional<ProbeLine> read_probe(const Report& report, const Value& probe, Sc
   const Value* from = required(report, probe, "a probe", "from");
   const Value* to = required(report, probe, "a probe", "to");
   required(report, probe, "a probe", "expect");
-  const auto from_end = read_end(report, probe, "from", family);
-  const auto to_end = read_end(report, probe, "to", family);
+  const auto from_end = read_probe_end(report, probe, "from", family);
+  const auto to_end = read_probe_end(report, probe, "to", family);
   const auto protocol = word_at(report, &probe, "protocol", {"TCP", "UDP", "SCTP", "ICMP"}, 0);
   if (protocol) line.protocol = static_cast<ProbeProtocol>(*protocol);
   read_probe_port(report, probe, protocol.has_value(), line);

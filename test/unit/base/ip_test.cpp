@@ -27,6 +27,17 @@ TEST(IpAddressTest, OnlyTheUsualNotationIsRead) {
   }
 }
 
+TEST(IpAddressTest, AHostHasNoneOfTheReservedAddresses) {
+  for (const char* text : {"10.0.0.1", "169.254.169.254", "0.0.0.1", "223.255.255.255", "240.0.0.1",
+                           "255.255.255.254", "fd00::1", "::2", "2001:db8::", "fec0::1", "fe7f::1"}) {
+    EXPECT_TRUE(IpAddress::parse(text)->is_of_a_host()) << text;
+  }
+  for (const char* text : {"0.0.0.0", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255",
+                           "255.255.255.255", "::", "::1", "ff02::1", "fe80::1", "febf::1"}) {
+    EXPECT_FALSE(IpAddress::parse(text)->is_of_a_host()) << text;
+  }
+}
+
 TEST(IpAddressTest, ByteOrdersAreWhatTheirNamesSay) {
   const auto address = IpAddress::v4(0x0a000102);
   EXPECT_EQ(address.to_string(), "10.0.1.2");

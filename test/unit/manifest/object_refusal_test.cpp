@@ -226,6 +226,13 @@ const RefusedText kRefusedTexts[] = {
      "metadata: {name: a}\n"
      "status: {podIP: 10.0.0.0/8}\n",
      {"4:17: podIP: found \"10.0.0.0/8\", expected an address like 10.0.0.1 or 2001:db8::1"}},
+    {"a pod address that no host has",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "metadata: {name: a}\n"
+     "status: {podIP: 127.0.0.1}\n",
+     {"4:17: podIP: found \"127.0.0.1\", expected an address of a host: not unspecified, loopback, multicast, "
+      "broadcast or link-local IPv6"}},
     {"podIP that is not the first of podIPs",
      "apiVersion: v1\n"
      "kind: Pod\n"

@@ -181,6 +181,22 @@ TEST(ScenarioReader, refuses_addresses_in_any_but_the_usual_notation) {
   }
 }
 
+TEST(ScenarioReader, refuses_probes_at_addresses_that_no_host_has) {
+  const std::string steps = kTop + "spec:\n  ipFamily: DualStack\n  steps:\n  - ";
+  for (const std::string address : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1",
+                                    "fe80::1"}) {
+    const std::string quoted = '"' + address + '"';
+    EXPECT_EQ(messages_of(steps + "probes: [{from: x/a, to: " + quoted + ", port: 80, expect: allow}]\n"),
+              std::vector<std::string>{"7:30: to: found " + quoted +
+                                       ", expected an address of a host: not unspecified, loopback, multicast, "
+                                       "broadcast or link-local IPv6"});
+  }
+  // A single packet may go anywhere.
+  EXPECT_EQ(messages_of(steps + "packets: [{at: 0ms, from: x/a, to: \"ff02::1\", icmp: {type: 135, code: 0},"
+                                " expect: {verdict: allow}}]\n"),
+            std::vector<std::string>{});
+}
+
 TEST(ScenarioReader, refuses_addresses_of_the_other_family) {
   const auto probe = [](const std::string& family, const std::string& address) {
     return messages_of(kTop + "spec:\n  ipFamily: " + family + "\n  steps:\n  - probes: [{from: x/a, to: \"" +
