@@ -19,13 +19,30 @@ const Value* Value::find(std::string_view name) const {
 
 namespace {
 
+// A message is one line of text, whatever the value would do to a terminal.
+std::string printable(std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (is_control(c)) {
+      out += "\\x";
+      out += kHex[code >> 4];
+      out += kHex[code & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 // Long values make unreadable messages, and may be megabytes.
 std::string shortened(const std::string& text) {
   constexpr std::size_t kShown = 60;
-  if (text.size() <= kShown) return text;
+  if (text.size() <= kShown) return printable(text);
   std::size_t end = kShown;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "…";
+  return printable(std::string_view(text).substr(0, end)) + "…";
 }
 
 }  // namespace

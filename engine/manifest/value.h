@@ -40,7 +40,10 @@ struct Value {
   [[nodiscard]] bool boolean() const { return text[0] == 't' || text[0] == 'T'; }
 };
 
-// "the string "a"", "the number 80", "a list", … for messages.
+// Moves the cursor, colours, or ends the line: nothing that a name or a message may do.
+inline bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+// "the string "a"", "the number 80", "a list", … for messages: one line, control characters as \xNN.
 std::string describe(const Value& value);
 
 enum class Syntax : std::uint8_t { yaml, json };

@@ -29,6 +29,7 @@ class ScenarioBuilder {
 
  private:
   void read_metadata(const Value& document);
+  void one_line(const Value& name);
   void read_spec(const Value& spec);
   void read_limits(const Value& spec);
   void read_manifests(const Value& spec);
@@ -65,8 +66,16 @@ void ScenarioBuilder::read_metadata(const Value& document) {
   scenario_.name = string_at(report_, metadata, "name").value_or("");
   if (const Value* name = metadata->find("name"); name != nullptr && name->kind == manifest::Kind::string) {
     if (name->text.empty()) report_.unexpected(*name, "name", "a name");
+    one_line(*name);
   }
   scenario_.labels = strings_at(report_, metadata, "labels");
+}
+
+// Names are printed into reports, of which each line means something.
+void ScenarioBuilder::one_line(const Value& name) {
+  if (std::any_of(name.text.begin(), name.text.end(), manifest::is_control)) {
+    report_.unexpected(name, "name", "a name without control characters");
+  }
 }
 
 void ScenarioBuilder::read_spec(const Value& spec) {
@@ -222,6 +231,7 @@ void ScenarioBuilder::read_step(const Value& step) {
   read.location = report_.at(step);
   read.name =
       string_at(report_, &step, "name").value_or("step " + std::to_string(scenario_.steps.size() + 1));
+  if (const Value* name = step.find("name")) one_line(*name);
   read_deletes(step, read);
   manifest::ObjectReader objects(file_, {options_.ignore_unsupported});
   for (const Value* object : list_at(report_, &step, "apply")) objects.read(*object);

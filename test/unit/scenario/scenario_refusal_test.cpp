@@ -47,6 +47,18 @@ const Row kFiles[] = {
      "metadata: {name: \"\"}\n"
      "spec: {steps: [{name: a}]}\n",
      {"3:18: name: found \"\", expected a name"}},
+    {"a name of two lines",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: \"s\\n1 passed, 0 failed\"}\n"
+     "spec: {steps: [{name: a}]}\n",
+     {"3:18: name: found \"s\\x0a1 passed, 0 failed\", expected a name without control characters"}},
+    {"a step's name that moves the cursor",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n"
+     "spec: {steps: [{name: \"\\e[2J\"}]}\n",
+     {"4:23: name: found \"\\x1b[2J\", expected a name without control characters"}},
     {"a label that is a number",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
