@@ -25,18 +25,31 @@ bool has_ending(const fs::path& path, std::initializer_list<std::string_view> en
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
 }
 
-// Files below a folder with one of the endings, sorted by path.
+// Adds files below a folder with one of the endings. Links to folders are not followed.
+Result<void> add_files(const fs::path& folder, std::initializer_list<std::string_view> endings,
+                       std::vector<std::string>& files) {
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    std::error_code ignored;  // a dangling link is found when it is read
+    if (entry->is_directory(ignored)) {
+      if (entry->is_symlink(ignored)) continue;
+      if (auto added = add_files(entry->path(), endings, files); !added) return added;
+    } else if (has_ending(entry->path(), endings)) {
+      files.push_back(entry->path().string());
+    }
+  }
+  if (error) {
+    return fail(ErrorCode::io, "cannot list the folder: " + reason(error), {folder.string(), 0, 0});
+  }
+  return {};
+}
+
+// Sorted by path.
 Result<std::vector<std::string>> files_below(const std::string& folder,
                                              std::initializer_list<std::string_view> endings) {
   std::vector<std::string> files;
-  std::error_code error;
-  fs::recursive_directory_iterator entry(folder, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    std::error_code ignored;  // a dangling link is found when it is read
-    if (entry->is_directory(ignored)) continue;
-    if (has_ending(entry->path(), endings)) files.push_back(entry->path().string());
-  }
-  if (error) return fail(ErrorCode::io, "cannot list the folder: " + reason(error), {folder, 0, 0});
+  if (auto added = add_files(folder, endings, files); !added) return fail_as(added);
   std::sort(files.begin(), files.end());
   return files;
 }

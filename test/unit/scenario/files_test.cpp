@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -43,6 +45,35 @@ TEST_F(Files, scenario_files_of_a_folder_are_every_yaml_below_it_sorted) {
   const auto files = list_scenario_files(folder_);
   ASSERT_TRUE(files.has_value());
   EXPECT_EQ(*files, (std::vector<std::string>{deep, b, a}));
+}
+
+TEST_F(Files, links_to_folders_are_not_followed) {
+  const auto a = write("in/a.yaml", "");
+  fs::create_directory_symlink("..", folder_ + "/in/up");
+  fs::create_directory_symlink(".", folder_ + "/in/self.yaml");
+  EXPECT_EQ(list_scenario_files(folder_).value(), std::vector<std::string>{a});
+}
+
+TEST_F(Files, a_folder_that_cannot_be_listed_is_named) {
+  // A path longer than any may be: nobody can list it, root neither.
+  std::string inner = folder_;
+  const std::string name(200, 'd');
+  const int start = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY);
+  int at = start;
+  for (int i = 0; i < 25; ++i) {
+    ASSERT_EQ(mkdirat(at, name.c_str(), 0755), 0);
+    const int next = openat(at, name.c_str(), O_RDONLY | O_DIRECTORY);
+    ASSERT_GE(next, 0);
+    if (at != start) close(at);
+    at = next;
+    if (inner.size() + name.size() + 1 < 4096) inner += '/' + name;
+  }
+  close(at);
+  close(start);
+  const auto files = list_scenario_files(folder_);
+  ASSERT_FALSE(files.has_value());
+  EXPECT_EQ(files.error().location.file.rfind(inner, 0), 0u) << files.error().to_string();
+  EXPECT_EQ(files.error().code, ErrorCode::io);
 }
 
 TEST_F(Files, a_file_stands_for_itself_whatever_its_name) {
