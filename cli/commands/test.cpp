@@ -127,7 +127,8 @@ std::optional<sim::ScenarioResult> TestRun::run_on(std::size_t cluster, const si
   if (interrupted()) return std::nullopt;
   if (result) return std::move(*result);
   const std::string backend(clusters_[cluster]->name());
-  if (result.error().code == ErrorCode::unsupported) {
+  // What is wrong with the file itself, though only its run could tell.
+  if (result.error().code == ErrorCode::unsupported || result.error().code == ErrorCode::invalid_input) {
     outcome.refused = true;
     refuse(plan.scenario->file, {result.error().to_string()});
     return std::nullopt;

@@ -9,7 +9,11 @@ namespace postern::sim {
 
 namespace {
 
+// A capture that cannot be read makes the scenario that names it a bad file.
 tl::unexpected<Error> at_line(Error error, const ReplayLine& line) {
+  if (error.location.file == line.capture) {
+    return fail(ErrorCode::invalid_input, "capture " + error.to_string(), line.location);
+  }
   if (error.location.file.empty()) error.location = line.location;
   return tl::unexpected<Error>(std::move(error));
 }

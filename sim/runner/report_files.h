@@ -25,7 +25,7 @@ struct RunInfo {
 struct Outcome {
   ScenarioResult result;
   bool passed = false;
-  bool refused = false;            // needs what is not supported yet: no outcome at all
+  bool refused = false;            // not supported yet, or a bad file after all: no outcome
   std::string error;               // trouble of the rig; empty: none
   std::vector<std::string> notes;  // JUnit's text of a failure
 };
