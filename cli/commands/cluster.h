@@ -6,12 +6,12 @@
 #include <span>
 #include <string>
 
-#include "engine/model/snapshot.h"
+#include "sim/replay/manifest_cluster.h"
 
 namespace postern::cli {
 
 // The objects of files and of folders. Every error has been said when it is empty; what is left
 // out with --ignore-unsupported is named.
-std::optional<ClusterSnapshot> load_manifests(std::span<const std::string> paths, bool ignore_unsupported);
+std::optional<sim::ManifestCluster> load_manifests(std::span<const std::string> paths, bool ignore_unsupported);
 
 }  // namespace postern::cli

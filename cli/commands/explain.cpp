@@ -139,8 +139,9 @@ void tell_other_family(const ClusterSnapshot& cluster, const ExplainQuery& query
 }  // namespace
 
 int run_explain(const ExplainOptions& options) {
-  const auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
-  if (!cluster) return 2;
+  const auto loaded = load_manifests(options.manifests, options.ignore_unsupported);
+  if (!loaded) return 2;
+  const ClusterSnapshot* cluster = &loaded->cluster;
   const auto query = query_of(*cluster, options);
   if (!query) return refuse(query.error().to_string());
   std::optional<ExplainQuery> asked = *query;

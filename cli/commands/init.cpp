@@ -404,6 +404,9 @@ int run_init(const InitOptions& options) {
   }
   auto loaded = load(options);
   if (!loaded) return 2;
+  if (auto checked = check_output(options.output, loaded->files); !checked) {
+    return refuse(checked.error().to_string());
+  }
   loaded->scenario.file = options.manifests;
   loaded->scenario.family = family_of(loaded->scenario.manifests);
   // The objects of the whole scenario as its first step has them.

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 namespace postern::cli {
@@ -30,6 +31,25 @@ bool write_file(const std::string& path, const std::string& text) {
   }
   if (!written) refuse("cannot write " + path + ": " + std::strerror(reason));
   return written;
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto whole_a = std::filesystem::weakly_canonical(a, error);
+  if (error) return a == b;
+  const auto whole_b = std::filesystem::weakly_canonical(b, error);
+  return error ? a == b : whole_a == whole_b;
+}
+
+Result<void> check_output(const std::string& output, std::span<const std::string> inputs) {
+  if (output.empty() || output == "-") return {};
+  for (const auto& input : inputs) {
+    if (!same_file(output, input)) continue;
+    return fail(ErrorCode::invalid_input,
+                "results would overwrite " + input + ", which is read, expected another file");
+  }
+  return {};
 }
 
 bool takes_escapes(int descriptor) {

@@ -3,6 +3,8 @@
 
 #include <cstdio>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "backends/native/native_backend.h"
 #include "cli/commands/cluster.h"
@@ -43,10 +45,13 @@ int run_replay(const ReplayOptions& options) {
   if (!vantage) return refuse(vantage.error().to_string());
   const auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
   if (!cluster) return 2;
+  std::vector<std::string> inputs = options.captures;
+  inputs.insert(inputs.end(), cluster->files.begin(), cluster->files.end());
+  if (auto checked = check_output(options.json, inputs); !checked) return refuse(checked.error().to_string());
   sim::ReplaySettings settings;
   settings.vantage = *vantage;
   settings.enforcer.strict = options.strict;
-  const auto result = sim::replay_captures(options.captures, *cluster, settings, make_native_backend);
+  const auto result = sim::replay_captures(options.captures, cluster->cluster, settings, make_native_backend);
   if (!result) return refuse(result.error().to_string());
   return report(options, *result);
 }

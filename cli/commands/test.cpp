@@ -230,7 +230,7 @@ Result<void> TestRun::prepare() {
       return fail(ErrorCode::invalid_input, "results go to a file of their own, found -, expected a path");
     }
   }
-  if (!options_.json.empty() && options_.json == options_.junit) {
+  if (!options_.json.empty() && !options_.junit.empty() && same_file(options_.json, options_.junit)) {
     return fail(ErrorCode::invalid_input,
                 "--json and --junit both name " + options_.json + ", expected two files");
   }
@@ -239,6 +239,9 @@ Result<void> TestRun::prepare() {
   if (auto prepared = prepare_backends(options_.backend, options_.argv); !prepared) return prepared;
   catch_interrupts();
   loaded_ = load_scenarios(options_, *selection);
+  for (const auto& path : {options_.json, options_.junit}) {
+    if (auto checked = check_output(path, loaded_.inputs); !checked) return checked;
+  }
   if (loaded_.chosen.empty()) {
     if (loaded_.refusals.empty()) {
       note(fmt::format("nothing selected: none of {} scenarios matches", loaded_.skipped));

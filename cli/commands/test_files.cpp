@@ -54,6 +54,7 @@ class Loader {
     sim::ScenarioReadOptions reading;
     reading.ignore_unsupported = options_.ignore_unsupported;
     sim::ScenarioFile file = sim::read_scenario_file(path, reading);
+    loaded.inputs.push_back(path);
     if (!file.errors.empty()) {
       std::vector<std::string> messages;
       for (const auto& error : file.errors) messages.push_back(error.to_string());
@@ -63,7 +64,17 @@ class Loader {
       if (named) refuse_file(loaded.refusals, path, {file.no_scenario->to_string()});
     } else if (file.scenario) {
       tell_skipped(*file.scenario, options_);
+      note_inputs(*file.scenario);
       loaded.chosen.push_back(std::make_unique<sim::Scenario>(std::move(*file.scenario)));
+    }
+  }
+
+  void note_inputs(const sim::Scenario& scenario) {
+    for (const auto& object : scenario.manifests) {
+      if (loaded.inputs.back() != object.location.file) loaded.inputs.push_back(object.location.file);
+    }
+    for (const auto& step : scenario.steps) {
+      if (step.replay) loaded.inputs.push_back(step.replay->capture);
     }
   }
 

@@ -18,6 +18,7 @@ struct LoadedScenarios {
   std::vector<std::unique_ptr<sim::Scenario>> chosen;
   std::size_t skipped = 0;  // left out by filters, labels and shards
   std::vector<sim::Refusal> refusals;
+  std::vector<std::string> inputs;  // every file that was read, manifests included
 };
 
 // Says on standard error what was refused (a bad file, a folder that holds no scenario), what was left

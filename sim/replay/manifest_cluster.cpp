@@ -20,6 +20,9 @@ tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std
       std::move(manifest.error().begin(), manifest.error().end(), std::back_inserter(errors));
       continue;
     }
+    if (const auto files = list_manifest_files(path)) {
+      loaded.files.insert(loaded.files.end(), files->begin(), files->end());
+    }
     std::move(manifest->objects.begin(), manifest->objects.end(), std::back_inserter(objects));
     std::move(manifest->unsupported.begin(), manifest->unsupported.end(),
               std::back_inserter(loaded.unsupported));

@@ -19,6 +19,7 @@ struct ManifestCluster {
   ClusterSnapshot cluster;
   std::map<std::string, std::size_t> skipped_kinds;      // kinds that no policy depends on, how often
   std::vector<manifest::UnsupportedPolicy> unsupported;  // only with ignore_unsupported
+  std::vector<std::string> files;                        // that were read
 };
 
 // Errors: all of all files; never empty on failure.
