@@ -38,6 +38,15 @@ int report(const ReplayOptions& options, const sim::ReplayResult& result) {
   return options.fail_on_denied && result.totals.denied > 0 ? 1 : 0;
 }
 
+// A capture tells pods by their addresses; ones that were made up fit it only by chance, or because it was
+// recorded in such a world.
+void tell_assigned(const sim::ManifestCluster& cluster) {
+  if (cluster.assigned_pods == 0) return;
+  note(std::to_string(cluster.assigned_pods) +
+       " pods have no status.podIPs and were given addresses here: a capture from elsewhere shows other pods "
+       "at them");
+}
+
 }  // namespace
 
 int run_replay(const ReplayOptions& options) {
@@ -53,6 +62,7 @@ int run_replay(const ReplayOptions& options) {
   settings.enforcer.strict = options.strict;
   const auto result = sim::replay_captures(options.captures, cluster->cluster, settings, make_native_backend);
   if (!result) return refuse(result.error().to_string());
+  if (result->totals.judged > 0) tell_assigned(*cluster);
   return report(options, *result);
 }
 

@@ -2,12 +2,31 @@
 #include "sim/replay/manifest_cluster.h"
 
 #include <iterator>
+#include <set>
 #include <utility>
+#include <variant>
 
 #include "engine/manifest/cluster_state.h"
 #include "files/manifest_files.h"
 
 namespace postern::sim {
+
+namespace {
+
+std::size_t count_assigned(const ClusterSnapshot& cluster, const std::vector<manifest::Object>& objects) {
+  std::set<NamespacedName> written;
+  for (const auto& object : objects) {
+    const auto* pod = std::get_if<manifest::PodObject>(&object.value);
+    if (pod != nullptr && !pod->assign_address) written.insert(pod->pod.key);
+  }
+  std::size_t count = 0;
+  for (const auto& [key, pod] : cluster.pods) {
+    if (pod.live() && !pod.host_network && !written.contains(key)) ++count;
+  }
+  return count;
+}
+
+}  // namespace
 
 tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std::string> paths,
                                                              const manifest::ReadOptions& options) {
@@ -34,6 +53,7 @@ tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std
   auto cluster = state.apply({}, objects);
   if (!cluster) return tl::unexpected(manifest::Errors{cluster.error()});
   loaded.cluster = std::move(*cluster);
+  loaded.assigned_pods = count_assigned(loaded.cluster, objects);
   return loaded;
 }
 

@@ -20,6 +20,7 @@ struct ManifestCluster {
   std::map<std::string, std::size_t> skipped_kinds;      // kinds that no policy depends on, how often
   std::vector<manifest::UnsupportedPolicy> unsupported;  // only with ignore_unsupported
   std::vector<std::string> files;                        // that were read
+  std::size_t assigned_pods = 0;  // live pods of the pod network that were given their address here
 };
 
 // Errors: all of all files; never empty on failure.
