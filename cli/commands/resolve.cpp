@@ -38,14 +38,15 @@ bool place_pods(const std::vector<std::string>& node_ips, ClusterSnapshot& clust
 }  // namespace
 
 int run_resolve(const ResolveOptions& options) {
-  auto cluster = load_manifests(options.manifests, options.ignore_unsupported);
-  if (!cluster) return 2;
-  if (!place_pods(options.node_ips, *cluster)) return 2;
+  auto loaded = load_manifests(options.manifests, options.ignore_unsupported);
+  if (!loaded) return 2;
+  ClusterSnapshot& cluster = loaded->cluster;
+  if (!place_pods(options.node_ips, cluster)) return 2;
   ToEndpointsOptions endpoints{options.chunk_size, options.changed};
   if (options.service_ip_blocks == "compat") endpoints.service_ip_blocks = ServiceIpBlocks::compat;
-  const auto slices = to_policy_endpoints(*cluster, endpoints);
+  const auto slices = to_policy_endpoints(cluster, endpoints);
   if (!slices) return refuse(slices.error().to_string());
-  if (cluster->network_policies.empty()) note("the manifests have no NetworkPolicy: nothing to resolve");
+  if (cluster.network_policies.empty()) note("the manifests have no NetworkPolicy: nothing to resolve");
   const std::string text = options.json ? to_json(*slices) : to_yaml(*slices);
   if (options.output != "-") return write_file(options.output, text) ? 0 : 2;
   std::fputs(text.c_str(), stdout);
