@@ -13,6 +13,7 @@ namespace {
 
 // Of one step; a cell is about a kilobyte once it has run.
 constexpr std::size_t kMaxCells = 1'000'000;
+constexpr std::size_t kMaxPairs = 10'000'000;  // that a step's lines name; an overridden one costs time, too
 
 std::optional<std::uint16_t> named_port(const Pod& pod, const std::string& name, ProbeProtocol protocol) {
   for (const ContainerPort& port : pod.ports) {
@@ -75,13 +76,16 @@ class Expander {
     for (const ResolvedEnd& client : from->ends) {
       if (client.service != nullptr) return service_sends(client, line);
     }
-    if (planned_.cells.size() + from->ends.size() * to->ends.size() > kMaxCells) {
+    const std::size_t pairs = from->ends.size() * to->ends.size();
+    planned_.pairs += pairs;
+    if (pairs > kMaxCells) {
       return fail(ErrorCode::invalid_input,
                   line.from_text + " to " + line.to_text + " are " + std::to_string(from->ends.size()) +
                       " times " + std::to_string(to->ends.size()) + " pairs, expected at most " +
                       std::to_string(kMaxCells) + " in a step",
                   line.location);
     }
+    if (planned_.pairs > kMaxPairs) return too_many("pairs, overridden ones counted,", kMaxPairs, line);
     bool idle = true;
     for (const ResolvedEnd& server : to->ends) {
       const auto asked = asked_of(line, server, to->exact);
@@ -99,6 +103,7 @@ class Expander {
         planned_.cells[CellKey{client.text, server.text, line.protocol, (*asked)->port}] = std::move(cell);
       }
     }
+    if (planned_.cells.size() > kMaxCells) return too_many("cells,", kMaxCells, line);
     if (idle) planned_.idle.push_back(&line);
     return {};
   }
@@ -111,6 +116,13 @@ class Expander {
     cell.requests.push_back({client.at(*address), target.to, protocol, target.port, target.via});
     note_outside(cell.requests.back().from, planned_.placement);
     note_outside(cell.requests.back().to, planned_.placement);
+  }
+
+  static tl::unexpected<Error> too_many(const std::string& what, std::size_t most, const ProbeLine& line) {
+    return fail(ErrorCode::invalid_input,
+                "with " + line.from_text + " to " + line.to_text + " the step has more than " +
+                    std::to_string(most) + ' ' + what + " expected at most that many",
+                line.location);
   }
 
   static tl::unexpected<Error> service_sends(const ResolvedEnd& client, const ProbeLine& line) {

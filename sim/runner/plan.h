@@ -53,6 +53,7 @@ struct PlannedStep {
   const Step* step = nullptr;
   Placement placement;
   std::map<CellKey, PlannedCell> cells;
+  std::size_t pairs = 0;  // that its lines name, overridden ones counted each time
   std::vector<PlannedPacket> packets;
   std::vector<const ProbeLine*> idle;  // lines that judge no pair: allowed, but hardly meant
 };
@@ -67,6 +68,7 @@ struct Plan {
 struct PlanLimits {
   std::size_t bytes = std::size_t{256} << 20;  // of objects, as estimated; every step holds all that exist
   std::size_t cells = 2'000'000;               // some 500 bytes each
+  std::size_t pairs = 10'000'000;              // some microseconds each
 };
 
 struct PlanOptions {

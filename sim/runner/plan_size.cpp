@@ -81,11 +81,16 @@ tl::unexpected<Error> too_much(const std::string& what, std::size_t most, const 
 Result<void> PlanSize::add(const PlannedStep& step) {
   bytes_ += bytes_of(step.placement.cluster);
   cells_ += step.cells.size();
+  pairs_ += step.pairs;
   if (bytes_ > limits_.bytes) {
     return too_much("the bytes of objects, counted at each step so far with all that exist then, are",
                     limits_.bytes, step);
   }
   if (cells_ > limits_.cells) return too_much("the cells of the steps so far are", limits_.cells, step);
+  if (pairs_ > limits_.pairs) {
+    return too_much("the pairs that the probes so far name, overridden ones counted, are", limits_.pairs,
+                    step);
+  }
   return {};
 }
 

@@ -21,6 +21,7 @@ class PlanSize {
   PlanLimits limits_;
   std::size_t bytes_ = 0;
   std::size_t cells_ = 0;
+  std::size_t pairs_ = 0;
 };
 
 }  // namespace postern::sim

@@ -171,13 +171,15 @@ TEST(Plan, MoreThanAPlanMayHoldIsRefusedAtTheStepThatIsTooMuch) {
     PlanLimits limits;
     const char* said;  // null: it fits
   };
-  // Two pods at either step; two cells at the first and one at the second.
+  // Two pods at either step; two cells at the first, which two lines name, and one at the second.
   const Row rows[] = {
-      {"cells that just fit", {1 << 20, 3}, nullptr},
-      {"a cell too many", {1 << 20, 2}, "the cells of the steps so far are more than 2, expected at most"},
-      {"bytes", {3000, 3}, "counted at each step so far with all that exist then, are more than 3000"},
+      {"just as much as fits", {1 << 20, 3, 9}, nullptr},
+      {"a cell too many", {1 << 20, 2, 9}, "the cells of the steps so far are more than 2, expected at most"},
+      {"bytes", {3000, 3, 9}, "counted at each step so far with all that exist then, are more than 3000"},
+      {"pairs", {1 << 20, 3, 8}, "that the probes so far name, overridden ones counted, are more than 8"},
   };
   Scenario scenario = two_steps();
+  scenario.steps[0].probes.push_back(scenario.steps[0].probes[0]);
   scenario.steps[1].location = {"s.yaml", 20, 3};
   for (const Row& row : rows) {
     const auto plan = make_plan(scenario, {.limits = row.limits});
