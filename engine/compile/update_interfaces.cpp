@@ -45,6 +45,7 @@ bool same_meaning(pn_pod a, pn_pod b) {
 }  // namespace
 
 void Update::remove_interfaces() {
+  std::vector<std::uint32_t> moved_from_far;
   for (const auto& [ifindex, interface] : before_.interfaces) {
     if (wanted_.contains(ifindex)) continue;
     if (interface.judged) after_.records.give_back(interface.record_index, 1);
@@ -72,9 +73,13 @@ void Update::remove_interfaces() {
     moved.far = false;
     after_.slot_owners[slot] = heir;
     gone_.store(TableId::slots, slot, slot_word(heir, moved));
-    gone_.erase(TableId::slots_far, heir);
+    moved_from_far.push_back(heir);
     --far_slots_;
   }
+  if (moved_from_far.empty()) return;
+  // A packet may have read the slot while it was another's, and look into slots_far only now.
+  gone_.pause();
+  for (const std::uint32_t ifindex : moved_from_far) gone_.erase(TableId::slots_far, ifindex);
 }
 
 pn_pod Update::record_of(const Wanted& wanted) const {

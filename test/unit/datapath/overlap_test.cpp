@@ -1,124 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A packet that is under way while a policy changes (R14). Every hole of the datapath (env.h) is a place
 // where the update may go on: here the writes of the compiler's delta are made at each of them, in every
-// two portions, and afterwards the connection must be as the new policy has it.
-//
-// The packet itself may be judged by the old policy or by the new one. A delta's pauses hold: what comes
-// after one is written when the packet has gone.
+// two portions, and afterwards the connection must be as the new policy has it. The packet itself may be
+// judged by the old policy or by the new one.
 #include <gtest/gtest.h>
 
 #include <cstddef>
 #include <optional>
 #include <ostream>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/compile/table_compiler.h"
-#include "engine/datapath/env.h"
 #include "test/contract/frames.h"
-
-namespace {
-
-// Makes the writes that are due before the packet reads on; all of them into arrays.
-struct Writer {
-  postern::PolicyTables* tables = nullptr;
-  std::span<const postern::TableWrite> writes;
-  std::size_t made = 0;
-  std::vector<postern::TableWrite> undone{};  // what stood there before, the last first
-  std::size_t hole = 0;  // holes so far
-  struct Portion {
-    std::size_t hole = 0;   // in front of which
-    std::size_t until = 0;  // so many writes are made
-  };
-  std::vector<Portion> portions;
-
-  void make(std::size_t until) {
-    for (; made < until; ++made) {
-      postern::TableWrite before = writes[made];
-      const auto bytes = tables->array(before.table);
-      const std::size_t size = postern::shape_of(before.table, tables->sizes()).value_size;
-      const std::size_t at = std::size_t{before.index} * size + before.offset;
-      before.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                          bytes.begin() + static_cast<std::ptrdiff_t>(at + before.bytes.size()));
-      undone.insert(undone.begin(), std::move(before));
-      EXPECT_TRUE(tables->apply(writes[made]));
-    }
-  }
-  void undo() {
-    for (const auto& write : undone) EXPECT_TRUE(tables->apply(write));
-  }
-  void at_hole() {
-    for (const auto& portion : portions) {
-      if (portion.hole == hole) make(portion.until);
-    }
-    ++hole;
-  }
-};
-
-}  // namespace
-
-struct pn_env {
-  postern::PolicyTables* tables = nullptr;
-  std::vector<pn_ct_bucket>* buckets = nullptr;
-  Writer* writer = nullptr;
-  std::uint64_t now_ns = 0;
-
-  template <typename T>
-  const T* at(postern::TableId table, std::size_t index) {
-    writer->at_hole();
-    const auto bytes = tables->array(table);
-    return index < bytes.size() / sizeof(T) ? reinterpret_cast<const T*>(bytes.data()) + index : nullptr;
-  }
-};
-
-using postern::TableId;
-
-static inline const pn_node* pn_env_node(pn_env* env) { return env->at<pn_node>(TableId::node, 0); }
-static inline const pn_u64* pn_env_slot(pn_env* env, pn_u32 index) {
-  return env->at<pn_u64>(TableId::slots, index);
-}
-static inline const pn_u64* pn_env_slot_far(pn_env*, pn_u32) { return nullptr; }
-static inline const pn_pod* pn_env_pod(pn_env* env, pn_u32 record) {
-  return env->at<pn_pod>(TableId::pods, record);
-}
-static inline const pn_hosts_bucket* pn_env_hosts(pn_env* env, pn_u32 bucket) {
-  return env->at<pn_hosts_bucket>(TableId::hosts, bucket);
-}
-static inline const pn_u32* pn_env_hosts_far(pn_env*, const pn_address*) { return nullptr; }
-static inline const pn_u64* pn_env_idx(pn_env* env, pn_u32 index) {
-  return env->at<pn_u64>(TableId::idx, index);
-}
-static inline const pn_segment* pn_env_seg(pn_env* env, pn_u32 index) {
-  return env->at<pn_segment>(TableId::seg, index);
-}
-static inline const pn_row_chunk* pn_env_row(pn_env* env, pn_u32 chunk) {
-  return env->at<pn_row_chunk>(TableId::rows, chunk);
-}
-static inline const pn_body* pn_env_body(pn_env* env, pn_u32 index) {
-  return env->at<pn_body>(TableId::bodies, index);
-}
-static inline const pn_port_steps* pn_env_portdir(pn_env* env, pn_u32 index) {
-  return env->at<pn_port_steps>(TableId::portdirs, index);
-}
-static inline const pn_port_steps* pn_env_portpage(pn_env* env, pn_u32 index) {
-  return env->at<pn_port_steps>(TableId::portpages, index);
-}
-static inline pn_ct_bucket* pn_env_ct(pn_env* env, pn_u32 bucket) {
-  env->writer->at_hole();
-  return &(*env->buckets)[bucket];
-}
-static inline void pn_env_lock(pn_ct_bucket*) {}
-static inline void pn_env_unlock(pn_ct_bucket*) {}
-static inline int pn_env_more(pn_env*, pn_frame*) { return 0; }
-static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {
-  env->writer->at_hole();
-  return static_cast<pn_u32>(env->now_ns >> node->tick_shift);
-}
-static inline pn_u64 pn_env_time_ns(pn_env* env) { return env->now_ns; }
-static inline void pn_env_count(pn_env*, pn_u32, pn_u32) {}
-static inline void pn_env_emit(pn_env*, const pn_event*) {}
+#include "test/support/moving_tables.h"
 
 #include "engine/datapath/pipeline.h"
 
@@ -161,7 +57,7 @@ class Node {
   // Whether the packet passes.
   bool judge(std::uint32_t direction, const test::Bytes& frame, Writer& writer) {
     writer.tables = &tables_;
-    pn_env env{&tables_, &buckets_, &writer, 1'000'000'000};
+    pn_env env{.tables = &tables_, .buckets = &buckets_, .writer = &writer, .now_ns = 1'000'000'000};
     const auto* data = reinterpret_cast<const pn_u8*>(frame.data());
     const auto length = static_cast<pn_u32>(frame.size());
     pn_frame packet{data, data + length, length, kIfindex, direction, nullptr};
@@ -237,7 +133,7 @@ class Overlap : public ::testing::TestWithParam<Change> {
     };
     EXPECT_FALSE(node_->judge(PN_EGRESS, data_)) << at();
     EXPECT_FALSE(node_->judge(PN_INGRESS, reply_)) << at();
-    writer.undo();
+    writer.unmake(0);
     node_->restore(connections_);
   }
 
