@@ -9,7 +9,8 @@
 //
 // Entries say no longer which written rule they come from. Those of one direction with the same ports
 // make a rule, and a policy's rules are numbered by their ports, over all its parts: every protocol
-// first, then by protocol number, first and last port. So addresses come and go without a new number.
+// first, then by protocol number, first and last port. An address that comes or goes changes a number
+// only where it is the first or the last one with its ports.
 #pragma once
 
 #include <cstdint>
