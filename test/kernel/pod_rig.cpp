@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "net/system_error.h"
 #include "sim/netns/sockets.h"
 #include "test/kernel/network.h"
 
@@ -19,7 +20,7 @@ Result<int> connected(const PodRig::End& from, const PodRig::End& to, std::vecto
   if (!socket) return fail_as(socket);
   const sim::SocketAddress remote = sim::socket_address(ip(to.address), to.port);
   if (!socket->valid() || connect(socket->get(), remote.get(), remote.length) != 0) {
-    return tl::unexpected(sim::system_error("connecting a socket of " + from.address));
+    return tl::unexpected(system_error("connecting a socket of " + from.address));
   }
   owner.push_back(std::move(*socket));
   return owner.back().get();

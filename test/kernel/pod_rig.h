@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/fd.h"
 #include "sim/netns/netns.h"
 #include "sim/netns/rtnl.h"
 
