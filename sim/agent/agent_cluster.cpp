@@ -176,6 +176,9 @@ Result<void> AgentCluster::begin(const ClusterSettings& settings) {
   if (!(settings.limits == TableSizes())) {
     return tl::unexpected(unsupported("has tables of the agent's sizes and cannot set limits"));
   }
+  if (settings.enforcer.service_ip_blocks) {
+    return tl::unexpected(unsupported("leaves serviceIpBlocks to the agent's source of policy"));
+  }
   state_->settings = settings;
   state_->agents.clear();
   if (auto done = state_->server->bring_to({}); !done) return done;
@@ -183,6 +186,10 @@ Result<void> AgentCluster::begin(const ClusterSettings& settings) {
 }
 
 Result<void> AgentCluster::place(const Placement& placement) {
+  // In the other source they would stand beside those that the NetworkPolicies are written as.
+  if (!placement.cluster.policy_endpoints.empty()) {
+    return tl::unexpected(unsupported("has one source of policy and takes no PolicyEndpoints of a scenario"));
+  }
   if (auto done = state_->house->place(placement); !done) return done;
   const auto objects = api_objects(placement.cluster, state_->options.policies);
   if (!objects) return fail_as(objects);
