@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/tc/fd.h"
 #include "engine/base/result.h"
+#include "net/fd.h"
 
 namespace postern::tc {
 

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "backends/tc/attachment.h"
-#include "backends/tc/fd.h"
+#include "net/fd.h"
 
 struct bpf_object;
 

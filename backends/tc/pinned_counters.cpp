@@ -8,11 +8,11 @@
 #include <cerrno>
 #include <vector>
 
-#include "backends/tc/fd.h"
 #include "backends/tc/libbpf_log.h"
 #include "backends/tc/pin_store.h"
 #include "engine/abi/tables.h"
 #include "engine/abi/verdict.h"
+#include "net/fd.h"
 
 namespace postern::tc {
 namespace {

@@ -51,14 +51,14 @@ class AmazonNode : public TakeoverTest {
   }
   void load(const std::string& pod, const std::string& end) {
     const std::string name = "handle_" + end;
-    tc::UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name.c_str(), "GPL", kAllow, 2, nullptr));
+    UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name.c_str(), "GPL", kAllow, 2, nullptr));
     ASSERT_TRUE(program.valid());
     ASSERT_TRUE(tc::make_pin(program.get(), folder_ + "/programs/" + pod + "_" + name));
     for (const char* map : {"_map", "_pod_state_map"}) pin_map(pod + "_" + end + map);
     pin_map(pod + "_cp_" + end + "_map");
   }
   void pin_map(const std::string& name) {
-    const tc::UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "aws", 4, 8, 1, nullptr));
+    const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "aws", 4, 8, 1, nullptr));
     ASSERT_TRUE(tc::make_pin(map.get(), folder_ + "/maps/" + name));
   }
   // As that agent does: what goes into the pod is on the egress hook of the host's end.

@@ -53,7 +53,7 @@ class Pins : public TakeoverTest {
   }
   // Somebody's map under a path.
   static void pin_foreign_map(const std::string& path) {
-    const tc::UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "foreign", 4, 8, 16, nullptr));
+    const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "foreign", 4, 8, 16, nullptr));
     ASSERT_TRUE(map.valid());
     ASSERT_EQ(bpf_obj_pin(map.get(), path.c_str()), 0) << path;
   }
@@ -133,7 +133,7 @@ TEST_P(PinFolder, LeftoversOfAKilledStartAreRemoved) {
   leave_pins();
   for (const char* leftover : {"/building", "/removing-7"}) {
     ASSERT_TRUE(tc::make_folder(version() + leftover));
-    const tc::UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "pn_node", 4, 8, 1, nullptr));
+    const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "pn_node", 4, 8, 1, nullptr));
     ASSERT_EQ(bpf_obj_pin(map.get(), (version() + leftover + "/pn_node").c_str()), 0);
   }
   std::unique_ptr<NodeEnforcer> next;
@@ -217,7 +217,7 @@ TEST_P(Pins, UninstallTakesAllOfOursAndNothingElse) {
   // Another version's interface, and what somebody else has put among our pins and beside them.
   const std::string old_version = path_ + "/v1";
   ASSERT_TRUE(tc::make_folder(old_version + "/generation-4"));
-  const tc::UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "pn_old", 4, 8, 1, nullptr));
+  const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "pn_old", 4, 8, 1, nullptr));
   ASSERT_EQ(bpf_obj_pin(map.get(), (old_version + "/generation-4/pn_of_old").c_str()), 0);
   ASSERT_TRUE(tc::rename_folder(version() + "/interfaces", old_version + "/interfaces"));
   const std::string beside = private_bpffs() + "/somebody";
