@@ -66,6 +66,8 @@ void ObjectReader::leave_out_policy(const Value& object, const std::string& api_
           (planned(group_of(api_version), kind) ? " yet" : "") +
           ", expected networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts",
       ErrorCode::unsupported);
+  // None of its kind is ever held, so nothing is missing without it.
+  ++errors_of_refused_;
 }
 
 void ObjectReader::read_list(const Value& list, const std::string& api_version,
@@ -107,8 +109,14 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
   }
   const std::size_t errors_before = errors_.size();
   Metadata metadata = read_metadata(report, object, row->namespaced);
+  const NamespacedName key = metadata.key;
   auto value = row->read(report, object, std::move(metadata));
-  if (errors_.size() != errors_before) return;
+  if (errors_.size() != errors_before) {
+    if (key.name.empty()) return;
+    refused_.push_back({kind, key.ns, key.name, report.at(object)});
+    errors_of_refused_ += errors_.size() - errors_before;
+    return;
+  }
   manifest_.objects.push_back({report.at(object), kind, std::move(value)});
 }
 
@@ -136,13 +144,25 @@ void ObjectReader::read(const Value& object) {
   read_typed(object, *api_version, *kind);
 }
 
-tl::expected<Manifest, Errors> read_manifest(std::string_view text, const std::string& file,
-                                             const ReadOptions& options) {
+PartialManifest read_what_is_right(std::string_view text, const std::string& file, const ReadOptions& options) {
   ObjectReader reader(file, options);
   const auto parsed = parse_documents(text, file, [&](const Value& document) { reader.read(document); });
   if (!parsed) reader.errors().push_back(parsed.error());
-  if (!reader.errors().empty()) return tl::unexpected<Errors>(std::move(reader.errors()));
-  return std::move(reader.manifest());
+  PartialManifest partial;
+  // Beyond the most errors that are kept, what is wrong can no longer be told from what is right.
+  partial.incomplete =
+      reader.errors().size() > reader.errors_of_refused() || reader.errors().size() >= kMaxErrors;
+  partial.manifest = std::move(reader.manifest());
+  partial.errors = std::move(reader.errors());
+  partial.refused = std::move(reader.refused());
+  return partial;
+}
+
+tl::expected<Manifest, Errors> read_manifest(std::string_view text, const std::string& file,
+                                             const ReadOptions& options) {
+  auto partial = read_what_is_right(text, file, options);
+  if (!partial.errors.empty()) return tl::unexpected<Errors>(std::move(partial.errors));
+  return std::move(partial.manifest);
 }
 
 }  // namespace postern::manifest

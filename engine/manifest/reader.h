@@ -49,6 +49,16 @@ struct Manifest {
 tl::expected<Manifest, Errors> read_manifest(std::string_view text, const std::string& file,
                                              const ReadOptions& options = {});
 
+// What is right of a text that need not be right as a whole.
+struct PartialManifest {
+  Manifest manifest;
+  Errors errors;                   // empty: all of it was read
+  std::vector<ObjectRef> refused;  // the objects that errors are about, where they say their kind and name
+  // Some error is about no such object (a syntax error, a missing name), so nobody knows what is missing.
+  bool incomplete = false;
+};
+PartialManifest read_what_is_right(std::string_view text, const std::string& file, const ReadOptions& options = {});
+
 // Reads objects out of trees, for texts that hold objects and other things too.
 class ObjectReader {
  public:
@@ -59,6 +69,9 @@ class ObjectReader {
 
   [[nodiscard]] Manifest& manifest() { return manifest_; }
   [[nodiscard]] Errors& errors() { return errors_; }
+  // Objects that errors() are about, and how many of the errors those are.
+  [[nodiscard]] std::vector<ObjectRef>& refused() { return refused_; }
+  [[nodiscard]] std::size_t errors_of_refused() const { return errors_of_refused_; }
 
  private:
   void read_list(const Value& list, const std::string& api_version, const std::string& item_kind);
@@ -69,6 +82,8 @@ class ObjectReader {
   ReadOptions options_;
   Manifest manifest_;
   Errors errors_;
+  std::vector<ObjectRef> refused_;
+  std::size_t errors_of_refused_ = 0;
 };
 
 }  // namespace postern::manifest

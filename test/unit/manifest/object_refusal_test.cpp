@@ -404,5 +404,43 @@ TEST(ManifestReader, keeps_the_number_of_errors_of_one_file_within_bounds) {
   EXPECT_EQ(read.error().size(), 1000u);
 }
 
+TEST(ManifestReader, tells_which_objects_are_wrong_where_the_others_are_right) {
+  const std::string right = "---\n{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}]}}\n";
+  const std::string wrong =
+      "---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, "
+      "spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/99}}]}], policyTypes: [Up]}}\n";
+  std::string many;
+  for (int i = 0; i < 600; ++i) many += wrong;
+  const struct {
+    const char* name;
+    std::string text;
+    std::size_t objects, errors, refused;
+    bool incomplete;
+  } rows[] = {
+      {"nothing is wrong", right + right, 2, 0, 0, false},
+      {"one object with two mistakes", right + wrong + right, 2, 2, 1, false},
+      {"an object without a name", right + "---\n{apiVersion: v1, kind: Pod, metadata: {}}\n", 1, 1, 0, true},
+      {"an object without a kind", right + "---\n{apiVersion: v1}\n", 1, 1, 0, true},
+      {"no YAML after it", right + "---\n[", 1, 1, 0, true},
+      {"a kind that is to come", right + "---\n{apiVersion: policy.networking.k8s.io/v1alpha2, kind: "
+                                         "ClusterNetworkPolicy, metadata: {name: p}}\n", 1, 1, 0, false},
+      {"more errors than are kept", right + many, 1, 1000, 500, true},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    const auto read = read_what_is_right(row.text, "f.yaml");
+    EXPECT_EQ(read.errors.size(), row.errors);
+    EXPECT_EQ(read.refused.size(), row.refused);
+    EXPECT_EQ(read.incomplete, row.incomplete);
+    if (row.errors < 1000) {
+      EXPECT_EQ(read.manifest.objects.size(), row.objects);
+    }
+    if (row.refused != 0) {
+      EXPECT_EQ(read.refused.front().kind, "NetworkPolicy");
+      EXPECT_EQ(read.refused.front().ns + "/" + read.refused.front().name, "x/p");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace postern::manifest
