@@ -49,10 +49,14 @@ NodeMetrics::NodeMetrics(prometheus::Registry& registry)
                             "For how long a resource could not be followed; 0 when it is")),
       rejected_(family(registry, prometheus::BuildGauge, "postern_source_rejected_objects",
                        "Objects that cannot be read; their last good version stands")),
+      disagreeing_(family(registry, prometheus::BuildGauge, "postern_source_disagreeing_policies",
+                          "Policies whose PolicyEndpoints disagree now; the last that agreed stand")),
       seen_version_(family(registry, prometheus::BuildGauge, "postern_source_version",
                            "The newest resourceVersion seen of a resource")),
       version_in_force_(family(registry, prometheus::BuildGauge, "postern_source_version_in_force",
                                "The newest resourceVersion of a resource that is in force")),
+      disagreements_(family(registry, prometheus::BuildCounter, "postern_source_disagreements_total",
+                            "How often a policy's PolicyEndpoints came to disagree, or on something else")),
       attempts_(family(registry, prometheus::BuildCounter, "postern_reconciles_total",
                        "Attempts to bring the kernel to what is wanted")),
       failures_(family(registry, prometheus::BuildCounter, "postern_reconcile_failures_total",
@@ -82,6 +86,8 @@ void NodeMetrics::set_source(const std::vector<SourceStatus>& statuses, bool in_
     const bool stale = status.state == SourceStatus::State::failing;
     stale_seconds_.Add(labels).Set(stale ? seconds_of(now - status.since) : 0);
     rejected_.Add(labels).Set(static_cast<double>(status.rejected));
+    disagreeing_.Add(labels).Set(static_cast<double>(status.disagreeing));
+    raise_to(disagreements_.Add(labels), static_cast<double>(status.disagreements));
     if (const auto version = number_of(status.resource_version)) {
       seen_version_.Add(labels).Set(*version);
       if (in_force) version_in_force_.Add(labels).Set(*version);

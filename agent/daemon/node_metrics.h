@@ -38,8 +38,10 @@ class NodeMetrics {
   Gauges& pods_;
   Gauges& stale_seconds_;
   Gauges& rejected_;
+  Gauges& disagreeing_;
   Gauges& seen_version_;
   Gauges& version_in_force_;
+  Counters& disagreements_;
   Counters& attempts_;
   Counters& failures_;
   Counters& dropped_packets_;

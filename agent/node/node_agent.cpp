@@ -43,6 +43,11 @@ Result<void> NodeAgent::start() { return source_.start(*this); }
 
 void NodeAgent::network_changed() { plan(); }
 
+void NodeAgent::source_error(const std::string& text) {
+  log_error("{}", text);
+  if (told_) told_();
+}
+
 void NodeAgent::source_warning(const std::string& text) {
   log_warn("{}", text);
   if (told_) told_();

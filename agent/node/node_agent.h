@@ -77,6 +77,7 @@ class NodeAgent final : private PolicySource::Listener {
   };
 
   void cluster_changed() override { plan(); }
+  void source_error(const std::string& text) override;
   void source_warning(const std::string& text) override;
   void source_notice(const std::string& text) override;
 

@@ -38,22 +38,8 @@ bool is_hidden(const fs::path& file, const fs::path& folder) {
   return false;
 }
 
-tl::expected<manifest::Manifest, manifest::Errors> read_folder(const std::string& folder) {
-  const auto files = list_manifest_files(folder);
-  if (!files) return tl::unexpected(manifest::Errors{files.error()});
-  manifest::Manifest all;
-  manifest::Errors errors;
-  for (const auto& file : *files) {
-    if (is_hidden(file, folder)) continue;
-    auto read = load_manifests(file);
-    if (!read) {
-      std::move(read.error().begin(), read.error().end(), std::back_inserter(errors));
-      continue;
-    }
-    std::move(read->objects.begin(), read->objects.end(), std::back_inserter(all.objects));
-  }
-  if (!errors.empty()) return tl::unexpected(std::move(errors));
-  return all;
+std::string title(const manifest::ObjectRef& ref) {
+  return ref.kind + ' ' + (ref.ns.empty() ? ref.name : ref.ns + '/' + ref.name);
 }
 
 }  // namespace
@@ -128,20 +114,75 @@ void DirectorySource::read_again() {
   });
 }
 
-void DirectorySource::read() {
-  auto manifest = read_folder(folder_);
-  if (!manifest) return fail_reading(manifest.error());
-  SnapshotStore fresh;
-  std::size_t workloads = 0;
-  for (const auto& object : manifest->objects) {
-    if (std::holds_alternative<manifest::Workload>(object.value)) ++workloads;
-    fresh.put(object);
+// The version of an object that is in force, wherever it stood.
+std::shared_ptr<const manifest::Object> DirectorySource::before(const manifest::ObjectRef& ref) const {
+  for (const auto& [file, objects] : files_) {
+    for (const auto& object : objects) {
+      if (object->kind == ref.kind && key_of(*object) == NamespacedName{ref.ns, ref.name}) return object;
+    }
   }
-  store_ = std::move(fresh);
+  return nullptr;
+}
+
+DirectorySource::Objects DirectorySource::read_file(const std::string& file, Trouble& trouble) const {
+  const auto keep = [&](const std::string& what) { trouble.kept += (trouble.kept.empty() ? "" : ", ") + what; };
+  manifest::PartialManifest read;
+  if (const auto text = load_text_file(file); text) {
+    read = manifest::read_what_is_right(*text, file);
+  } else {
+    read.errors.push_back(text.error());
+    read.incomplete = true;
+  }
+  std::move(read.errors.begin(), read.errors.end(), std::back_inserter(trouble.errors));
+  if (read.incomplete) {
+    keep("what " + file + " held");
+    const auto held = files_.find(file);
+    return held == files_.end() ? Objects{} : held->second;
+  }
+  Objects objects;
+  for (const auto& ref : read.refused) {
+    keep(title(ref));
+    if (auto held = before(ref)) objects.push_back(std::move(held));
+  }
+  for (auto& object : read.manifest.objects) {
+    objects.push_back(std::make_shared<const manifest::Object>(std::move(object)));
+  }
+  return objects;
+}
+
+void DirectorySource::read() {
+  const auto paths = list_manifest_files(folder_);
+  if (!paths) return tell_of_trouble({{paths.error()}, "all"});
+  Files files;
+  Trouble trouble;
+  for (const auto& path : *paths) {
+    if (!is_hidden(path, folder_)) files[path] = read_file(path, trouble);
+  }
+  const bool wrong = !trouble.errors.empty();
+  if (wrong) tell_of_trouble(trouble);
+  if (wrong && !synced_) return;
+  take(std::move(files));
+  if (!wrong) {
+    set_state(SourceStatus::State::synced);
+    status_.detail.clear();
+    status_.rejected = 0;
+    said_.clear();
+  }
+  listener_->cluster_changed();
+}
+
+void DirectorySource::take(Files files) {
+  files_ = std::move(files);
+  store_.clear();
+  std::size_t workloads = 0;
+  for (const auto& [file, objects] : files_) {
+    for (const auto& object : objects) {
+      if (std::holds_alternative<manifest::Workload>(object->value)) ++workloads;
+      store_.put(object);
+    }
+  }
+  store_.settle();
   synced_ = true;
-  set_state(SourceStatus::State::synced);
-  status_.detail.clear();
-  status_.rejected = 0;
   const auto& cluster = store_.cluster();
   std::string text = folder_ + ": " + std::to_string(cluster.network_policies.size()) + " NetworkPolicies, " +
                      std::to_string(cluster.pods.size()) + " Pods";
@@ -149,23 +190,33 @@ void DirectorySource::read() {
     text += "; " + std::to_string(workloads) + " workloads left out, as only a Pod has an address";
   }
   listener_->source_notice(text);
-  listener_->cluster_changed();
+  tell_of_slices();
 }
 
-// Each reading that fails as the one before did is said once.
-void DirectorySource::fail_reading(const manifest::Errors& errors) {
-  const std::string detail = errors.front().to_string();
-  const bool said = status_.state == SourceStatus::State::failing && status_.detail == detail &&
-                    status_.rejected == errors.size();
+void DirectorySource::tell_of_slices() {
+  const auto news = store_.slices().take_news();
+  status_.disagreeing = store_.slices().disagreeing();
+  status_.disagreements = store_.slices().disagreements();
+  for (const auto& error : news.errors) listener_->source_error(error);
+  for (const auto& notice : news.notices) listener_->source_notice(notice);
+}
+
+// The same mistakes again are no news.
+void DirectorySource::tell_of_trouble(const Trouble& trouble) {
+  std::string all;
+  for (const auto& error : trouble.errors) all += error.to_string() + '\n';
   set_state(SourceStatus::State::failing);
-  status_.detail = detail;
-  status_.rejected = errors.size();
-  if (said) return;
-  for (std::size_t i = 0; i < errors.size() && i < kMostErrors; ++i) {
-    listener_->source_warning(errors[i].to_string());
+  status_.detail = trouble.errors.front().to_string();
+  status_.rejected = trouble.errors.size();
+  if (all == said_) return;
+  said_ = std::move(all);
+  for (std::size_t i = 0; i < trouble.errors.size() && i < kMostErrors; ++i) {
+    listener_->source_error(trouble.errors[i].to_string());
   }
-  listener_->source_warning(folder_ + ": " + std::to_string(errors.size()) + " errors; " +
-                            (synced_ ? "what was read before stays in force" : "nothing is enforced from it yet"));
+  const std::string kept = trouble.kept.empty() ? "" : " (" + trouble.kept + ')';
+  listener_->source_error(folder_ + ": " + std::to_string(trouble.errors.size()) + " errors; " +
+                          (synced_ ? "what was read before stays in force" + kept
+                                   : "nothing is enforced from it yet"));
 }
 
 void DirectorySource::set_state(SourceStatus::State state) {

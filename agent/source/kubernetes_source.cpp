@@ -9,6 +9,10 @@ namespace {
 
 using kube::ResourceKind;
 
+// The controller writes the slices of a policy one by one; those that disagree for longer than this are
+// worth a word.
+constexpr Duration kSlicesSettle = seconds(1);
+
 std::vector<ResourceKind> resources_for(KubernetesSource::Policies policies) {
   using enum ResourceKind;
   // Pods say which stand on this node. Services and their backends are in the PolicyEndpoints already.
@@ -44,9 +48,12 @@ std::string title(ResourceKind resource, const NamespacedName& key) {
 }  // namespace
 
 KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options)
-    : policies_(options.policies),
+    : loop_(loop),
+      policies_(options.policies),
       resources_(resources_for(options.policies)),
       watcher_(loop, api, *this, watched(options, resources_)) {}
+
+KubernetesSource::~KubernetesSource() { loop_.cancel(slices_timer_); }
 
 std::string_view KubernetesSource::name() const {
   return policies_ == Policies::network_policies ? "kubernetes" : "policyendpoints";
@@ -75,8 +82,21 @@ void KubernetesSource::tell_changed() {
 void KubernetesSource::changed(ResourceKind resource, const kube::Changes& changes) {
   const std::string_view kind = kube::resource_of(resource).kind;
   for (const auto& key : changes.deleted) store_.remove(kind, key);
-  for (const auto& object : changes.changed) store_.put(object->content);
+  for (const auto& object : changes.changed) {
+    store_.put(std::shared_ptr<const manifest::Object>(object, &object->content));
+  }
+  if (resource == ResourceKind::policy_endpoints) {
+    store_.settle();
+    if (slices_timer_ == 0) slices_timer_ = loop_.after(kSlicesSettle, [this] { tell_of_slices(); });
+  }
   tell_changed();
+}
+
+void KubernetesSource::tell_of_slices() {
+  slices_timer_ = 0;
+  const auto news = store_.slices().take_news();
+  for (const auto& text : news.errors) listener_->source_error(text);
+  for (const auto& text : news.notices) listener_->source_notice(text);
 }
 
 void KubernetesSource::rejected(ResourceKind resource, const NamespacedName& key,
@@ -84,8 +104,8 @@ void KubernetesSource::rejected(ResourceKind resource, const NamespacedName& key
   const std::string detail = errors.empty() ? "cannot be read" : errors.front().to_string();
   rejected_[resource][key] = detail;
   const bool known = watcher_.objects(resource).contains(key);
-  listener_->source_warning(title(resource, key) + " is refused: " + detail +
-                            (known ? "; its version before stays in force" : "; it is left out"));
+  listener_->source_error(title(resource, key) + " is refused: " + detail +
+                          (known ? "; its version before stays in force" : "; it is left out"));
 }
 
 void KubernetesSource::accepted(ResourceKind resource, const NamespacedName& key) {
@@ -123,6 +143,10 @@ std::vector<SourceStatus> KubernetesSource::status() const {
     status.resource_version = watcher_.version(resource);
     if (const auto found = rejected_.find(resource); found != rejected_.end()) {
       status.rejected = found->second.size();
+    }
+    if (resource == ResourceKind::policy_endpoints) {
+      status.disagreeing = store_.slices().disagreeing();
+      status.disagreements = store_.slices().disagreements();
     }
     all.push_back(std::move(status));
   }

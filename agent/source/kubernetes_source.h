@@ -27,6 +27,7 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
 
   // Loop and client outlive the source.
   KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options);
+  ~KubernetesSource() override;
 
   [[nodiscard]] std::string_view name() const override;
   Result<void> start(Listener& listener) override;
@@ -42,13 +43,16 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
   void accepted(kube::ResourceKind resource, const NamespacedName& key) override;
   void state(kube::ResourceKind resource, const kube::ResourceState& state) override;
   void tell_changed();
+  void tell_of_slices();
 
+  EventLoop& loop_;
   Policies policies_;
   std::vector<kube::ResourceKind> resources_;
   kube::Watcher watcher_;
   Listener* listener_ = nullptr;
   SnapshotStore store_;
   std::map<kube::ResourceKind, std::map<NamespacedName, std::string>> rejected_;
+  EventLoop::TimerId slices_timer_ = 0;
   mutable bool synced_ = false;
 };
 

@@ -30,6 +30,9 @@ struct SourceStatus {
   Instant since;                 // of the state
   std::string resource_version;  // the last one seen; empty where there is no such thing
   std::size_t rejected = 0;      // objects that could not be read; their last good version stands
+  // Policies whose slices disagree now, and how often some came to. The last slices that agreed stand.
+  std::size_t disagreeing = 0;
+  std::uint64_t disagreements = 0;
 };
 
 const char* to_string(SourceStatus::State state);
@@ -41,7 +44,9 @@ class PolicySource {
     virtual ~Listener() = default;
     // Once all is read for the first time, and after each change from then on.
     virtual void cluster_changed() = 0;
-    // Something that an operator should know, once when it comes up: an object refused, touch lost.
+    // Once when it comes up. An error: something is not enforced as it is written, as an object is refused.
+    virtual void source_error(const std::string& text) = 0;
+    // What an operator should know: touch lost.
     virtual void source_warning(const std::string& text) = 0;
     virtual void source_notice(const std::string& text) = 0;
   };

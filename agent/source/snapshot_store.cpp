@@ -7,6 +7,8 @@
 namespace postern::agent {
 namespace {
 
+constexpr std::string_view kPolicyEndpoint = "PolicyEndpoint";
+
 // A visitor, so that a new kind does not compile until it has a place.
 struct Put {
   ClusterSnapshot& cluster;
@@ -20,7 +22,7 @@ struct Put {
   }
   void operator()(const EndpointSlice& slice) const { cluster.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) const { cluster.network_policies[policy.key] = policy; }
-  void operator()(const PolicyEndpoint& slice) const { cluster.policy_endpoints[slice.key] = slice; }
+  void operator()(const PolicyEndpoint&) const {}  // AgreeingSlices has them
 };
 
 struct KeyOf {
@@ -43,16 +45,26 @@ void with_map(ClusterSnapshot& cluster, std::string_view kind, Use use) {
   if (kind == "Service") use(cluster.services);
   if (kind == "EndpointSlice") use(cluster.endpoint_slices);
   if (kind == "NetworkPolicy") use(cluster.network_policies);
-  if (kind == "PolicyEndpoint") use(cluster.policy_endpoints);
 }
 
 }  // namespace
 
 NamespacedName key_of(const manifest::Object& object) { return std::visit(KeyOf{}, object.value); }
 
-void SnapshotStore::put(const manifest::Object& object) { std::visit(Put{cluster_}, object.value); }
+void SnapshotStore::put(const manifest::Object& object) {
+  if (const auto* slice = std::get_if<PolicyEndpoint>(&object.value)) {
+    slices_.put(std::make_shared<const PolicyEndpoint>(*slice));
+  }
+  std::visit(Put{cluster_}, object.value);
+}
+
+void SnapshotStore::put(const std::shared_ptr<const manifest::Object>& object) {
+  if (const auto* slice = std::get_if<PolicyEndpoint>(&object->value)) return slices_.put({object, slice});
+  put(*object);
+}
 
 void SnapshotStore::remove(std::string_view kind, const NamespacedName& key) {
+  if (kind == kPolicyEndpoint) slices_.remove(key);
   with_map(cluster_, kind, [&](auto& map) {
     if constexpr (std::is_same_v<typename std::decay_t<decltype(map)>::key_type, std::string>) {
       map.erase(key.name);
@@ -62,7 +74,15 @@ void SnapshotStore::remove(std::string_view kind, const NamespacedName& key) {
   });
 }
 
+void SnapshotStore::clear() {
+  auto enforced = std::move(cluster_.policy_endpoints);
+  cluster_ = {};
+  cluster_.policy_endpoints = std::move(enforced);
+  slices_.clear();
+}
+
 void SnapshotStore::replace(std::string_view kind, const std::vector<manifest::Object>& objects) {
+  if (kind == kPolicyEndpoint) slices_.clear();
   with_map(cluster_, kind, [](auto& map) { map.clear(); });
   for (const auto& object : objects) {
     if (object.kind == kind) put(object);

@@ -4,9 +4,11 @@
 // nobody's business here. Scenario files have engine/manifest/cluster_state.h for all of that.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
+#include "agent/source/agreeing_slices.h"
 #include "engine/manifest/objects.h"
 #include "engine/model/snapshot.h"
 
@@ -16,15 +18,25 @@ class SnapshotStore {
  public:
   // Creates or replaces the object of that kind and name. Workloads are left out.
   void put(const manifest::Object& object);
+  // The same, without a copy of what is kept beside the cluster.
+  void put(const std::shared_ptr<const manifest::Object>& object);
   // No effect where there is no such object.
   void remove(std::string_view kind, const NamespacedName& key);
   // Of one kind these objects and no others.
   void replace(std::string_view kind, const std::vector<manifest::Object>& objects);
 
+  // Nothing is left; PolicyEndpoints go with the next settle(), unless they are put again before.
+  void clear();
+  // Takes into the cluster what the calls above said of PolicyEndpoints: all of it is one change.
+  void settle() { slices_.settle(cluster_.policy_endpoints); }
+
   [[nodiscard]] const ClusterSnapshot& cluster() const { return cluster_; }
+  [[nodiscard]] AgreeingSlices& slices() { return slices_; }
+  [[nodiscard]] const AgreeingSlices& slices() const { return slices_; }
 
  private:
-  ClusterSnapshot cluster_;
+  ClusterSnapshot cluster_;  // without the slices that slices_ holds back
+  AgreeingSlices slices_;
 };
 
 // The kind and name of an object; workloads too.

@@ -39,6 +39,7 @@ class DirectorySourceTest : public ::testing::Test, protected PolicySource::List
     ++changes;
     loop->stop();
   }
+  void source_error(const std::string& text) override { source_warning(text); }
   void source_warning(const std::string& text) override {
     warnings.push_back(text);
     loop->stop();
@@ -120,6 +121,67 @@ TEST_F(DirectorySourceTest, WhatCannotBeReadLeavesWhatWasReadBefore) {
   run_until([&] { return policies().size() == 2; });
   EXPECT_EQ(source->status()[0].state, SourceStatus::State::synced);
   EXPECT_EQ(source->status()[0].detail, "");
+}
+
+TEST_F(DirectorySourceTest, AnObjectThatIsWrongKeepsItsVersionBeforeAndTheRestGoesOn) {
+  write("a.yaml", policy("a") + "---\n" + policy("b"));
+  write("c.yaml", policy("c"));
+  write("d.yaml", policy("d"));
+  start();
+  run_until([&] { return source->synced(); });
+  const NetworkPolicy before = source->cluster().network_policies.at({"x", "a"});
+  // a is wrong, b goes; c.yaml can no longer be read; d goes on; e is wrong from its beginning; f is new.
+  const auto wrong = [](const std::string& name) {
+    return "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: " + name +
+           ", namespace: x}, spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/99}}]}]}}\n";
+  };
+  write("f.yaml", policy("e"));
+  run_until([&] { return policies().size() == 5; });
+  write("a.yaml", wrong("a"));
+  run_until([&] { return policies() == std::vector<std::string>{"a", "c", "d", "e"}; });
+  EXPECT_EQ(source->cluster().network_policies.at({"x", "a"}), before);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_THAT(warnings[0], HasSubstr("a.yaml:1:"));
+  EXPECT_THAT(warnings[1], HasSubstr("1 errors; what was read before stays in force (NetworkPolicy x/a)"));
+  write("c.yaml", "kind: [");
+  write("d.yaml", wrong("new") + "---\n" + policy("d2"));
+  run_until([&] { return policies() == std::vector<std::string>{"a", "c", "d2", "e"}; });
+  write("a.yaml", policy("a"));
+  write("c.yaml", policy("c"));
+  write("d.yaml", policy("d"));
+  run_until([&] { return source->status()[0].state == SourceStatus::State::synced; });
+  EXPECT_THAT(policies(), ElementsAre("a", "c", "d", "e"));
+}
+
+TEST_F(DirectorySourceTest, SlicesThatDisagreeHoldTheirOwnPolicyBackAndNoOther) {
+  const auto slice = [](const std::string& name, const std::string& of, const std::string& isolation) {
+    return "{apiVersion: networking.k8s.aws/v1alpha1, kind: PolicyEndpoint, metadata: {name: " + name +
+           ", namespace: x}, spec: {policyRef: {name: " + of + ", namespace: x}, podIsolation: [" + isolation +
+           "]}}\n---\n";
+  };
+  write("a.yaml", slice("a-1", "a", "Ingress") + slice("a-2", "a", "Ingress"));
+  write("b.yaml", slice("b-1", "b", "Ingress"));
+  start();
+  run_until([&] { return source->synced(); });
+  const PolicyEndpoints before = source->cluster().policy_endpoints;
+  write("a.yaml", slice("a-1", "a", "Egress") + slice("a-2", "a", "Ingress"));
+  write("b.yaml", slice("b-1", "b", "Egress"));
+  run_until([&] { return source->cluster().policy_endpoints.contains({"x", "a-1#a"}); });
+  const PolicyEndpoints& held = source->cluster().policy_endpoints;
+  EXPECT_EQ(held.size(), 3u);
+  EXPECT_EQ(held.at({"x", "a-1#a"}), before.at({"x", "a-1"}));
+  EXPECT_TRUE(held.at({"x", "b-1"}).isolates_egress);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr("x/a-1 and x/a-2 of x/a disagree on podIsolation"));
+  EXPECT_EQ(source->status()[0].disagreeing, 1u);
+  // What is read again without a change stays where it is, and is not said again.
+  write("c.yaml", policy("c"));
+  run_until([&] { return policies().size() == 1; });
+  EXPECT_EQ(source->cluster().policy_endpoints.size(), 3u);
+  EXPECT_EQ(warnings.size(), 1u);
+  write("a.yaml", slice("a-1", "a", "Egress"));
+  run_until([&] { return source->status()[0].disagreeing == 0; });
+  EXPECT_EQ(source->cluster().policy_endpoints.size(), 2u);
 }
 
 TEST_F(DirectorySourceTest, AFolderThatIsBrokenAtFirstIsWaitedFor) {

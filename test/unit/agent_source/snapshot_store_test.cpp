@@ -48,6 +48,7 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   const auto objects = objects_of(kOneOfEach);
   ASSERT_EQ(objects.size(), 7u);
   for (const auto& object : objects) store.put(object);
+  store.settle();
   const ClusterSnapshot& cluster = store.cluster();
   EXPECT_EQ(cluster.namespaces.at("x").labels.at("team"), "red");
   EXPECT_EQ(cluster.nodes.at("n").addresses.size(), 1u);
@@ -57,6 +58,7 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   EXPECT_TRUE(cluster.network_policies.contains({"x", "p"}));
   EXPECT_TRUE(cluster.policy_endpoints.contains({"x", "p-1"}));
   for (const auto& object : objects) store.remove(object.kind, key_of(object));
+  store.settle();
   EXPECT_TRUE(cluster.namespaces.empty());
   EXPECT_TRUE(cluster.nodes.empty());
   EXPECT_TRUE(cluster.pods.empty());
