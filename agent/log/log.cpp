@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <spdlog/logger.h>
-#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <memory>
 
 #include "agent/log/json_line.h"
+#include "agent/log/rotating_sink.h"
 
 namespace postern::agent {
 namespace {
@@ -107,10 +107,10 @@ Result<spdlog::sink_ptr> make_sink(const LogOptions& options) {
   if (const auto writable = check_writable(options.file); !writable) return fail_as(writable);
   constexpr std::size_t kMegabyte = 1'000'000;
   constexpr std::size_t kMostBackups = 1000;
+  constexpr std::int64_t kMostAgeMs = 30LL * 24 * 60 * 60 * 1000;
+  const FullFileRules rules{options.file, options.max_backups == 0 ? kMostBackups : options.max_backups, kMostAgeMs};
   try {
-    return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
-        options.file, options.max_size_mb * kMegabyte,
-        options.max_backups == 0 ? kMostBackups : options.max_backups);
+    return std::make_shared<RotatingSink>(rules, options.max_size_mb * kMegabyte);
   } catch (const spdlog::spdlog_ex& error) {
     return refuse_file(options.file, error.what());
   }

@@ -26,7 +26,7 @@ struct LogOptions {
   LogLevel level = LogLevel::info;
   std::string file{};  // "stdout"; empty: standard error
   std::size_t max_size_mb = 200;
-  std::size_t max_backups = 8;  // older files kept, FILE.1 the newest; 0: 1000
+  std::size_t max_backups = 8;  // full files kept, compressed, for 30 days at most; 0: 1000
 };
 
 // Before any other thread logs. Makes the file's folder where it is missing. Errors: io, naming the file.

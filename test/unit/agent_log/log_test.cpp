@@ -3,7 +3,10 @@
 #include "agent/log/log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+#include <zlib.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +14,8 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "agent/log/full_files.h"
 
 namespace postern::agent {
 namespace {
@@ -94,21 +99,35 @@ TEST_F(LogTest, a_file_is_made_with_its_folder_and_appended_to) {
   EXPECT_EQ(said(file), (std::vector<std::string>{"info first", "info second"}));
 }
 
-TEST_F(LogTest, a_full_file_is_set_aside_and_only_so_many_are_kept) {
+TEST_F(LogTest, a_full_file_is_set_aside_and_compressed_and_only_so_many_are_kept) {
   const fs::path file = folder / "agent.log";
   ASSERT_TRUE(set_up_log({.level = LogLevel::info, .file = file, .max_size_mb = 1, .max_backups = 2}));
   // Five times what one file may hold.
   const std::string long_text(10'000, 'x');
   for (int i = 0; i < 500; ++i) log_info("{} {}", i, long_text);
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    names.push_back(entry.path().filename());
-    EXPECT_LE(entry.file_size(), 1'000'000u);
-  }
-  std::sort(names.begin(), names.end());
-  EXPECT_EQ(names, (std::vector<std::string>{"agent.1.log", "agent.2.log", "agent.log"}));
+  EXPECT_LE(fs::file_size(file), 1'000'000u);
   // No line is torn, and the newest is in the file itself.
   EXPECT_TRUE(said(file).back().starts_with("info 499 "));
+  const auto compressed = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(folder)) count += entry.path().extension() == ".gz" ? 1u : 0u;
+    return count;
+  };
+  const auto files = [&] { return std::distance(fs::directory_iterator(folder), fs::directory_iterator()); };
+  for (int i = 0; i < 1000 && (compressed() != 2 || files() != 3); ++i) usleep(10'000);
+  EXPECT_EQ(compressed(), 2u);
+  EXPECT_EQ(files(), 3);
+  const auto full = full_files(file);
+  ASSERT_EQ(full.size(), 2u);
+  // 99 lines to a file: the newest full one ends where the log begins.
+  std::string last;
+  gzFile opened = gzopen(full.back().c_str(), "rb");
+  std::array<char, 20'000> line{};
+  while (gzgets(opened, line.data(), static_cast<int>(line.size())) != nullptr) last = line.data();
+  EXPECT_EQ(gzclose(opened), Z_OK);
+  const auto number = [](const std::string& text) { return std::stoi(text.substr(text.find(' ') + 1)); };
+  EXPECT_EQ("info " + nlohmann::json::parse(last)["msg"].get<std::string>(),
+            "info " + std::to_string(number(said(file).front()) - 1) + " " + long_text);
 }
 
 TEST_F(LogTest, standard_output_and_standard_error_are_files_too) {
