@@ -8,8 +8,7 @@ namespace postern::agent {
 void CniGate::enforce(const PodRequest& request, Done done) {
   if (request.strict) strict_();
   if (request.interface_count > 1) {
-    log_info("pod {} has {} interfaces; its primary one is enforced", request.pod.to_string(),
-             request.interface_count);
+    log_info("pod {} has {} interfaces, as the CNI plug-in says", request.pod.to_string(), request.interface_count);
   }
   agent_.announce(request.pod, std::move(done));
   if (request.awaited) {

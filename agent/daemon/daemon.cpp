@@ -180,6 +180,7 @@ Result<void> Daemon::Parts::start_enforcing() {
   NodeAgentOptions options;
   options.node_name = settings.node_name;
   options.any_node = settings.policy_source == PolicySourceKind::directory;
+  options.all_interfaces = settings.enforce_interfaces == EnforceInterfaces::all;
   if (settings.takeover) options.after_attach = kernel.take_over;
   node = std::make_unique<NodeAgent>(loop, *host, *source, *enforcer, std::move(options));
   node->on_status([this] { tell(); });

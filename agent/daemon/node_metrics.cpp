@@ -45,6 +45,8 @@ NodeMetrics::NodeMetrics(prometheus::Registry& registry)
                        "Policies of the cluster in the snapshot that is in force")),
       pods_(family(registry, prometheus::BuildGauge, "postern_pods",
                    "Pods of this node, by whether their interface is known")),
+      further_(family(registry, prometheus::BuildGauge, "postern_further_interfaces",
+                      "Interfaces of this node's pods beside their primary one, by whether they are enforced")),
       stale_seconds_(family(registry, prometheus::BuildGauge, "postern_source_stale_seconds",
                             "For how long a resource could not be followed; 0 when it is")),
       rejected_(family(registry, prometheus::BuildGauge, "postern_source_rejected_objects",
@@ -73,7 +75,13 @@ void NodeMetrics::set_node(const NodeAgent& agent, Instant now) {
   failing_seconds_.Add({}).Set(status.failure.empty() ? 0 : seconds_of(now - status.failing_since));
   policies_.Add({}).Set(static_cast<double>(status.policies));
   std::array<double, 2> found{};
-  for (const auto& [key, pod] : agent.pods()) found[pod.interface ? 1 : 0] += 1;
+  std::array<double, 2> further{};
+  for (const auto& [key, pod] : agent.pods()) {
+    found[pod.interface ? 1 : 0] += 1;
+    for (const auto& one : pod.further) further[one.endpoint.value != 0 ? 1 : 0] += 1;
+  }
+  further_.Add({{"enforced", "true"}}).Set(further[1]);
+  further_.Add({{"enforced", "false"}}).Set(further[0]);
   pods_.Add({{"interface", "known"}}).Set(found[1]);
   pods_.Add({{"interface", "unknown"}}).Set(found[0]);
   raise_to(attempts_.Add({}), static_cast<double>(status.reconciles));

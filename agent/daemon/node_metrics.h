@@ -36,6 +36,7 @@ class NodeMetrics {
   Gauges& failing_seconds_;
   Gauges& policies_;
   Gauges& pods_;
+  Gauges& further_;
   Gauges& stale_seconds_;
   Gauges& rejected_;
   Gauges& disagreeing_;

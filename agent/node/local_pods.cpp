@@ -55,12 +55,12 @@ std::vector<IpAddress> LocalPods::routed_to(const NamespacedName& pod, const Net
 }
 
 // The next number that nobody has: one that was given up is used again only after all others.
-EndpointId LocalPods::number_for(const LocalPod& pod) {
-  const auto inherited = inherited_.find(pod.interface->ifindex);
+EndpointId LocalPods::number_for(std::uint32_t ifindex, const std::vector<IpAddress>& addresses) {
+  const auto inherited = inherited_.find(ifindex);
   if (inherited != inherited_.end()) {
     const InheritedInterface before = std::move(inherited->second);
     inherited_.erase(inherited);
-    if (same_addresses(before.addresses, pod.addresses)) return before.endpoint;
+    if (same_addresses(before.addresses, addresses)) return before.endpoint;
     used_.erase(before.endpoint.value);
   }
   do {
@@ -89,7 +89,41 @@ void LocalPods::place(LocalPod& pod, const LocalPod* before, const NetworkPictur
   if (same_pod && !pod.interface && exists(*before->interface, picture)) pod.interface = before->interface;
   if (!pod.interface) return;
   const bool same_place = same_pod && *before->interface == *pod.interface;
-  pod.endpoint = same_place ? before->endpoint : number_for(pod);
+  pod.endpoint = same_place ? before->endpoint : number_for(pod.interface->ifindex, pod.addresses);
+}
+
+// What leads into the namespace is known by the interface's own netns id. While the interface itself is
+// only kept from before, so are they.
+void LocalPods::place_further(LocalPod& pod, const LocalPod* before, const NetworkPicture& picture) {
+  if (!pod.interface) return;
+  const auto known = [&](std::uint32_t ifindex) -> const FurtherInterface* {
+    if (before == nullptr) return nullptr;
+    for (const auto& further : before->further) {
+      if (further.interface.ifindex == ifindex && exists(further.interface, picture)) return &further;
+    }
+    return nullptr;
+  };
+  std::vector<std::uint32_t> indexes = pod.match.further;
+  if (!pod.match.interface && before != nullptr && before->interface && *before->interface == *pod.interface) {
+    for (const auto& further : before->further) indexes.push_back(further.interface.ifindex);
+  }
+  for (const std::uint32_t ifindex : indexes) {
+    const auto link = picture.links.find(ifindex);
+    if (link == picture.links.end()) continue;
+    const Link& found = link->second;
+    FurtherInterface further{{ifindex, found.incarnation, found.name, found.peer, found.netns_id}, {}, {}};
+    if (found.netns_id) {
+      const auto far = picture.far_addresses.find({*found.netns_id, found.peer});
+      if (far != picture.far_addresses.end()) further.addresses.assign(far->second.begin(), far->second.end());
+    }
+    if (all_interfaces_) {
+      const FurtherInterface* same = known(ifindex);
+      const bool keeps = same != nullptr && same->endpoint.value != 0 &&
+                         same_addresses(same->addresses, further.addresses);
+      further.endpoint = keeps ? same->endpoint : number_for(ifindex, further.addresses);
+    }
+    pod.further.push_back(std::move(further));
+  }
 }
 
 void LocalPods::update(const ClusterSnapshot& cluster, const NetworkPicture& picture) {
@@ -111,12 +145,16 @@ void LocalPods::update(const ClusterSnapshot& cluster, const NetworkPicture& pic
   for (auto& [key, pod] : next) {
     const auto before = pods_.find(key);
     place(pod, before == pods_.end() ? nullptr : &before->second, picture);
+    place_further(pod, before == pods_.end() ? nullptr : &before->second, picture);
   }
   // In a folder of manifests every pod may be here; those without an interface are somewhere else.
   pods_ = std::move(next);
   used_.clear();
   for (const auto& [key, pod] : pods_) {
     if (pod.interface) used_.insert(pod.endpoint.value);
+    for (const auto& further : pod.further) {
+      if (further.endpoint.value != 0) used_.insert(further.endpoint.value);
+    }
   }
   for (const auto& [ifindex, inherited] : inherited_) used_.insert(inherited.endpoint.value);
   std::erase_if(announced_, [&](const NamespacedName& key) {
@@ -132,6 +170,13 @@ std::vector<LocalEndpoint> LocalPods::endpoints() const {
     LocalEndpoint endpoint{pod.endpoint, pod.interface->ifindex, key};
     if (pod.from_route) endpoint.addresses = pod.addresses;
     endpoints.push_back(std::move(endpoint));
+    for (const auto& further : pod.further) {
+      if (further.endpoint.value == 0) continue;
+      LocalEndpoint other{further.endpoint, further.interface.ifindex, key};
+      if (pod.from_route) other.addresses = pod.addresses;
+      other.own_addresses = further.addresses;
+      endpoints.push_back(std::move(other));
+    }
   }
   return endpoints;
 }

@@ -24,12 +24,20 @@
 
 namespace postern::agent {
 
+// Another veth of the host that leads into the pod's namespace, beside the one with the pod's address.
+struct FurtherInterface {
+  InterfaceIdentity interface;
+  std::vector<IpAddress> addresses;  // on its far end; empty: not known, or none
+  EndpointId endpoint;               // zero: it is not enforced
+};
+
 struct LocalPod {
   std::vector<IpAddress> addresses;
   bool from_route = false;  // the addresses are the host's routes; the API server has none yet
   std::optional<InterfaceIdentity> interface;
   EndpointId endpoint;  // with an interface
   InterfaceMatch match;  // what the last look said
+  std::vector<FurtherInterface> further;  // by ifindex; only with an interface
 };
 
 class LocalPods {
@@ -39,6 +47,8 @@ class LocalPods {
   LocalPods(std::string node_name, bool any_node, LocateOptions options)
       : node_name_(std::move(node_name)), any_node_(any_node), options_(std::move(options)) {}
 
+  // Interfaces beside the one with the pod's address are enforced too, each as an endpoint of its own.
+  void enforce_all_interfaces() { all_interfaces_ = true; }
   void inherit(const Inheritance& inheritance);
   // A pod that a CNI plug-in has announced: the API server may know no address of it yet.
   void announce(const NamespacedName& pod) { announced_.insert(pod); }
@@ -47,7 +57,7 @@ class LocalPods {
   void update(const ClusterSnapshot& cluster, const NetworkPicture& picture);
 
   [[nodiscard]] const std::map<NamespacedName, LocalPod>& pods() const { return pods_; }
-  // Those whose interface is known, sorted by pod.
+  // Those whose interface is known, sorted by pod; of each its further interfaces that are enforced.
   [[nodiscard]] std::vector<LocalEndpoint> endpoints() const;
   // Addresses of pods that only an answer of theirs can lead to (HostNetwork::provoke_neighbour).
   [[nodiscard]] std::vector<IpAddress> unheard() const;
@@ -58,11 +68,13 @@ class LocalPods {
   [[nodiscard]] std::optional<InterfaceIdentity> inherited_place(const LocalPod& pod,
                                                                  const NetworkPicture& picture) const;
   void place(LocalPod& pod, const LocalPod* before, const NetworkPicture& picture);
-  EndpointId number_for(const LocalPod& pod);
+  void place_further(LocalPod& pod, const LocalPod* before, const NetworkPicture& picture);
+  EndpointId number_for(std::uint32_t ifindex, const std::vector<IpAddress>& addresses);
 
   std::string node_name_;
   bool any_node_;
   LocateOptions options_;
+  bool all_interfaces_ = false;
   std::map<NamespacedName, LocalPod> pods_;
   std::set<NamespacedName> announced_;
   std::map<std::uint32_t, InheritedInterface> inherited_;  // by ifindex, until somebody takes it up

@@ -18,6 +18,18 @@ constexpr Duration kLongestBackOff = seconds(30);
 // A pod without an interface is looked for this often, also when nothing has told of a change.
 constexpr Duration kLookAgain = seconds(2);
 
+// "; also behind veth8 (9), which is not enforced"
+std::string further_of(const LocalPod& pod) {
+  std::string text;
+  for (const auto& further : pod.further) {
+    text += (text.empty() ? "; also behind " : ", ") + further.interface.name + " (" +
+            std::to_string(further.interface.ifindex) + ")";
+  }
+  if (text.empty()) return text;
+  return text + (pod.further.front().endpoint.value != 0 ? ", enforced too"
+                                                         : ", not enforced (--enforce-interfaces primary)");
+}
+
 std::string addresses_of(const LocalPod& pod) {
   std::string text;
   for (const auto& address : pod.addresses) text += (text.empty() ? "" : ", ") + address.to_string();
@@ -34,6 +46,7 @@ NodeAgent::NodeAgent(EventLoop& loop, HostView& host, PolicySource& source, Node
       enforcer_(enforcer),
       options_(std::move(options)),
       pods_(options_.node_name, options_.any_node, options_.locate) {
+  if (options_.all_interfaces) pods_.enforce_all_interfaces();
   pods_.inherit(enforcer_.backend().inheritance());
 }
 
@@ -118,17 +131,15 @@ Result<void> NodeAgent::bring_into_force() {
 void NodeAgent::take_over_new() {
   if (!options_.after_attach) return;
   std::map<std::uint32_t, EndpointId> now;
-  for (const auto& [key, pod] : pods_.pods()) {
-    if (!pod.interface) continue;
-    const std::uint32_t ifindex = pod.interface->ifindex;
-    const auto before = taken_over_.find(ifindex);
-    if (before == taken_over_.end() || before->second != pod.endpoint) {
-      if (auto done = options_.after_attach(ifindex, key); !done) {
-        log_warn("taking over {} from the agent before: {}", key.to_string(), done.error().to_string());
+  for (const auto& endpoint : pods_.endpoints()) {
+    const auto before = taken_over_.find(endpoint.ifindex);
+    if (before == taken_over_.end() || before->second != endpoint.endpoint) {
+      if (auto done = options_.after_attach(endpoint.ifindex, endpoint.pod); !done) {
+        log_warn("taking over {} from the agent before: {}", endpoint.pod.to_string(), done.error().to_string());
         continue;
       }
     }
-    now.emplace(ifindex, pod.endpoint);
+    now.emplace(endpoint.ifindex, endpoint.endpoint);
   }
   taken_over_ = std::move(now);
 }
@@ -155,11 +166,13 @@ void NodeAgent::tell_of_pods() {
   std::map<NamespacedName, std::string> now;
   for (const auto& [key, pod] : pods_.pods()) {
     const std::string place = pod.interface ? pod.interface->name : "";
-    const std::string text = pod.match.outcome == LocateOutcome::found ? place : place + ": " + pod.match.words;
+    const bool found = pod.match.outcome == LocateOutcome::found;
+    const std::string text = place + (found ? further_of(pod) : ": " + pod.match.words);
     const auto before = said_.find(key);
     if (before == said_.end() || before->second != text) {
-      if (pod.match.outcome == LocateOutcome::found) {
-        log_info("pod {} ({}) is behind {}: {}", key.to_string(), addresses_of(pod), place, pod.match.words);
+      if (found) {
+        log_info("pod {} ({}) is behind {}: {}{}", key.to_string(), addresses_of(pod), place, pod.match.words,
+                 further_of(pod));
       } else if (pod.interface) {
         log_warn("pod {} ({}) stays behind {}, although: {}", key.to_string(), addresses_of(pod), place,
                  pod.match.words);

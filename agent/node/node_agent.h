@@ -25,6 +25,7 @@ namespace postern::agent {
 struct NodeAgentOptions {
   std::string node_name;
   bool any_node = false;  // LocalPods
+  bool all_interfaces = false;  // of a pod, not its primary one alone
   LocateOptions locate;
   // Called for each interface that has just come under the program: takes another agent's off.
   std::function<Result<void>(std::uint32_t ifindex, const NamespacedName& pod)> after_attach;

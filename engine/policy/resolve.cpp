@@ -85,7 +85,7 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
   Pod pod = found->second;
   if (pod.addresses.empty()) pod.addresses = local.addresses;
   if (!pod.live()) return out;
-  out.addresses = pod.addresses;
+  out.addresses = local.own_addresses.empty() ? pod.addresses : local.own_addresses;
 
   // Policies of the pod's own namespace stand together.
   for (auto it = cluster_.network_policies.lower_bound({local.pod.ns, ""});

@@ -20,6 +20,8 @@ struct LocalEndpoint {
   NamespacedName pod;
   // What is known to stand behind the interface while the pod itself has no address yet (R24).
   std::vector<IpAddress> addresses{};
+  // Of a further interface of a pod, what stands behind it in place of the pod's addresses; empty: those.
+  std::vector<IpAddress> own_addresses{};
   friend bool operator==(const LocalEndpoint&, const LocalEndpoint&) = default;
 };
 

@@ -181,5 +181,77 @@ TEST_F(LocalPodsTest, TwoPodsAtOneInterfaceAreInDoubtAndNeitherIsGuessed) {
   EXPECT_EQ(pods.pods().at(kA).match.outcome, LocateOutcome::disagreement);
 }
 
+// A pod with a second interface: 10.0.0.1 on eth0 behind veth5, 10.9.0.1 on eth1 behind veth6.
+class FurtherInterfacesTest : public LocalPodsTest {
+ protected:
+  FurtherInterfacesTest() {
+    host.picture.links[5].peer = 2;
+    add_second();
+  }
+  void add_second() {
+    host.add_veth(6, "veth6");
+    host.picture.links[6].netns_id = 5;
+    host.picture.links[6].peer = 3;
+    host.picture.far_addresses[{5, 2}] = {ip("10.0.0.1")};
+    host.picture.far_addresses[{5, 3}] = {ip("10.9.0.1")};
+  }
+};
+
+TEST_F(FurtherInterfacesTest, AreSeenAndNotEnforcedUnlessAskedFor) {
+  update({pod_at("a", "10.0.0.1")});
+  ASSERT_THAT(pods.endpoints(), SizeIs(1));
+  EXPECT_EQ(pods.endpoints()[0].ifindex, 5u);
+  ASSERT_THAT(pods.pods().at(kA).further, SizeIs(1));
+  EXPECT_EQ(pods.pods().at(kA).further[0].interface.name, "veth6");
+  EXPECT_EQ(pods.pods().at(kA).further[0].endpoint.value, 0u);
+}
+
+TEST_F(FurtherInterfacesTest, AreEndpointsOfTheirOwnWithTheAddressesBehindThem) {
+  pods.enforce_all_interfaces();
+  update({pod_at("a", "10.0.0.1")});
+  const auto endpoints = pods.endpoints();
+  ASSERT_THAT(endpoints, SizeIs(2));
+  EXPECT_EQ(endpoints[1].ifindex, 6u);
+  EXPECT_EQ(endpoints[1].pod, kA);
+  EXPECT_EQ(endpoints[1].own_addresses, std::vector<IpAddress>{ip("10.9.0.1")});
+  EXPECT_NE(endpoints[1].endpoint, endpoints[0].endpoint);
+  EXPECT_NE(endpoints[1].endpoint.value, 0u);
+  update({pod_at("a", "10.0.0.1")});
+  EXPECT_EQ(pods.endpoints(), endpoints) << "nothing has changed";
+  // The ways to the pod are gone for a while: it stays where it was, with all its interfaces.
+  host.picture.far_addresses[{5, 2}].clear();
+  host.picture.routes.clear();
+  update({pod_at("a", "10.0.0.1")});
+  EXPECT_EQ(pods.endpoints(), endpoints);
+}
+
+TEST_F(FurtherInterfacesTest, OneThatGoesOrIsAnotherInheritsNoConnections) {
+  pods.enforce_all_interfaces();
+  update({pod_at("a", "10.0.0.1")});
+  const EndpointId first = pods.endpoints()[1].endpoint;
+  host.remove(6);
+  update({pod_at("a", "10.0.0.1")});
+  EXPECT_THAT(pods.endpoints(), SizeIs(1));
+  add_second();
+  update({pod_at("a", "10.0.0.1")});
+  ASSERT_THAT(pods.endpoints(), SizeIs(2));
+  EXPECT_NE(pods.endpoints()[1].endpoint, first);
+}
+
+TEST_F(FurtherInterfacesTest, KeepTheNumberThatAnEarlierProcessGaveThem) {
+  Inheritance inheritance;
+  InheritedInterface inherited;
+  inherited.ifindex = 6;
+  inherited.endpoint = EndpointId{77};
+  inherited.addresses = {ip("10.9.0.1")};
+  inheritance.interfaces = {inherited};
+  inheritance.last_endpoint = EndpointId{80};
+  pods.inherit(inheritance);
+  pods.enforce_all_interfaces();
+  update({pod_at("a", "10.0.0.1")});
+  ASSERT_THAT(pods.endpoints(), SizeIs(2));
+  EXPECT_EQ(pods.endpoints()[1].endpoint.value, 77u);
+}
+
 }  // namespace
 }  // namespace postern::agent

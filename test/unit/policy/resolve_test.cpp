@@ -433,6 +433,22 @@ TEST(Resolve, APodWhoseInterfaceIsKnownBeforeItsAddressIsJudgedByWhatStandsThere
   EXPECT_EQ(resolve(cluster, std::vector{local}, {}, rules)->endpoints[0].addresses, std::vector{ip("10.0.0.1")});
 }
 
+TEST(Resolve, AFurtherInterfaceIsJudgedAsItsPodWithTheAddressesBehindIt) {
+  ClusterSnapshot cluster = small_cluster();
+  NetworkPolicy policy;
+  policy.key = {"x", "p"};
+  cluster.network_policies[policy.key] = policy;
+  RuleRegistry rules;
+  LocalEndpoint further{EndpointId{8}, 4, {"x", "a"}};
+  further.own_addresses = {ip("10.9.9.1")};
+  const auto resolved = resolve(cluster, std::vector{LocalEndpoint{EndpointId{7}, 3, {"x", "a"}}, further}, {}, rules);
+  ASSERT_TRUE(resolved);
+  ASSERT_EQ(resolved->endpoints.size(), 2u);
+  for (const auto& endpoint : resolved->endpoints) EXPECT_TRUE(endpoint.at(Direction::ingress).isolated);
+  EXPECT_EQ(resolved->endpoints[0].addresses, std::vector{ip("10.0.0.1")});
+  EXPECT_EQ(resolved->endpoints[1].addresses, std::vector{ip("10.9.9.1")});
+}
+
 TEST(Resolve, TheOrderOfEndpointsMeansNothing) {
   ClusterSnapshot cluster = small_cluster();
   const auto written = ingress({PolicyRule{{pods(app("a")), pods(app("b"))}, {named("web")}}});
