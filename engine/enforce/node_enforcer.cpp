@@ -50,6 +50,7 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
   if (!resolved) return fail_as(resolved);
   if (auto written = write(*resolved); !written) return written;
   policy_ = std::move(*resolved);
+  rules_.forget_unused(policy_);
   // Interfaces after tables: a slot stands before the program that reads it is attached.
   return follow_interfaces(endpoints);
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -25,22 +26,30 @@ struct LocalEndpoint {
   friend bool operator==(const LocalEndpoint&, const LocalEndpoint&) = default;
 };
 
-// Gives every rule a number that stays the same as long as its policy has that rule, so that a
+// Gives every rule a number that stays the same as long as some endpoint has that rule, so that a
 // verdict in flight still names the right one. Numbers start at 1, or above those that an earlier
 // process gave; freed ones are not reused until the 24 bits are used up.
 class RuleRegistry {
  public:
   explicit RuleRegistry(RuleId last_used = {}) : next_(last_used.value + 1) {}
 
-  // 0 when all 24 bits are used up.
+  // 0 when all 24 bits are used up by rules that are remembered.
   RuleId id_of(const RuleOrigin& origin);
   // The same, as an error that names the rule: table_full.
   Result<RuleId> number_of(const RuleOrigin& origin);
   [[nodiscard]] const RuleOrigin* find(RuleId id) const;  // null: unknown or 0
 
+  // Forgets rules that the policy in force does not have, when many have piled up: those that it lacked
+  // the last time already, kUnused numbers ago or more. Call it after each change.
+  void forget_unused(const ResolvedPolicy& in_force);
+  static constexpr std::size_t kUnused = 256;
+  [[nodiscard]] std::size_t remembered() const { return origins_.size(); }
+
  private:
   std::map<RuleOrigin, RuleId> ids_;
   std::map<RuleId, RuleOrigin> origins_;
+  std::set<RuleId> unused_;       // at the last time that rules were looked through
+  std::size_t look_at_ = kUnused;  // how many are remembered when they are looked through again
   std::uint32_t next_;
 };
 
