@@ -126,23 +126,44 @@ class IntervalWriter {
       // One class for the whole page stands in the index itself.
       store_word({TableId::idx, index, run[0].class_id});
     } else if (same_borders(index_word, run)) {
+      const std::uint32_t first = pn_low(index_word);
       for (std::uint32_t i = 0; i < old_count; ++i) {
-        const std::uint32_t at = pn_low(index_word) + i;
-        if (element<pn_segment>(tables_, TableId::seg, at).class_id != run[i].class_id)
-          store_word({TableId::seg, at, run[i].class_id});
+        if (element<pn_segment>(tables_, TableId::seg, first + i).class_id != run[i].class_id)
+          store({TableId::seg, first + i, run[i].class_id}, out_);
       }
-      return;
+      return settle_run(index, first, run);
     } else {
       const auto count = static_cast<std::uint32_t>(run.size());
       const std::uint32_t first = segments_.take(count);
       if (segments_.overflowed()) return;  // the update is refused
       for (std::uint32_t i = 0; i < count; ++i) {
         out_.store(TableId::seg, first + i, pn_segment{to_abi(run[i].first), run[i].class_id, 0});
-        note_late({TableId::seg, first + i, run[i].class_id});
       }
       out_.store(TableId::idx, index, pn_pair(count, first));
+      settle_run(index, first, run);
     }
     if (old_count != 0) segments_.give_back(pn_low(index_word), old_count);
+  }
+
+  // The words that a run gets late. Where its classes are all merged into one, the page needs no run any
+  // more; no later update would look at a page whose class stays, and so the run goes now.
+  void settle_run(std::uint32_t index, std::uint32_t first, const Intervals& run) {
+    const ClassId settled = settled_class(run[0].class_id);
+    const bool one_class = std::all_of(run.begin(), run.end(), [&](const ClassInterval& interval) {
+      return settled_class(interval.class_id) == settled;
+    });
+    const auto count = static_cast<std::uint32_t>(run.size());
+    if (one_class) {
+      outcome_.late_words.push_back({TableId::idx, index, settled});
+      segments_.give_back(first, count);
+      return;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) note_late({TableId::seg, first + i, run[i].class_id});
+  }
+
+  ClassId settled_class(ClassId id) const {
+    const auto merged = change_.merged_later.find(id);
+    return merged == change_.merged_later.end() ? id : merged->second;
   }
 
   bool same_borders(std::uint64_t index_word, const Intervals& run) const {
@@ -160,10 +181,8 @@ class IntervalWriter {
   }
 
   void note_late(const ClassWord& word) {
-    const auto merged = change_.merged_later.find(word.class_id);
-    if (merged != change_.merged_later.end()) {
-      outcome_.late_words.push_back({word.table, word.index, merged->second});
-    }
+    const ClassId settled = settled_class(word.class_id);
+    if (settled != word.class_id) outcome_.late_words.push_back({word.table, word.index, settled});
   }
 
   const IntervalChange& change_;

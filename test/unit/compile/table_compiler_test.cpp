@@ -199,6 +199,27 @@ TEST(TableCompilerUpdate, WhatAnUpdateFreesIsNotWrittenBeforeTheNext) {
   }
 }
 
+TEST(TableCompilerUpdate, ABlockThatIsGoneLeavesNoRunOfSegments) {
+  ResolvedPolicy policy = database_example();
+  ResolvedPolicy without = policy;
+  without.terms.erase(without.terms.begin());
+  auto& rules = without.endpoints[0].directions[0].rules;
+  rules.pop_back();
+  rules[0].peers = {0};
+  rules[1].peers = {1};
+  TableSizes sizes;
+  sizes.entries[static_cast<std::size_t>(TableId::seg)] = 9;  // three runs
+  TableCompiler compiler(sizes);
+  for (int round = 0; round < 4; ++round) {
+    const auto with_block = compiler.update(policy, {});
+    ASSERT_TRUE(with_block) << with_block.error().message;
+    EXPECT_EQ(pn_high(entry<std::uint64_t>(compiler.tables(), TableId::idx, 0x0a01)), 3u);
+    ASSERT_TRUE(compiler.update(without, {}));
+    EXPECT_EQ(entry<std::uint64_t>(compiler.tables(), TableId::idx, 0x0a01), 0u) << "round " << round;
+    EXPECT_EQ(verdict(compiler.tables(), 7, "10.1.0.0", 9100), deny(PN_REASON_ISOLATED));
+  }
+}
+
 TEST(TableCompilerUpdate, FreedSpaceIsUsedAgainAndTheDeltaSaysSo) {
   TableSizes sizes;
   sizes.entries[static_cast<std::size_t>(TableId::pods)] = 4;
