@@ -114,7 +114,7 @@ inline Bytes ipv6_packet(std::uint32_t source, std::uint32_t destination, const 
   if (fields.fragment != 0) {
     put(extensions, next, 1);
     put(extensions, 0, 1);
-    put(extensions, (fields.fragment & 0x1fff) << 3 | (fields.fragment >> 13 & 1), 2);
+    put(extensions, (fields.fragment & 0x1fffU) << 3 | (fields.fragment >> 13 & 1U), 2);
     put(extensions, 1, 4);
     next = 44;
   }

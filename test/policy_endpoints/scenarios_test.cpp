@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <set>
 #include <string>
@@ -14,6 +15,7 @@
 #include "sim/scenario/scenario_reader.h"
 #include "sim/virtual/virtual_cluster.h"
 #include "test/policy_endpoints/through_policy_endpoints.h"
+#include "test/support/effort.h"
 
 namespace postern::sim {
 namespace {
@@ -79,16 +81,21 @@ std::vector<std::string> compare(const Scenario& scenario, const PlanOptions& pl
   return out;
 }
 
+// Of the files each test takes all, or one in `stride()` where only a share is asked for.
+std::size_t stride() { return static_cast<std::size_t>(std::lround(1 / std::min(1.0, test::scale()))); }
+
 void hold(const PlanOptions& planning, const ThroughPolicyEndpoints::Options& options) {
   Counts counts;
   std::set<std::pair<std::string, std::string>> excepted;
   for (const auto& each : kWithoutServices) {
     if (!options.keep_services) excepted.emplace(each.scenario, each.what);
   }
+  std::size_t seen = 0;
   for (const char* folder : {"scenarios/conformance", "scenarios/rulings", "scenarios/examples"}) {
     const auto files = list_scenario_files(folder);
     ASSERT_TRUE(files.has_value()) << files.error().to_string();
     for (const auto& path : *files) {
+      if (seen++ % stride() != 0) continue;
       const auto file = read_scenario_file(path);
       if (!file.scenario) continue;
       const bool as_ever = options.keep_services && !options.service_ip_blocks;
@@ -99,11 +106,12 @@ void hold(const PlanOptions& planning, const ThroughPolicyEndpoints::Options& op
       }
     }
   }
+  std::printf("%zu scenarios, %zu cells, %zu packets\n", counts.scenarios, counts.cells, counts.packets);
+  EXPECT_GE(counts.scenarios * stride(), 380u);
+  if (stride() > 1) return;
   for (const auto& [scenario, what] : excepted) {
     ADD_FAILURE() << scenario << " no longer has its exception: " << what;
   }
-  std::printf("%zu scenarios, %zu cells, %zu packets\n", counts.scenarios, counts.cells, counts.packets);
-  EXPECT_GE(counts.scenarios, 380u);
 }
 
 using Way = ThroughPolicyEndpoints::Way;

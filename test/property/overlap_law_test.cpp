@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet finds that is under way while the tables change: it reads a slot before some writes, and
 // what the slot leads to after them. Whatever of a delta passes by between two of its readings, it finds
-// the old verdict or the new one, on random worlds. POSTERN_PROPERTY_SCALE multiplies the number of
-// worlds, POSTERN_PROPERTY_SEED picks the first one; a failure prints its own.
+// the old verdict or the new one, on random worlds, as many
+// as test/support/effort.h says; a failure prints its seed.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "engine/base/prng.h"
 #include "test/property/random_policies.h"
+#include "test/support/effort.h"
 #include "test/support/moving_tables.h"
 
 #include "engine/datapath/pipeline.h"
 
 namespace postern {
 namespace {
-
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 // So small that buckets overflow and space is reused all the time.
 TableSizes small_sizes() {
@@ -126,8 +121,8 @@ class Passage {
 };
 
 TEST(OverlapLaw, APacketUnderWayFindsTheOldVerdictOrTheNewOne) {
-  const std::uint64_t first_seed = number_from("POSTERN_PROPERTY_SEED", 1);
-  const std::uint64_t worlds = 60 * number_from("POSTERN_PROPERTY_SCALE", 1);
+  const std::uint64_t first_seed = test::first_seed();
+  const std::uint64_t worlds = test::scaled(60);
   std::size_t differing = 0;
   for (std::uint64_t seed = first_seed; seed < first_seed + worlds; ++seed) {
     RandomPolicies random(seed);

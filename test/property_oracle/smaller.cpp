@@ -67,8 +67,10 @@ void smaller_rule(const PolicyRule& rule, const std::function<void(const PolicyR
 }
 
 void smaller_policies(const World& world, Worlds& out) {
-  for (const auto& [key, policy] : world.objects.network_policies) {
-    const auto put = [&, key = key](const NetworkPolicy& changed) {
+  for (const auto& entry : world.objects.network_policies) {
+    const auto& key = entry.first;
+    const NetworkPolicy& policy = entry.second;
+    const auto put = [&](const NetworkPolicy& changed) {
       with(world, out, [&](World& copy) { copy.objects.network_policies[key] = changed; });
     };
     NetworkPolicy copy = policy;
