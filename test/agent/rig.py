@@ -8,6 +8,7 @@ plug-ins connect. When the test program ends, however it ends, the kernel takes 
     node.start_agent("--policy-source", "directory", ...)
     node.pings(a, b)
 """
+import hashlib
 import json
 import os
 import re
@@ -93,6 +94,10 @@ class Pod:
     def start(self, *command, **how):
         return subprocess.Popen(["ip", "netns", "exec", self.netns, *command], **how)
 
+    def amazon_interface(self):
+        name = "%s.%s" % (self.namespace, self.name)
+        return "eni" + hashlib.sha1(name.encode()).hexdigest()[:11]
+
     def manifest(self, node, labels=None):
         """As the API server has it; without a node for a folder of manifests."""
         spec = {"containers": [{"name": "c", "image": "c"}]}
@@ -150,16 +155,38 @@ class Node:
             "CNI_NETNS": "/run/netns/" + pod.netns, "CNI_IFNAME": "eth0",
             "CNI_ARGS": "IgnoreUnknown=1;IP=" + pod.address})
 
+    def connect_as_amazon(self, pod):
+        """What the VPC CNI has done by the time it calls the agent: an interface of a name that tells the pod, a route
+        to its address, and in the pod a gateway whose hardware address is known."""
+        host = pod.amazon_interface()
+        run("ip", "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", pod.netns)
+        run("ip", "link", "set", host, "up")
+        with open("/sys/class/net/%s/address" % host, encoding="ascii") as file:
+            hardware = file.read().strip()
+        pod.run("ip", "addr", "add", pod.address + "/32", "dev", "eth0")
+        pod.run("ip", "link", "set", "eth0", "up")
+        pod.run("ip", "route", "add", "169.254.1.1", "dev", "eth0", "scope", "link")
+        pod.run("ip", "route", "add", "default", "via", "169.254.1.1")
+        pod.run("ip", "neigh", "add", "169.254.1.1", "lladdr", hardware, "dev", "eth0", "nud", "permanent")
+        run("ip", "route", "add", pod.address, "dev", host, "scope", "link")
+
     def add_pod(self, namespace, name, address, plugin):
+        """`plugin`: ptp, bridge, or amazon, which is connected by hand."""
         pod = Pod(namespace, name, address, plugin)
         run("ip", "netns", "add", pod.netns)
         pod.run("ip", "link", "set", "lo", "up")
-        self.cni("ADD", pod)
+        if plugin == "amazon":
+            self.connect_as_amazon(pod)
+        else:
+            self.cni("ADD", pod)
         self.pods.append(pod)
         return pod
 
     def delete_pod(self, pod):
-        self.cni("DEL", pod)
+        if pod.plugin == "amazon":
+            run("ip", "link", "del", pod.amazon_interface())
+        else:
+            self.cni("DEL", pod)
         run("ip", "netns", "del", pod.netns)
         self.pods.remove(pod)
         if pod.plugin == "bridge":  # another pod may get its address at once, which no cluster does
