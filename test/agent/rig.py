@@ -28,6 +28,10 @@ CNI = "/usr/lib/cni"
 SKIPPED = 77
 INSIDE = "POSTERN_RIG"
 METRICS = "http://127.0.0.1:8162/metrics"
+# Exactly what deploy/base gives the agent, in every set that a container has.
+LISTED = "-all,+bpf,+net_admin,+perfmon"
+LISTED_BITS = 1 << 39 | 1 << 12 | 1 << 38
+WITH_LISTED_RIGHTS = ("setpriv", "--no-new-privs", "--inh-caps", LISTED, "--bounding-set", LISTED)
 PATIENCE = 30  # seconds; how long anything may take on a machine that is busy with other things
 
 
@@ -122,6 +126,15 @@ class Agent:
     def messages(self, level=None):
         return [line["msg"] for line in self.log() if level in (None, line["level"])]
 
+    def has_listed_rights(self):
+        """Fails unless the process holds the listed capabilities and no others."""
+        with open("/proc/%d/status" % self.process.pid, encoding="ascii") as file:
+            held = {line.split()[0]: int(line.split()[1], 16) for line in file if line.startswith("Cap")}
+        expected = {"CapInh:": LISTED_BITS, "CapPrm:": LISTED_BITS, "CapEff:": LISTED_BITS, "CapBnd:": LISTED_BITS,
+                    "CapAmb:": 0}
+        if held != expected:
+            raise AssertionError("the agent holds %s, expected %s" % (held, expected))
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -207,7 +220,7 @@ class Node:
 
     # The agent
 
-    def start_agent(self, *arguments, log="agent.log", wrapper=(), wait=True, environment=None):
+    def start_agent(self, *arguments, log="agent.log", wrapper=WITH_LISTED_RIGHTS, wait=True, environment=None):
         path = os.path.join(self.folder, log)
         command = [*wrapper, POSTERN, "agent", "--node-name", self.name, "--log-file", "", "--log-level", "info",
                    "--grpc-socket", "", "--ipamd-socket", "", *arguments]
@@ -225,6 +238,7 @@ class Node:
                     self.agent.process.returncode, open(self.agent.log_file, encoding="utf-8").read()))
             return self.probe("readyz")
         until("the agent is ready", ready)
+        self.agent.has_listed_rights()
 
     def probe(self, name):
         """Whether /healthz or /readyz says that all is well."""
