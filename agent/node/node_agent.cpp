@@ -18,7 +18,7 @@ constexpr Duration kLongestBackOff = seconds(30);
 // A pod without an interface is looked for this often, also when nothing has told of a change.
 constexpr Duration kLookAgain = seconds(2);
 
-// "; also behind veth8 (9), which is not enforced"
+// "; also behind veth8 (9), enforced too", empty where there is none.
 std::string further_of(const LocalPod& pod) {
   std::string text;
   for (const auto& further : pod.further) {
