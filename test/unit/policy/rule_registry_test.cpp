@@ -57,6 +57,20 @@ TEST(RuleRegistry, ARuleThatHasJustGoneIsStillNamed) {
   }
 }
 
+// It is looked for once in kUnused numbers: at every other look it is in use, and so it is never forgotten.
+TEST(RuleRegistry, ARuleThatWasUnusedAtOneLookOnlyKeepsItsNumber) {
+  RuleRegistry rules;
+  const RuleId comes_and_goes = rules.id_of(rule_of(0));
+  for (std::size_t policy = 1; policy < 10 * RuleRegistry::kUnused; ++policy) {
+    std::vector<RuleId> in_force{rules.id_of(rule_of(policy))};
+    const bool used = (policy + RuleRegistry::kUnused / 2) / RuleRegistry::kUnused % 2 == 0;
+    if (used) in_force.push_back(comes_and_goes);
+    rules.forget_unused(with_rules(in_force));
+    ASSERT_NE(rules.find(comes_and_goes), nullptr) << policy;
+  }
+  EXPECT_EQ(rules.id_of(rule_of(0)), comes_and_goes);
+}
+
 TEST(RuleRegistry, WithAllNumbersUsedUpForgottenOnesAreGivenAgain) {
   RuleRegistry rules(RuleId{PN_RULE_ID_MAX - 1});
   EXPECT_EQ(rules.id_of(rule_of(0)).value, PN_RULE_ID_MAX);
