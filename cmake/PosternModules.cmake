@@ -2,17 +2,11 @@
 # postern_module(NAME SOURCES a.cpp ... DEPENDS postern::x ... [PRIVATE lib ...])
 #   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
 #   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
-# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [LABELS l ...] [TIMEOUT seconds])
+# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [ALONE] [LABELS l ...] [TIMEOUT seconds])
 #   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
-#   without them it exits 77 and ctest shows it as skipped.
-# Below sanitizers only what computes is optimised: the rest compiles in a third of the time without.
-function(postern_optimise_below_sanitizers target)
-  file(RELATIVE_PATH folder "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
-  if(POSTERN_SANITIZE AND folder MATCHES "^(engine|test/(contract|oracle|policy_endpoints|property|property_oracle|twins))(/|$)")
-    target_compile_options(${target} PRIVATE -O1)
-  endif()
-endfunction()
-
+#   without them it exits 77 and ctest shows it as skipped. ALONE: no other test runs meanwhile, for those
+#   that look at the whole machine, measure times or send traffic of which nothing may be lost; all others
+#   keep to namespaces and BPF file systems of their own.
 function(postern_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   if(arg_SOURCES)
@@ -20,7 +14,6 @@ function(postern_module name)
     target_include_directories(postern_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
     target_link_libraries(postern_${name} PUBLIC ${arg_DEPENDS}
                                           PRIVATE ${arg_PRIVATE} postern_warnings)
-    postern_optimise_below_sanitizers(postern_${name})
   else()
     add_library(postern_${name} INTERFACE)
     target_include_directories(postern_${name} INTERFACE "${PROJECT_SOURCE_DIR}")
@@ -30,10 +23,14 @@ function(postern_module name)
 endfunction()
 
 function(postern_test name)
-  cmake_parse_arguments(arg "KERNEL" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "KERNEL;ALONE" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gmock postern_warnings)
-  postern_optimise_below_sanitizers(${name})
+  target_compile_options(${name} PRIVATE ${POSTERN_PRECOMPILED_OPTIONS})
+  target_precompile_headers(${name} REUSE_FROM ${POSTERN_TEST_HEADERS})
+  set(c_sources ${arg_SOURCES})
+  list(FILTER c_sources INCLUDE REGEX "\\.c$")
+  set_source_files_properties(${c_sources} PROPERTIES SKIP_PRECOMPILE_HEADERS TRUE)
   if(NOT arg_KERNEL)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
   endif()
@@ -43,10 +40,13 @@ function(postern_test name)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
   if(arg_KERNEL)
-    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
     list(APPEND arg_LABELS kernel)
   endif()
   if(arg_LABELS)
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+  endif()
+  if(arg_ALONE)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()

@@ -16,15 +16,24 @@ set(POSTERN_SANITIZE "" CACHE STRING "Value of -fsanitize=, empty for none")
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  # So that what includes a precompiled header is cached too.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                                  "${CCACHE_PROGRAM}")
   set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
 endif()
+
+# What ccache needs to know a precompiled header again.
+set(POSTERN_PRECOMPILED_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
+                                "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
 
 add_library(postern_warnings INTERFACE)
 target_compile_options(postern_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
   # gcc 12 sees uninitialised members in every moved std::variant once it optimises.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+
+# For all alike, as gRPC's and GoogleTest's users have it: a precompiled header fits only where it is the same.
+add_compile_options(-pthread)
 
 if(POSTERN_SANITIZE)
   add_compile_options(-fsanitize=${POSTERN_SANITIZE} -fno-omit-frame-pointer
