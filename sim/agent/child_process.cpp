@@ -43,7 +43,7 @@ Result<ChildProcess> ChildProcess::start(const Netns& in, std::vector<std::strin
   posix_spawn_file_actions_adddup2(&actions, log.get(), STDERR_FILENO);
   pid_t process = -1;
   // The new process is in the network namespace of the calling thread.
-  const int failed = ::posix_spawn(&process, pointers.front(), &actions, nullptr, pointers.data(), environ);
+  const int failed = ::posix_spawnp(&process, pointers.front(), &actions, nullptr, pointers.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return tl::unexpected(system_error("cannot run " + arguments.front(), failed));
   return ChildProcess(process, log_path);

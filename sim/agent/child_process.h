@@ -18,7 +18,7 @@ std::string tail_of(const std::string& path);
 
 class ChildProcess {
  public:
-  // `arguments`: the program's path first. Standard output and error are appended to `log_path`.
+  // `arguments`: the program first, by its path or as PATH has it. Standard output and error are appended to `log_path`.
   static Result<ChildProcess> start(const Netns& in, std::vector<std::string> arguments,
                                     const std::string& log_path);
   ChildProcess(ChildProcess&& other) noexcept;
@@ -28,6 +28,8 @@ class ChildProcess {
   // How it ended, in words; absent: it runs.
   std::optional<std::string> ended();
   [[nodiscard]] std::string log_tail() const { return tail_of(log_path_); }
+  // Of the process while it runs; -1 once it has ended.
+  [[nodiscard]] pid_t pid() const { return process_; }
 
  private:
   ChildProcess(pid_t process, std::string log_path) : process_(process), log_path_(std::move(log_path)) {}

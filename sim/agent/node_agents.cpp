@@ -3,8 +3,10 @@
 
 #include <sys/mount.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string_view>
 
@@ -18,6 +20,30 @@ constexpr const char* kHealth = "127.0.0.1:8163";
 // Pods that stand here and are not enforced, as nobody knows yet where.
 constexpr std::string_view kUnknownPods = "postern_pods{interface=\"unknown\"} ";
 constexpr std::string_view kInForce = "postern_source_version_in_force{resource=\"";
+
+// Exactly what deploy/base lists, in every set that a container has; as setpriv takes it, and as bits.
+constexpr const char* kCapabilities = "-all,+bpf,+net_admin,+perfmon";
+constexpr std::uint64_t kCapabilityBits = 1ULL << 39 | 1ULL << 12 | 1ULL << 38;
+
+// An agent with more rights would pass where the one of a real node fails.
+Result<void> check_capabilities(pid_t process) {
+  const std::string path = "/proc/" + std::to_string(process) + "/status";
+  std::map<std::string, std::string> fields;
+  std::ifstream status(path);
+  for (std::string line; std::getline(status, line);) {
+    if (const auto colon = line.find(":\t"); colon != std::string::npos) {
+      fields[line.substr(0, colon)] = line.substr(colon + 2);
+    }
+  }
+  static constexpr std::array<const char*, 4> kSets{"CapInh", "CapPrm", "CapEff", "CapBnd"};
+  for (const char* set : kSets) {
+    const std::string& held = fields[set];
+    if (!held.empty() && std::strtoull(held.c_str(), nullptr, 16) == kCapabilityBits) continue;
+    return fail(ErrorCode::internal, path + ": " + set + " is " + (held.empty() ? "not there" : held) +
+                                         ", expected CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
+  }
+  return {};
+}
 
 // Resource -> version, of the lines `name{resource="pods"} 123`.
 std::map<std::string, double> versions_in(const std::string& metrics) {
@@ -55,7 +81,13 @@ Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const Netns& node, const Spe
   if (auto done = mount_bpffs(spec.folder + "/bpf"); !done) return fail_as(done);
   auto session = HttpSession::open(node);
   if (!session) return fail_as(session);
-  std::vector<std::string> arguments{spec.program,
+  std::vector<std::string> arguments{"setpriv",
+                                     "--no-new-privs",
+                                     "--inh-caps",
+                                     kCapabilities,
+                                     "--bounding-set",
+                                     kCapabilities,
+                                     spec.program,
                                      "agent",
                                      "--enable-network-policy=true",
                                      std::string("--metrics-bind-addr=") + kMetrics,
@@ -92,6 +124,9 @@ Result<bool> NodeAgent::has_in_force(const std::map<std::string, double>& versio
     if (found == there.end()) continue;
     any = true;
     if (found->second < version) return false;
+  }
+  if (any) {
+    if (auto right = check_capabilities(process_->pid()); !right) return fail_as(right);
   }
   return any;
 }

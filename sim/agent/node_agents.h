@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real agents: one process of `postern agent` in the network namespace of each node, with a BPF file
-// system of its own for its pins. What it has in force it is asked as a user would, by its metrics.
+// system of its own for its pins, and with the capabilities that deploy/base gives it and no other. What it
+// has in force it is asked as a user would, by its metrics.
 #pragma once
 
 #include <functional>
@@ -34,7 +35,8 @@ class NodeAgent {
 
   // Whether everything up to these resourceVersions (by resource: "pods") is in force, for every pod of the
   // node. Resources that it does not watch do not count; before it serves or has read everything the
-  // answer is no. Errors: io, when the process has ended, with the end of its log.
+  // answer is no. Errors: io, when the process has ended, with the end of its log; internal, when it holds
+  // other capabilities than it should.
   Result<bool> has_in_force(const std::map<std::string, double>& versions);
   [[nodiscard]] const std::string& pin_path() const { return pin_path_; }
   // What it has said last.
