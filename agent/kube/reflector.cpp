@@ -236,12 +236,13 @@ void Reflector::watch_failed(const ApiStatus& status, Instant now) {
   fail_and_list("the watch ended with " + to_string(status), now);
 }
 
-void Reflector::watch_ended(Instant now) {
+void Reflector::watch_ended(bool in_order, Instant now) {
   const Duration lasted = now - watch_began_;
   if (lasted >= seconds(kLeastWatchSeconds) && events_ == 0) return begin_list(relist_version(), now);
-  if (lasted >= seconds(1)) return begin_watch(now);
+  if (lasted >= seconds(1)) return in_order ? begin_watch(now) : begin_check(now);
   // A watch that ends at once: something in between may not let watches through, so lists have to do.
-  back_off(events_ == 0 ? Next::list : Next::watch, {}, now);
+  const Next same = in_order ? Next::watch : Next::check;
+  back_off(events_ == 0 ? Next::list : same, {}, now);
 }
 
 void Reflector::on_end(Instant now) {
@@ -254,12 +255,12 @@ void Reflector::on_end(Instant now) {
   if (phase_ == Phase::listing) return finish_page(now);
   if (phase_ == Phase::checking) return finish_check(now);
   // Half an event that nothing follows comes again: its version has not been taken.
-  watch_ended(now);
+  watch_ended(true, now);
 }
 
 void Reflector::on_failure(const HttpFailure& failure, Instant now) {
   if (answer_.head.status != 0 && answer_.head.status != 200) return on_end(now);
-  if (phase_ == Phase::watching && answer_.head.status == 200) return watch_ended(now);
+  if (phase_ == Phase::watching && answer_.head.status == 200) return watch_ended(false, now);
   set_state(WatchState::failing, failure.message, now);
   // A server that is not there will come back with the history that it had.
   const bool refused_connection = failure.kind == HttpFailure::Kind::refused;

@@ -10,8 +10,8 @@
 //   other failures a list, each after a back-off.
 // In one thing it asks more. To a watch from a version that lies ahead a server says nothing at all, so a
 // server that was restored from a backup, or came back empty, would never be noticed. Hence before a watch
-// goes on at a server that was away, one element is listed to see the server's version; and after a watch
-// in which not even a bookmark came there is a list.
+// goes on at a server that was away or let the connection break, one element is listed to see the server's
+// version; and after a watch in which not even a bookmark came there is a list.
 // Whatever fails, what the store holds stays until a whole list says otherwise.
 #pragma once
 
@@ -110,7 +110,8 @@ class Reflector {
   void take_list(std::string_view bytes, Instant now);
   void take_watch(std::string_view bytes, Instant now);
   Result<void> on_event(WatchEvent event);
-  void watch_ended(Instant now);
+  // `in_order`: the server ended it, so it has not gone away.
+  void watch_ended(bool in_order, Instant now);
   void watch_failed(const ApiStatus& status, Instant now);
   void refused(ApiStatus status, Instant now);
   void unauthorized(const ApiStatus& status, Instant now);

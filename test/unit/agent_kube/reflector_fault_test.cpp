@@ -95,7 +95,14 @@ const WatchFault kWatchFaults[] = {
        d.bytes(R"({"type":"ADDED","object":{)");
        d.fails(false);
      },
-     0, "watch 10", WatchState::synced, ""},
+     0, "?limit=1", WatchState::synced, ""},
+    {"one bookmark and a connection that breaks at once",
+     [](Driver& d) {
+       d.head(200);
+       d.bytes(bookmark_json("15"));
+       d.fails(false);
+     },
+     800, "?limit=1", WatchState::synced, ""},
     {"an end at once",
      [](Driver& d) {
        d.head(200);
