@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait after a failure: 800 ms, doubled each time up to 30 s, each stretched at random up to
-// twofold so that the nodes of a cluster do not come back together; from the start again when two
-// minutes have passed since the last wait began. The figures are those of client-go's reflector.
+// How long to wait after a failure: 800 ms, doubled each time up to 30 s (or what is given), each stretched
+// at random up to twofold so that the nodes of a cluster do not come back together; from the start again
+// when two minutes have passed since the last wait began. The figures are those of client-go's reflector.
 #pragma once
 
 #include <algorithm>
@@ -23,15 +23,18 @@ class Backoff {
   static constexpr Duration kMost = seconds(30);
   static constexpr Duration kReset = seconds(120);
 
+  explicit Backoff(Duration most = kMost) : most_(most) {}
+
   Duration next(Instant now, Prng& prng) {
     if (!last_ || now - *last_ > kReset) base_ = kFirst;
     last_ = now;
     const Duration base = base_;
-    base_ = std::min(Duration{base_.ns * 2}, kMost);
+    base_ = std::min(Duration{base_.ns * 2}, most_);
     return stretched(base, 1.0, prng);
   }
 
  private:
+  Duration most_;
   Duration base_ = kFirst;
   std::optional<Instant> last_;
 };

@@ -51,6 +51,7 @@ void ObjectStore::reject(const Rejection& rejection) {
 }
 
 void ObjectStore::replace(std::vector<ObjectPtr> listed, const std::vector<Rejection>& rejections) {
+  replaced_ = true;
   std::set<NamespacedName> present;
   bool complete = true;
   for (const auto& rejection : rejections) {
@@ -75,6 +76,7 @@ void ObjectStore::replace(std::vector<ObjectPtr> listed, const std::vector<Rejec
 
 void ObjectStore::flush() {
   Changes changes;
+  changes.from_list = std::exchange(replaced_, false);
   for (const auto& [key, before] : std::exchange(before_, {})) {
     const auto now = objects_.find(key);
     if (now == objects_.end()) {

@@ -41,6 +41,7 @@ class ObjectStore {
   Objects objects_;
   Objects before_;  // of the objects touched since the last flush, what the sink knows; null: nothing
   std::map<NamespacedName, std::string> rejected_;  // and the version that was
+  bool replaced_ = false;                           // since the last flush
 };
 
 }  // namespace postern::agent::kube

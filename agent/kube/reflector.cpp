@@ -7,23 +7,6 @@ namespace postern::agent::kube {
 
 namespace {
 
-// A value in a query. Versions and tokens are opaque, so everything but the plainest is escaped.
-std::string escaped(std::string_view text) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-    }
-  }
-  return out;
-}
-
 bool expired(const ApiStatus& status) {
   return status.code == 410 || status.reason == "Expired" || status.reason == "Gone";
 }
@@ -65,7 +48,7 @@ void Reflector::send(std::string query, Instant wake) {
   splitter_.reset();
   want_.request = ++requests_;
   if (!field_selector_.empty()) {
-    query += (query.empty() ? "" : "&") + std::string("fieldSelector=") + escaped(field_selector_);
+    query += (query.empty() ? "" : "&") + std::string("fieldSelector=") + url_escaped(field_selector_);
   }
   want_.target = resource_.path() + (query.empty() ? "" : "?" + query);
   want_.new_credentials = refused_credentials_;
@@ -85,7 +68,7 @@ void Reflector::begin_list(std::string version, Instant now) {
 void Reflector::send_page(Instant now) {
   std::string query = list_.limited ? "limit=" + std::to_string(kPageSize) : "";
   const auto add = [&](std::string_view name, const std::string& value) {
-    query += (query.empty() ? "" : "&") + std::string(name) + "=" + escaped(value);
+    query += (query.empty() ? "" : "&") + std::string(name) + "=" + url_escaped(value);
   };
   if (!list_.token.empty()) {
     add("continue", list_.token);  // the version is in the token
@@ -118,7 +101,7 @@ void Reflector::begin_watch(Instant now) {
   watch_began_ = now;
   events_ = 0;
   error_event_.reset();
-  send("watch=1&allowWatchBookmarks=true&resourceVersion=" + escaped(version_) +
+  send("watch=1&allowWatchBookmarks=true&resourceVersion=" + url_escaped(version_) +
            "&timeoutSeconds=" + std::to_string(timeout),
        now + seconds(timeout) + kWatchMargin);
 }

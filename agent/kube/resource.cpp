@@ -38,6 +38,24 @@ std::string Resource::path() const {
   return (group.empty() ? "/api/" : "/apis/") + api_version() + "/" + std::string(plural);
 }
 
+std::string Resource::path_of(std::string_view name) const { return path() + "/" + url_escaped(name); }
+
+std::string url_escaped(std::string_view text) {
+  static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return out;
+}
+
 const Resource& resource_of(ResourceKind kind) { return kResources[static_cast<std::size_t>(kind)]; }
 
 std::span<const Resource> all_resources() { return kResources; }

@@ -36,7 +36,13 @@ struct Resource {
   [[nodiscard]] std::string api_version() const;  // "v1", "networking.k8s.io/v1"
   // Of all namespaces: "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies".
   [[nodiscard]] std::string path() const;
+  // Of one object of a kind without namespaces: "/api/v1/nodes/node-1".
+  [[nodiscard]] std::string path_of(std::string_view name) const;
 };
+
+// A part of a path, or a value in a query. Names, versions and tokens are opaque, so everything but the
+// plainest is escaped.
+std::string url_escaped(std::string_view text);
 
 const Resource& resource_of(ResourceKind kind);
 std::span<const Resource> all_resources();

@@ -43,6 +43,9 @@ using Objects = std::map<NamespacedName, ObjectPtr>;
 struct Changes {
   std::vector<ObjectPtr> changed;  // added or modified
   std::vector<NamespacedName> deleted;
+  // No event said that something was deleted: a whole list was without it, or its kind has been absent for
+  // long. So does a server that has lost its objects answer.
+  bool from_list = false;
 };
 
 enum class WatchState : std::uint8_t {

@@ -91,6 +91,23 @@ TEST_F(ObjectStoreTest, AListReplacesWhatIsHeld) {
   EXPECT_EQ(flush(), (Lines{"- a", "- c", "- d"}));
 }
 
+TEST_F(ObjectStoreTest, WhatAListHasDeletedIsToldFromWhatAnEventHas) {
+  replace({ns("a", "1", "x"), ns("b", "1", "x")});
+  flush();
+  EXPECT_TRUE(sink.from_list);
+  store.erase({"", "a"});
+  EXPECT_EQ(flush(), (Lines{"- a"}));
+  EXPECT_FALSE(sink.from_list);
+  replace({});
+  EXPECT_EQ(flush(), (Lines{"- b"}));
+  EXPECT_TRUE(sink.from_list);
+  replace({});
+  flush();
+  put(ns("c", "2", "x"));
+  flush();
+  EXPECT_FALSE(sink.from_list) << "a list that changed nothing has been told";
+}
+
 TEST_F(ObjectStoreTest, ARejectedObjectLeavesItsLastRightVersion) {
   put(ns("a", "1", "x"));
   flush();

@@ -19,6 +19,7 @@ class RecordingSink : public ResourceSink {
     }
     for (const auto& key : changes.deleted) lines.push_back("- " + name(key));
     ++batches;
+    from_list = changes.from_list;
   }
   void rejected(ResourceKind /*resource*/, const NamespacedName& key,
                 const std::vector<Error>& errors) override {
@@ -38,6 +39,7 @@ class RecordingSink : public ResourceSink {
 
   std::vector<std::string> lines;
   int batches = 0;
+  bool from_list = false;  // of the last batch
 };
 
 }  // namespace postern::agent::kube

@@ -277,6 +277,7 @@ TEST(Reflector, WhatACustomResourceHeldGoesOnlyWhenItHasBeenAbsentForMinutes) {
   }
   EXPECT_GE(driver.now - began, seconds(300));
   EXPECT_EQ(driver.reflector.state().state, WatchState::absent);
+  EXPECT_TRUE(driver.sink.from_list) << "no event has said so";
 }
 
 TEST(Reflector, WhatEveryApiServerHasIsNeverTakenForGone) {

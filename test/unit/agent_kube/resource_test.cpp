@@ -30,5 +30,11 @@ TEST(Resource, EachHasThePathOfItsGroupAndVersion) {
   EXPECT_EQ(all_resources().size(), std::size(rows));
 }
 
+TEST(Resource, ANameIsOnePartOfThePathWhateverItIs) {
+  const Resource& nodes = resource_of(ResourceKind::nodes);
+  EXPECT_EQ(nodes.path_of("ip-10-0-0-1.ec2.internal"), "/api/v1/nodes/ip-10-0-0-1.ec2.internal");
+  EXPECT_EQ(nodes.path_of("a/b?c d"), "/api/v1/nodes/a%2Fb%3Fc%20d");
+}
+
 }  // namespace
 }  // namespace postern::agent::kube
