@@ -98,7 +98,7 @@ void NodeMetrics::set_source(const std::vector<SourceStatus>& statuses, bool in_
     raise_to(disagreements_.Add(labels), static_cast<double>(status.disagreements));
     if (const auto version = number_of(status.resource_version)) {
       seen_version_.Add(labels).Set(*version);
-      if (in_force) version_in_force_.Add(labels).Set(*version);
+      if (in_force && !status.held) version_in_force_.Add(labels).Set(*version);
     }
   }
 }

@@ -23,7 +23,7 @@ class NodeMetrics {
   explicit NodeMetrics(prometheus::Registry& registry);
 
   void set_node(const NodeAgent& agent, Instant now);
-  // `in_force`: the versions were part of the last attempt that went well.
+  // `in_force`: what the sources say was part of the last attempt that went well.
   void set_source(const std::vector<SourceStatus>& statuses, bool in_force, Instant now);
   // By pn_counter_index, as Backend::counters() has them.
   void set_dropped(const std::vector<pn_counter>& counters);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/kube/api_client.h"
+
 namespace postern::agent {
 namespace {
 
@@ -49,11 +51,17 @@ std::string title(ResourceKind resource, const NamespacedName& key) {
 
 KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options)
     : loop_(loop),
+      api_(api),
       policies_(options.policies),
+      node_name_(options.node_name),
       resources_(resources_for(options.policies)),
-      watcher_(loop, api, *this, watched(options, resources_)) {}
+      watcher_(loop, api, *this, watched(options, resources_)),
+      witness_(std::make_shared<NodeWitness>(options.node_name, Prng(~options.seed))) {}
 
-KubernetesSource::~KubernetesSource() { loop_.cancel(slices_timer_); }
+KubernetesSource::~KubernetesSource() {
+  loop_.cancel(slices_timer_);
+  loop_.cancel(witness_timer_);
+}
 
 std::string_view KubernetesSource::name() const {
   return policies_ == Policies::network_policies ? "kubernetes" : "policyendpoints";
@@ -65,31 +73,80 @@ Result<void> KubernetesSource::start(Listener& listener) {
   return {};
 }
 
-bool KubernetesSource::synced() const {
-  if (synced_) return true;
-  synced_ = std::all_of(resources_.begin(), resources_.end(), [this](ResourceKind resource) {
+bool KubernetesSource::all_listed() const {
+  return std::all_of(resources_.begin(), resources_.end(), [this](ResourceKind resource) {
     const auto& state = watcher_.state(resource);
     return state.listed || state.state == kube::WatchState::absent;
   });
-  return synced_;
-}
-
-// The first time all is complete is a change too.
-void KubernetesSource::tell_changed() {
-  if (synced()) listener_->cluster_changed();
 }
 
 void KubernetesSource::changed(ResourceKind resource, const kube::Changes& changes) {
-  const std::string_view kind = kube::resource_of(resource).kind;
-  for (const auto& key : changes.deleted) store_.remove(kind, key);
-  for (const auto& object : changes.changed) {
-    store_.put(std::shared_ptr<const manifest::Object>(object, &object->content));
+  auto& held = held_[resource];
+  for (const auto& key : changes.deleted) held[key] = nullptr;
+  for (const auto& object : changes.changed) held[object->key] = object;
+  // Before everything is listed nothing is adopted anyway, and the question comes at the end of that.
+  if (complete_ && changes.from_list && !changes.deleted.empty()) witness_->doubt(EventLoop::now());
+  const bool sees_node = resource == ResourceKind::nodes &&
+                         std::any_of(changes.changed.begin(), changes.changed.end(),
+                                     [this](const auto& object) { return object->key.name == node_name_; });
+  if (sees_node) witness_->node_seen(EventLoop::now());
+  go_on();
+}
+
+// After everything that may let the next thing happen.
+void KubernetesSource::go_on() {
+  if (!complete_ && all_listed()) {
+    complete_ = true;
+    witness_->doubt(EventLoop::now());
   }
-  if (resource == ResourceKind::policy_endpoints) {
+  follow_witness();
+  const auto news = witness_->take_news();
+  if (!news.warning.empty()) listener_->source_warning(news.warning);
+  if (!news.notice.empty()) listener_->source_notice(news.notice);
+  if (complete_ && !witness_->doubts()) adopt();
+}
+
+// Makes what runs equal to what the witness wants. An answer that it wants no longer it does not take.
+void KubernetesSource::follow_witness() {
+  const NodeWitness::Want& want = witness_->want();
+  const std::uint64_t before = std::exchange(asked_, want.request);
+  if (asked_ != 0 && asked_ != before) {
+    kube::ApiCall call;
+    call.target = witness_->target();
+    api_.call(std::move(call), [this, there = std::weak_ptr(witness_), request = asked_](const auto& answer) {
+      if (there.expired()) return;
+      witness_->on_answer(request, answer, EventLoop::now());
+      go_on();
+    });
+  }
+  loop_.cancel(std::exchange(witness_timer_, 0));
+  if (!witness_->doubts() || asked_ != 0) return;
+  witness_timer_ = loop_.at(want.wake, [this] {
+    witness_timer_ = 0;
+    witness_->on_time(EventLoop::now());
+    go_on();
+  });
+}
+
+// The first time is a change even if there is nothing.
+void KubernetesSource::adopt() {
+  if (synced_ && held_.empty()) return;
+  const auto held = std::exchange(held_, {});
+  for (const auto& [resource, objects] : held) {
+    for (const auto& [key, object] : objects) {
+      if (object == nullptr) {
+        store_.remove(kube::resource_of(resource).kind, key);
+      } else {
+        store_.put(std::shared_ptr<const manifest::Object>(object, &object->content));
+      }
+    }
+  }
+  if (held.contains(ResourceKind::policy_endpoints)) {
     store_.settle();
     if (slices_timer_ == 0) slices_timer_ = loop_.after(kSlicesSettle, [this] { tell_of_slices(); });
   }
-  tell_changed();
+  synced_ = true;
+  listener_->cluster_changed();
 }
 
 void KubernetesSource::tell_of_slices() {
@@ -128,7 +185,7 @@ void KubernetesSource::state(ResourceKind resource, const kube::ResourceState& s
                                 (state.listed ? "; what was seen before stays in force" : ""));
       break;
   }
-  tell_changed();
+  go_on();
 }
 
 std::vector<SourceStatus> KubernetesSource::status() const {
@@ -141,6 +198,13 @@ std::vector<SourceStatus> KubernetesSource::status() const {
     status.detail = state.detail;
     status.since = state.since;
     status.resource_version = watcher_.version(resource);
+    status.held = !synced_ || witness_->doubts();
+    // Nothing of what comes is in force, of any kind.
+    if (status.state == SourceStatus::State::synced && !witness_->trouble().empty()) {
+      status.state = SourceStatus::State::failing;
+      status.detail = witness_->trouble();
+      status.since = witness_->since();
+    }
     if (const auto found = rejected_.find(resource); found != rejected_.end()) {
       status.rejected = found->second.size();
     }

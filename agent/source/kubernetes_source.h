@@ -2,6 +2,10 @@
 // Policy from an API server, of either kind: NetworkPolicies, which are resolved on this node, or the
 // PolicyEndpoints that a controller has resolved them to. The watcher follows the objects; here they
 // become a snapshot.
+//
+// What an event of a watch deletes is gone. What only a list lacks may be lost, with all else that the server
+// had: from then on everything that comes is held back, until the server says that it knows this node
+// (node_witness.h). So is all that there is at the start, for what an earlier process left in force.
 #pragma once
 
 #include <map>
@@ -10,6 +14,7 @@
 #include <vector>
 
 #include "agent/kube/watcher.h"
+#include "agent/source/node_witness.h"
 #include "agent/source/policy_source.h"
 #include "agent/source/snapshot_store.h"
 
@@ -21,8 +26,10 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
 
   struct Options {
     Policies policies = Policies::network_policies;
-    std::string node_name;   // PolicyEndpoints hold every address, so of the pods only this node's are watched
-    std::uint64_t seed = 0;  // of the watcher's jitter
+    // The server has to know it; empty: it is believed as it is. PolicyEndpoints hold every address, so of
+    // the pods only this node's are watched.
+    std::string node_name;
+    std::uint64_t seed = 0;  // of the jitter of watcher and witness
   };
 
   // Loop and client outlive the source.
@@ -31,8 +38,9 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
 
   [[nodiscard]] std::string_view name() const override;
   Result<void> start(Listener& listener) override;
-  // A kind whose CRD is not installed has no objects; every other kind must have been listed.
-  [[nodiscard]] bool synced() const override;
+  // A kind whose CRD is not installed has no objects; every other kind must have been listed, by a server that
+  // knows this node.
+  [[nodiscard]] bool synced() const override { return synced_; }
   [[nodiscard]] const ClusterSnapshot& cluster() const override { return store_.cluster(); }
   [[nodiscard]] std::vector<SourceStatus> status() const override;
 
@@ -42,18 +50,29 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
                 const std::vector<Error>& errors) override;
   void accepted(kube::ResourceKind resource, const NamespacedName& key) override;
   void state(kube::ResourceKind resource, const kube::ResourceState& state) override;
-  void tell_changed();
+  [[nodiscard]] bool all_listed() const;
+  void go_on();
+  void follow_witness();
+  void adopt();
   void tell_of_slices();
 
   EventLoop& loop_;
+  kube::ApiClient& api_;
   Policies policies_;
+  std::string node_name_;
   std::vector<kube::ResourceKind> resources_;
   kube::Watcher watcher_;
   Listener* listener_ = nullptr;
   SnapshotStore store_;
   std::map<kube::ResourceKind, std::map<NamespacedName, std::string>> rejected_;
   EventLoop::TimerId slices_timer_ = 0;
-  mutable bool synced_ = false;
+  // What has come and is not in the store; null: deleted. Each object once, so that it does not grow with time.
+  std::map<kube::ResourceKind, std::map<NamespacedName, kube::ObjectPtr>> held_;
+  std::shared_ptr<NodeWitness> witness_;  // answers may come when the source has gone
+  std::uint64_t asked_ = 0;               // the witness's question that runs; 0: none
+  EventLoop::TimerId witness_timer_ = 0;
+  bool complete_ = false;  // everything was listed once
+  bool synced_ = false;    // and adopted
 };
 
 }  // namespace postern::agent

@@ -3,7 +3,8 @@
 // of manifests. A source keeps a ClusterSnapshot current and says when it has changed; it lives on the
 // agent's loop, as everything that reads the snapshot does.
 //
-// A source that loses touch keeps the snapshot it had: an outage changes nothing that is enforced.
+// A source that loses touch keeps the snapshot it had: an outage changes nothing that is enforced, and
+// neither does a server that has lost what it held.
 #pragma once
 
 #include <string>
@@ -29,6 +30,8 @@ struct SourceStatus {
   std::string detail;            // empty when all is well
   Instant since;                 // of the state
   std::string resource_version;  // the last one seen; empty where there is no such thing
+  // What came last is not in cluster() yet, though it is in resource_version: it waits to be confirmed.
+  bool held = false;
   std::size_t rejected = 0;      // objects that could not be read; their last good version stands
   // Policies whose slices disagree now, and how often some came to. The last slices that agreed stand.
   std::size_t disagreeing = 0;

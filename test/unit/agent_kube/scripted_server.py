@@ -6,6 +6,8 @@ Usage: scripted_server.py [CERTIFICATE KEY [CLIENT_CA]]
 It prints its port, then reads commands from standard input and answers each with one line:
   put PATH NAME JSON     an object is there now; PATH is a collection, "/api/v1/pods"
   delete PATH NAME       and now it is not
+  lose PATH NAME         it is not there, and nobody is told
+  collection PATH        there are such objects, if none yet
   answer N STATUS TEXT   the next N requests get this status and body (\\n stands for a line end)
   header NAME VALUE      in every answer of `answer` from now on
   token TEXT             requests without this bearer token get 401; "-" is none
@@ -80,6 +82,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "GET":
             return self.whole(201, body)
         with lock:
+            collection, _, name = split.path.rpartition("/")
+            if name in world.get(collection, {}):
+                return self.whole(200, json.dumps(world[collection][name]))
             if split.path not in world:
                 return self.whole(404, "404 page not found\n")
             if "watch" not in query:
@@ -105,7 +110,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-KINDS = {"/api/v1/pods": "Pod", "/api/v1/namespaces": "Namespace"}
+KINDS = {"/api/v1/pods": "Pod", "/api/v1/namespaces": "Namespace", "/api/v1/nodes": "Node",
+         "/api/v1/services": "Service", "/apis/discovery.k8s.io/v1/endpointslices": "EndpointSlice",
+         "/apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy"}
 
 
 def each_watch(path, action):
@@ -154,6 +161,10 @@ def command(line):
         item = world[path].pop(name)
         item["metadata"]["resourceVersion"] = str(version)
         event(path, "DELETED", item)
+    elif word == "lose":
+        path, name = rest.split(" ")
+        version += 1
+        del world[path][name]
     elif word == "answer":
         count, status, text = rest.split(" ", 2)
         answers.append([int(count), int(status), text.replace("\\n", "\n")])
