@@ -37,14 +37,25 @@ class Cluster(unittest.TestCase):
 
     def fill(self):
         """What the server holds: the agent's rights, the node and its pods."""
+        self.fill_rights()
+        self.load_pods()
+        self.load_node()
+
+    def fill_rights(self):
         folder = os.path.join(ROOT, "deploy/base")
         for name in sorted(os.listdir(folder)):
             if "role" in name or "rbac" in name or "account" in name:
                 self.server.kubectl("apply", "--validate=false", "-f", os.path.join(folder, name))
-        self.server.control("load", {"objects": [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
-            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.node.name}},
-            self.a.manifest(self.node.name), self.b.manifest(self.node.name)]})
+
+    def load(self, *things):
+        self.server.control("load", {"objects": list(things)})
+
+    def load_pods(self):
+        self.load({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
+                  *[pod.manifest(self.node.name) for pod in (self.a, self.b)])
+
+    def load_node(self):
+        self.load({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.node.name}})
 
     def start(self, *more, **how):
         return self.node.start_agent("--policy-source", "auto", "--enable-network-policy", "--kubeconfig",
