@@ -244,6 +244,8 @@ ApiObject service_object(const Service& service) {
   json& spec = object["spec"];
   spec["clusterIP"] = service.cluster_ips.empty() ? "None" : service.cluster_ips.front().to_string();
   for (const auto& address : service.cluster_ips) spec["clusterIPs"].push_back(address.to_string());
+  // A server that is asked for two addresses and not for both families refuses.
+  if (service.cluster_ips.size() > 1) spec["ipFamilyPolicy"] = "PreferDualStack";
   if (service.selector) spec["selector"] = *service.selector;
   for (const auto& port : service.ports) {
     json one = service_port_json(port);
