@@ -19,7 +19,7 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 using Kind = ApiKey::Kind;
 
-constexpr auto kPatience = std::chrono::seconds(30);
+constexpr auto kPatience = std::chrono::seconds(60);
 constexpr long kOk = 200;
 constexpr long kCreated = 201;
 constexpr long kNotFound = 404;
@@ -66,7 +66,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const Netns& in, const ApiSe
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       continue;
     }
-    return fail(ErrorCode::io, "the API server (" + spec.command + ") " + ended.value_or("does not serve within 30 s") +
+    return fail(ErrorCode::io, "the API server (" + spec.command + ") " + ended.value_or("does not serve within 60 s") +
                                    "\n" + process->log_tail());
   }
   const TlsFiles tls{spec.folder + "/ca.crt", spec.folder + "/admin.crt", spec.folder + "/admin.key"};
