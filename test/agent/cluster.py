@@ -11,11 +11,13 @@ import time
 import unittest
 
 import harness  # of test/apiserver
+import real  # likewise
 import rig
 
 ROOT = os.path.join(rig.HERE, "../..")
 ACCOUNT = "system:serviceaccount:kube-system:postern-agent"
 TOKEN = "the-token-of-the-node"
+REAL = os.environ.get("POSTERN_API_SERVER") == "real"  # else the double
 WATCHED = ("namespaces", "nodes", "pods", "services", "endpointslices", "networkpolicies")
 
 
@@ -27,7 +29,10 @@ class Cluster(unittest.TestCase):
         tokens = os.path.join(harness.certificates(), "tokens.csv")
         with open(tokens, "w", encoding="utf-8") as file:
             file.write('%s,%s,"system:serviceaccounts"\n' % (TOKEN, ACCOUNT))
-        self.server = harness.Double("--rbac", "--tokens", tokens, *self.more_server, version=self.version)
+        if REAL:
+            self.server = real.Real(tokens)
+        else:
+            self.server = harness.Double("--rbac", "--tokens", tokens, *self.more_server, version=self.version)
         self.addCleanup(self.server.__exit__)
         self.node = rig.Node()
         self.addCleanup(self.node.clear)
@@ -48,7 +53,7 @@ class Cluster(unittest.TestCase):
                 self.server.kubectl("apply", "--validate=false", "-f", os.path.join(folder, name))
 
     def load(self, *things):
-        self.server.control("load", {"objects": list(things)})
+        self.server.load(list(things))
 
     def load_pods(self):
         self.load({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},

@@ -116,6 +116,13 @@ class Double:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
+    def load(self, things):
+        """Creates or replaces, status included."""
+        return self.control("load", {"objects": things})
+
+    def remove(self, things):
+        return self.control("delete", {"objects": things})
+
     def environment(self, kubeconfig=None):
         """Of a process that uses the server: nothing of the machine's own kubectl settings reaches it."""
         return {**os.environ, "HOME": self.folder, "KUBECONFIG": kubeconfig or self.kubeconfig}
