@@ -176,6 +176,21 @@ TEST(ApiObjectTest, ABarrierChangesNoPolicyAndEveryObjectOfIt) {
   }
 }
 
+TEST(ApiObjectTest, OnlyAServiceOfTwoAddressesAsksForBothFamilies) {
+  ClusterSnapshot cluster = sample();
+  Service& service = cluster.services.at({"shop", "web"});
+  service.cluster_ips.push_back(*IpAddress::parse("fd00:96::9"));
+  const auto objects = api_objects(cluster, ServedPolicies::network_policies);
+  ASSERT_TRUE(objects) << objects.error().message;
+  std::size_t asking = 0;
+  for (const auto& object : *objects) {
+    if (object.body.find("ipFamilyPolicy") == std::string::npos) continue;
+    EXPECT_EQ(object.key.name.to_string(), "shop/web");
+    ++asking;
+  }
+  EXPECT_EQ(asking, 1U);
+}
+
 struct PathRow {
   ApiKey key;
   const char* path;
