@@ -28,7 +28,7 @@ class Cluster(unittest.TestCase):
     def setUp(self):
         tokens = os.path.join(harness.certificates(), "tokens.csv")
         with open(tokens, "w", encoding="utf-8") as file:
-            file.write('%s,%s,"system:serviceaccounts"\n' % (TOKEN, ACCOUNT))
+            file.write('%s,%s,1,"system:serviceaccounts"\n' % (TOKEN, ACCOUNT))
         if REAL:
             self.server = real.Real(tokens)
         else:

@@ -74,7 +74,7 @@ def options_of(arguments):
     add("--ready-file", metavar="FILE", help="JSON with url, control and pid, written once it serves")
     add("--tls-dir", metavar="DIR", help="serve TLS with server.crt and server.key; client certificates of ca.crt")
     add("--server-certificate", default="server", metavar="NAME", help="another NAME.crt of the TLS folder")
-    add("--tokens", metavar="FILE", help='lines of token,user,"group,group"; read again when it changes')
+    add("--tokens", metavar="FILE", help='lines of token,user,uid,"group,group"; read again when it changes')
     add("--anonymous", action="store_true", help="requests without credentials are system:anonymous, not 401")
     add("--rbac", action="store_true", help="let roles and bindings decide; without it everybody may do all")
     add("--version", default="1.32", choices=["1.20", "1.32"], help="whose ways it has")

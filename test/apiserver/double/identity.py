@@ -30,7 +30,7 @@ def user(name, groups):
 
 
 class Identity:
-    """`token_file` holds lines of token,user,"group,group" and is read again whenever it changes."""
+    """`token_file` holds lines of token,user,uid,"group,group" and is read again whenever it changes."""
 
     def __init__(self, token_file=None, authority=None, anonymous=False):
         self.token_file, self.anonymous = token_file, anonymous
@@ -93,7 +93,11 @@ class Identity:
 def read_tokens(path):
     with open(path, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.reader(file, skipinitialspace=True) if row and not row[0].startswith("#")]
-    return {row[0]: user(row[1], row[2].split(",") if len(row) > 2 else []) for row in rows}
+    short = [row for row in rows if len(row) < 3]
+    if short:
+        raise ValueError("%s: found a line of %d columns, expected token,user,uid and perhaps groups" % (
+            path, len(short[0])))
+    return {row[0]: user(row[1], row[3].split(",") if len(row) > 3 else []) for row in rows}
 
 
 def subject_of(path):
