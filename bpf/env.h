@@ -37,6 +37,7 @@ PN_ENV_ARRAY(pn_env_body, pn_bodies, const struct pn_body)
 PN_ENV_ARRAY(pn_env_portdir, pn_portdirs, const struct pn_port_steps)
 PN_ENV_ARRAY(pn_env_portpage, pn_portpages, const struct pn_port_steps)
 PN_ENV_ARRAY(pn_env_ct, pn_ct, struct pn_ct_bucket)
+PN_ENV_ARRAY(pn_env_counter, pn_counters, struct pn_counter)
 
 PN_INLINE const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn_address *address)
 {
@@ -66,20 +67,19 @@ PN_INLINE pn_u64 pn_env_time_ns(struct pn_env *env)
     return bpf_ktime_get_ns();
 }
 
-PN_INLINE void pn_env_count(struct pn_env *env, pn_u32 index, pn_u32 bytes)
+PN_INLINE pn_u32 pn_env_cpu(struct pn_env *env)
 {
-    struct pn_counter *counter = (struct pn_counter *)bpf_map_lookup_elem(&pn_counters, &index);
     (void)env;
-    if (!counter)
-        return;
-    counter->packets += 1;
-    counter->bytes += bytes;
+    return bpf_get_smp_processor_id();
 }
 
-PN_INLINE void pn_env_emit(struct pn_env *env, const struct pn_event *event)
+/* Who reads is woken only if it had read everything before (flags 0). */
+PN_INLINE pn_u32 pn_env_emit(struct pn_env *env, const struct pn_event *event, enum pn_ring ring)
 {
     (void)env;
-    bpf_ringbuf_output(&pn_events, (void *)event, sizeof(*event), 0);
+    long error = ring == PN_RING_MONITOR ? bpf_ringbuf_output(&pn_monitor, (void *)event, sizeof(*event), 0)
+                                         : bpf_ringbuf_output(&pn_events, (void *)event, sizeof(*event), 0);
+    return error != 0;
 }
 
 PN_INLINE void pn_frame_of(struct __sk_buff *skb, struct pn_frame *frame)

@@ -19,6 +19,7 @@
 #include "engine/abi/tables.h"
 
 #define PN_EVENTS_BYTES (512 * 1024)
+#define PN_MONITOR_BYTES (256 * 1024)
 
 #define PN_POLICY_ARRAY(map_name, entries, value_type) \
     struct { \
@@ -69,5 +70,11 @@ struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, PN_EVENTS_BYTES);
 } pn_events SEC(".maps");
+
+/* Read by whoever watches for a while, never by the agent. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, PN_MONITOR_BYTES);
+} pn_monitor SEC(".maps");
 
 #endif

@@ -106,8 +106,8 @@ Result<void> NativeBackend::age_connections(Duration by) {
   return {};
 }
 
-Result<std::size_t> NativeBackend::drain_events(EventSink& sink) {
-  const auto events = std::exchange(events_, {});
+std::size_t NativeBackend::drain(pn_ring ring, EventSink& sink) {
+  const auto events = std::exchange(rings_[ring], {});
   for (const auto& event : events) sink.on_event(event);
   return events.size();
 }
@@ -130,7 +130,7 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
       .slots_far = &slots_far_,
       .hosts_far = &hosts_far_,
       .counters = &counters_,
-      .events = &events_,
+      .rings = &rings_,
       .now_ns = static_cast<std::uint64_t>(now.ns),
   };
   const auto* data = reinterpret_cast<const pn_u8*>(frame.data());

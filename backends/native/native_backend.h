@@ -4,6 +4,7 @@
 // microseconds, because memory that nothing was written to is never touched.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <set>
@@ -37,7 +38,8 @@ class NativeBackend final : public Backend, public PacketInjector {
   Result<void> forget_connections(EndpointId endpoint) override;
   Result<void> age_connections(Duration by) override;
   Result<std::vector<pn_counter>> counters() const override { return counters_; }
-  Result<std::size_t> drain_events(EventSink& sink) override;
+  Result<std::size_t> drain_events(EventSink& sink) override { return drain(PN_RING_EVENTS, sink); }
+  Result<std::size_t> drain_monitor(EventSink& sink) override { return drain(PN_RING_MONITOR, sink); }
   [[nodiscard]] int event_fd() const override { return -1; }
   [[nodiscard]] PacketInjector* injector() override { return this; }
 
@@ -55,6 +57,7 @@ class NativeBackend final : public Backend, public PacketInjector {
     return {buckets_.get(), tracked_ ? bucket_count_ : 0};
   }
   void mirror(const TableWrite& write);
+  std::size_t drain(pn_ring ring, EventSink& sink);
 
   PolicyTables tables_;
   // What the hash tables hold, for look-ups by number.
@@ -64,7 +67,7 @@ class NativeBackend final : public Backend, public PacketInjector {
   std::unique_ptr<pn_ct_bucket[], Unmap> buckets_;
   bool tracked_ = false;  // a packet was judged, so some bucket may be in use
   std::vector<pn_counter> counters_;
-  std::vector<pn_event> events_;
+  std::array<std::vector<pn_event>, 2> rings_;  // by pn_ring
   std::set<std::uint32_t> attached_;  // ifindexes
 };
 

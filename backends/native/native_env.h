@@ -2,6 +2,7 @@
 // Fills the holes of engine/datapath/env.h with tables in memory. Included by exactly one source.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -28,7 +29,7 @@ auto* find_or_null(const Map& map, typename Map::key_type key) {
 }
 
 // More than this is lost, as it is in a ring that nobody reads.
-inline constexpr std::size_t kMaxPendingEvents = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxPendingEvents = std::size_t{1} << 16;
 
 }  // namespace postern::native
 
@@ -47,7 +48,7 @@ struct pn_env {
   const std::unordered_map<std::uint32_t, std::uint64_t>* slots_far = nullptr;
   const std::map<pn_address, std::uint32_t, postern::native::AddressOrder>* hosts_far = nullptr;
   std::vector<pn_counter>* counters = nullptr;
-  std::vector<pn_event>* events = nullptr;
+  std::array<std::vector<pn_event>, 2>* rings = nullptr;  // by pn_ring
   std::uint64_t now_ns = 0;
 };
 
@@ -85,11 +86,13 @@ static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {
 }
 static inline pn_u64 pn_env_time_ns(pn_env* env) { return env->now_ns; }
 
-static inline void pn_env_count(pn_env* env, pn_u32 index, pn_u32 bytes) {
-  if (index >= env->counters->size()) return;
-  (*env->counters)[index].packets += 1;
-  (*env->counters)[index].bytes += bytes;
+static inline pn_counter* pn_env_counter(pn_env* env, pn_u32 index) {
+  return index < env->counters->size() ? &(*env->counters)[index] : nullptr;
 }
-static inline void pn_env_emit(pn_env* env, const pn_event* event) {
-  if (env->events->size() < postern::native::kMaxPendingEvents) env->events->push_back(*event);
+static inline pn_u32 pn_env_cpu(pn_env*) { return 0; }
+static inline pn_u32 pn_env_emit(pn_env* env, const pn_event* event, pn_ring ring) {
+  auto& pending = (*env->rings)[ring];
+  if (pending.size() >= postern::native::kMaxPendingEvents) return 1;
+  pending.push_back(*event);
+  return 0;
 }

@@ -3,6 +3,7 @@
 // when the kernel is built; the coarse clocks tick once a jiffy, and their resolution tells.
 #pragma once
 
+#include "engine/base/result.h"
 #include "engine/compile/table_compiler.h"
 
 namespace postern::tc {
@@ -12,6 +13,10 @@ unsigned jiffies_per_second();
 
 // A shift under which a tick lasts as near to a second as it can.
 TickClock tick_clock_of(unsigned hz);
+
+// The tick that a packet of this moment would read: a program of three instructions, run once, says it,
+// since user space cannot read jiffies. Errors: permission (CAP_BPF), io.
+Result<std::uint32_t> kernel_tick_now(std::uint32_t shift);
 
 inline TickClock kernel_tick_clock() { return tick_clock_of(jiffies_per_second()); }
 

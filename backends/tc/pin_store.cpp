@@ -57,6 +57,7 @@ constexpr MapShape kPods{"pn_pods", BPF_MAP_TYPE_ARRAY, 4, sizeof(pn_pod), 0};
 constexpr MapShape kConnections{"pn_ct", BPF_MAP_TYPE_ARRAY, 4, sizeof(pn_ct_bucket), 0};
 constexpr MapShape kCounters{"pn_counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(pn_counter), PN_COUNTERS};
 constexpr MapShape kEvents{"pn_events", BPF_MAP_TYPE_RINGBUF, 0, 0, 0};
+constexpr MapShape kMonitor{"pn_monitor", BPF_MAP_TYPE_RINGBUF, 0, 0, 0};
 
 std::string describe(std::uint32_t type, std::uint32_t key, std::uint32_t value, std::uint32_t entries) {
   std::string text = std::string(libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type))) + " with keys of " +
@@ -92,7 +93,7 @@ Result<PinnedGeneration> open_generation(const std::string& folder, std::uint32_
   const std::pair<const MapShape*, UniqueFd*> maps[] = {
       {&kNode, &found.node},         {&kSlots, &found.slots},       {&kSlotsFar, &found.slots_far},
       {&kPods, &found.pods},         {&kCounters, &found.counters}, {&kEvents, &found.events},
-      {&kConnections, &found.connections}};
+      {&kMonitor, &found.monitor},   {&kConnections, &found.connections}};
   for (const auto& [shape, into] : maps) {
     auto entries = open_map(folder, *shape, *into);
     if (!entries) return fail_as(entries);

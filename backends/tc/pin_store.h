@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outlives the agent, as folders and pins under its pin path:
 //
-//   <pin path>/v3/generation-7/pn_from_pod, pn_to_pod, pn_node, ...   programs and maps of one process
-//   <pin path>/v3/interfaces/12/ingress, egress                       its attachments (attachment.h)
+//   <pin path>/v4/generation-7/pn_from_pod, pn_to_pod, pn_node, ...   programs and maps of one process
+//   <pin path>/v4/interfaces/12/ingress, egress                       its attachments (attachment.h)
 //
 // A generation appears by one rename and goes by one, so it is there whole or not at all; `building`
 // and `removing-7` are leftovers of a killed process. The tables of a generation are its own.
-// Connections, counters and events are the same maps in each generation of a version. A version is
+// Connections, counters and both rings of events are the same maps in each generation of a version. A version is
 // PN_ABI_VERSION; of another one only the interfaces are taken over, whose names never change.
 //
 // Whoever has the store open holds a lock on the pin path's folder itself (flock), so the lock is
@@ -30,7 +30,7 @@ namespace postern::tc {
 struct PinnedGeneration {
   std::uint32_t number = 0;
   UniqueFd node, slots, slots_far, pods;   // what judged
-  UniqueFd connections, counters, events;  // what goes on
+  UniqueFd connections, counters, events, monitor;  // what goes on
   std::uint32_t conntrack_buckets = 0;
 };
 

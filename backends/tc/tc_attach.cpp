@@ -36,21 +36,24 @@ Result<void> TcBackend::open_pins(const TcOptions& options) {
   return {};
 }
 
-// The pinned connections take the place of a new table, and so do counters and events.
+// The pinned connections take the place of a new table, and so do counters and both rings of events.
 Result<void> TcBackend::size_connections() {
   bpf_map* connections = bpf_object__find_map_by_name(object_, "pn_ct");
   bpf_map* counters = bpf_object__find_map_by_name(object_, "pn_counters");
   bpf_map* events = bpf_object__find_map_by_name(object_, "pn_events");
+  bpf_map* monitor = bpf_object__find_map_by_name(object_, "pn_monitor");
   if (connections == nullptr || bpf_map__value_size(connections) != sizeof(pn_ct_bucket) ||
-      counters == nullptr || events == nullptr) {
-    return fail(ErrorCode::internal, "the BPF object has no maps pn_ct, pn_counters, pn_events of this version");
+      counters == nullptr || events == nullptr || monitor == nullptr) {
+    return fail(ErrorCode::internal,
+                "the BPF object has no maps pn_ct, pn_counters, pn_events, pn_monitor of this version");
   }
   if (pins_ && !pins_->generations().empty()) {
     const tc::PinnedGeneration& newest = pins_->generations().front();
     const auto shift = tc::tick_shift_of(newest);
     if (!shift) return fail_as(shift);
     tc::LibbpfLog log;
-    for (const auto& [map, fd] : {std::pair{counters, &newest.counters}, std::pair{events, &newest.events}}) {
+    for (const auto& [map, fd] : {std::pair{counters, &newest.counters}, std::pair{events, &newest.events},
+                                  std::pair{monitor, &newest.monitor}}) {
       if (const int error = bpf_map__reuse_fd(map, fd->get()); error != 0) {
         return tc::fail_errno("taking over a pinned map", -error, &log);
       }

@@ -53,14 +53,18 @@ Result<std::unique_ptr<TcBackend>> TcBackend::make(const TableSizes& sizes, cons
   backend->attach_kind_ = options.force_clsact ? tc::AttachKind::clsact : tc::best_attach_kind();
   if (auto opened = backend->open_pins(options); !opened) return fail_as(opened);
   if (auto loaded = backend->load(options); !loaded) return fail_as(loaded);
-  if (auto opened = backend->open_events(); !opened) return fail_as(opened);
+  auto events = backend->open_ring("pn_events");
+  if (!events) return fail_as(events);
+  backend->events_ = *events;
   if (auto inherited = backend->inherit(); !inherited) return fail_as(inherited);
   return backend;
 }
 
 TcBackend::~TcBackend() {
   hooks_.clear();
-  if (events_ != nullptr) ring_buffer__free(events_);
+  for (ring_buffer* ring : {events_, monitor_}) {
+    if (ring != nullptr) ring_buffer__free(ring);
+  }
   for (const int fd : {grace_inner_, grace_outer_}) {
     if (fd >= 0) close(fd);
   }
@@ -87,13 +91,13 @@ Result<void> TcBackend::load(const TcOptions& options) {
   return tables_.open(object_, sizes_);
 }
 
-Result<void> TcBackend::open_events() {
+Result<ring_buffer*> TcBackend::open_ring(const char* map_name) {
   LibbpfLog log;
-  const int fd = bpf_object__find_map_fd_by_name(object_, "pn_events");
-  if (fd < 0) return fail(ErrorCode::internal, "the BPF object has no map pn_events");
-  events_ = ring_buffer__new(fd, &TcBackend::on_sample, this, nullptr);
-  if (events_ == nullptr) return fail_errno("opening the ring of events", errno, &log);
-  return {};
+  const int fd = bpf_object__find_map_fd_by_name(object_, map_name);
+  if (fd < 0) return fail(ErrorCode::internal, std::string("the BPF object has no map ") + map_name);
+  ring_buffer* ring = ring_buffer__new(fd, &TcBackend::on_sample, this, nullptr);
+  if (ring == nullptr) return fail_errno(std::string("opening the ring ") + map_name, errno, &log);
+  return ring;
 }
 
 // Writing the element of a map of maps returns only when every program that ran before it has ended:
@@ -165,12 +169,23 @@ int TcBackend::on_sample(void* context, void* data, std::size_t size) {
   return 0;
 }
 
-Result<std::size_t> TcBackend::drain_events(EventSink& sink) {
+Result<std::size_t> TcBackend::drain(ring_buffer* ring, EventSink& sink) {
   sink_ = &sink;
-  const int count = ring_buffer__consume(events_);
+  const int count = ring_buffer__consume(ring);
   sink_ = nullptr;
-  if (count < 0) return fail_errno("reading the ring of events", -count);
+  if (count < 0) return fail_errno("reading a ring of events", -count);
   return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> TcBackend::drain_events(EventSink& sink) { return drain(events_, sink); }
+
+Result<std::size_t> TcBackend::drain_monitor(EventSink& sink) {
+  if (monitor_ == nullptr) {
+    auto opened = open_ring("pn_monitor");
+    if (!opened) return fail_as(opened);
+    monitor_ = *opened;
+  }
+  return drain(monitor_, sink);
 }
 
 int TcBackend::event_fd() const { return ring_buffer__epoll_fd(events_); }

@@ -61,6 +61,7 @@ class TcBackend final : public Backend {
   Result<std::vector<pn_counter>> counters() const override;
   Result<std::size_t> drain_events(EventSink& sink) override;
   [[nodiscard]] int event_fd() const override;
+  Result<std::size_t> drain_monitor(EventSink& sink) override;
   [[nodiscard]] PacketInjector* injector() override { return nullptr; }
 
   // For tests and benchmarks: the program of a direction (the pod's), and a map by its name; -1: none.
@@ -90,7 +91,8 @@ class TcBackend final : public Backend {
   Result<void> retire_when_settled();
   Result<void> take_over_from_amazon(std::uint32_t ifindex);
   [[nodiscard]] int program_on(tc::Hook hook) const;
-  Result<void> open_events();
+  Result<ring_buffer*> open_ring(const char* map_name);
+  Result<std::size_t> drain(ring_buffer* ring, EventSink& sink);
   Result<void> wait_for_readers();
   static int on_sample(void* context, void* data, std::size_t size);
 
@@ -103,6 +105,7 @@ class TcBackend final : public Backend {
   int counters_fd_ = -1;
   std::uint64_t grace_periods_ = 0;
   ring_buffer* events_ = nullptr;
+  ring_buffer* monitor_ = nullptr;  // from the first drain_monitor() on
   EventSink* sink_ = nullptr;  // while events are drained
   int grace_outer_ = -1;       // array of one map: replacing its element waits for running programs
   int grace_inner_ = -1;

@@ -21,7 +21,7 @@
  * endpoint, addresses and flags of directions. Every other table is filled anew by each process, aside,
  * so its layout may change without a new number.
  */
-#define PN_ABI_VERSION 3
+#define PN_ABI_VERSION 4
 
 /* Every table, in the order in which a packet meets them. */
 enum pn_table {
@@ -209,15 +209,38 @@ struct pn_node {
     pn_u32 hosts_mask; /* buckets - 1 */
     pn_u32 ct_mask;    /* buckets - 1 */
     pn_u32 tick_shift; /* tick = jiffies64 >> tick_shift in the kernel, nanoseconds >> tick_shift natively */
-    pn_u32 last_rule;  /* highest RuleId that these tables or those before them ever had */
+    pn_u32 monitor_until; /* see below; here since every judged packet reads it */
     pn_u32 timeouts[PN_TIMEOUT_COUNT];
+    pn_u32 monitor_ifindex;
+    pn_u32 last_rule; /* highest RuleId that these tables or those before them ever had */
 };
-PN_ASSERT_SIZE(struct pn_node, 80);
+PN_ASSERT_SIZE(struct pn_node, 88);
+PN_ASSERT_OFFSET(struct pn_node, monitor_until, 28);
 PN_ASSERT_OFFSET(struct pn_node, timeouts, 32);
+PN_ASSERT_OFFSET(struct pn_node, monitor_ifindex, 80);
+
+/*
+ * Until the tick `monitor_until` every judged packet of the interface `monitor_ifindex` (0: of all) has
+ * an event in the monitor's ring, whatever its pod's flags say. 0 or past: off, so who watches moves it
+ * on every few ticks, and if it is killed nothing stays on. The compiler never writes these two words.
+ * Whoever does stores one word at a time into the mapped table: writing the element whole would undo
+ * what an agent writes meanwhile. A new generation of tables begins with the monitor off.
+ */
+static inline int pn_is_monitored(pn_u32 until, pn_u32 now) { return until != 0 && until - now - 1u < 0x7fffffffu; }
 
 /* ---- counters: per CPU, never part of a delta ---- */
 
-#define PN_COUNTERS (2 * PN_REASON_COUNT)
+/* Judged packets by direction and reason, then what the node counts beside them. */
+enum pn_node_counter {
+    PN_COUNTER_EVENTS = 2 * PN_REASON_COUNT, /* offered to the ring of events, lost ones included */
+    PN_COUNTER_EVENTS_LOST,                  /* of them, those that found the ring full */
+    PN_COUNTER_MONITOR,                      /* the same of the monitor's ring */
+    PN_COUNTER_MONITOR_LOST,
+    PN_COUNTER_OPENED,                       /* connections that got an entry; no bytes */
+    PN_COUNTER_EVICTED,                      /* live ones that gave up theirs, in a full bucket; no bytes */
+};
+
+#define PN_COUNTERS (2 * PN_REASON_COUNT + 8)
 struct pn_counter {
     pn_u64 packets;
     pn_u64 bytes;

@@ -164,17 +164,24 @@ PN_INLINE pn_u32 pn_ct_spare(const struct pn_node *node, const struct pn_ct_way 
     return pn_ct_idle(&entry->value, now);
 }
 
-/* Opens a connection, in place of what its key held before (port reuse), else in the most spare way. */
+enum pn_ct_opening {
+    PN_CT_NOT_OPENED = 0, /* a hole in the tables */
+    PN_CT_OPENED = 1,
+    PN_CT_OPENED_BY_EVICTION = 2, /* a live connection gave up its way */
+};
+
+/* Opens a connection, in place of what its key held before (port reuse), else in the most spare way.
+ * Returns enum pn_ct_opening. */
 PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
                           const struct pn_ct_value *value)
 {
     PN_KEEP(env);
     if (!place || !value)
-        return 0;
+        return PN_CT_NOT_OPENED;
     const struct pn_node *node = pn_env_node(env);
     struct pn_ct_bucket *bucket = pn_env_ct(env, place->bucket);
     if (!node || !bucket)
-        return 0;
+        return PN_CT_NOT_OPENED;
     pn_env_lock(bucket);
     /* How spare the best way so far is, and 7 - way: of equals the first. It is kept in the bucket since
      * the verifier follows a number on the stack through every way that eight rounds can take. */
@@ -191,8 +198,8 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
     }
     pn_u64 most = PN_READ_ONCE(bucket->scratch);
     pn_u32 best = PN_CT_WAYS - 1 - ((pn_u32)most & (PN_CT_WAYS - 1));
-    if ((most >> 3) < 0x80000000u)
-        bucket->evicted += 1;
+    pn_u32 evicts = (most >> 3) < 0x80000000u;
+    bucket->evicted += evicts;
     PN_WRITE_ONCE(bucket->fingerprints[best], 0);
     PN_BARRIER();
     bucket->ways[best].key = place->key;
@@ -200,7 +207,7 @@ PN_UNIT pn_u32 pn_ct_open(struct pn_env *env, const struct pn_ct_place *place,
     PN_BARRIER();
     PN_WRITE_ONCE(bucket->fingerprints[best], place->fingerprint);
     pn_env_unlock(bucket);
-    return 1;
+    return PN_CT_OPENED + evicts;
 }
 
 #endif

@@ -32,8 +32,11 @@
  *     pn_u32 pn_env_tick(struct pn_env *, const struct pn_node *)  raw clock >> tick_shift
  *     pn_u64 pn_env_time_ns(struct pn_env *)                       for events only
  *   Output
- *     void pn_env_count(struct pn_env *, pn_u32 index, pn_u32 bytes)  pn_counter_index
- *     void pn_env_emit(struct pn_env *, const struct pn_event *)      may lose the event
+ *     struct pn_counter *pn_env_counter(struct pn_env *, pn_u32 index)
+ *       this CPU's, by pn_counter_index or enum pn_node_counter; null: there is none
+ *     pn_u32 pn_env_cpu(struct pn_env *)                           for events only
+ *     pn_u32 pn_env_emit(struct pn_env *, const struct pn_event *, enum pn_ring)
+ *       not 0: the event is lost; the ring is a constant
  *
  * The verdict depends on nothing else, so two fillings that hold the same bytes agree on it.
  */

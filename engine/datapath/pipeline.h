@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The way of a packet: slot, record, parse, spoofed source, the pod itself, then connections and
- * policy in the order that the record names, then counter and event.
+ * policy in the order that the record names, then counter and events.
  *
  * Connections first: both directions are judged, or established flows are kept, or new flows are
  * logged. Every allowed flow has an entry, which is also the cache of its decision.
@@ -33,8 +33,8 @@ struct pn_arrival {
     pn_u32 direction; /* enum pn_direction */
     pn_u32 ifindex;
     pn_u32 length; /* of the frame */
-    pn_u32 opened; /* set: this packet opened a tracked connection */
-    pn_u32 pad;
+    pn_u32 opened; /* enum pn_ct_opening: whether this packet opened a tracked connection */
+    pn_u32 monitored; /* set: somebody watches */
 };
 
 /* What is decided: the packet, and what it is decided by. */
@@ -47,6 +47,16 @@ struct pn_case {
     pn_u32 epoch;  /* loaded before anything is decided */
     pn_u32 opened; /* as in pn_arrival */
 };
+
+/* One more, of so many bytes; returns how many there are now on this CPU. */
+PN_INLINE pn_u32 pn_count(struct pn_env *env, pn_u32 index, pn_u32 bytes)
+{
+    struct pn_counter *counter = pn_env_counter(env, index);
+    if (!counter)
+        return 0;
+    counter->bytes += bytes;
+    return (pn_u32)(counter->packets += 1);
+}
 
 PN_INLINE pn_u32 pn_opposite(pn_u32 direction) { return direction ^ 1u; }
 
@@ -134,8 +144,7 @@ PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const s
     if (place->source_is_a)
         state |= PN_CT_OPENER_IS_A;
     struct pn_ct_value value = {.epoch = c->epoch, .seen = c->now, .state = state, .step = step};
-    pn_ct_open(env, place, &value);
-    c->opened = 1;
+    c->opened = pn_ct_open(env, place, &value);
 }
 
 /* Whether an allowed packet without an entry may leave one. */
@@ -311,6 +320,13 @@ PN_INLINE pn_u32 pn_decide_case(struct pn_env *env, struct pn_case *c)
     return pn_policy_first(env, c);
 }
 
+/* While the monitor is on. */
+PN_INLINE pn_u32 pn_monitors(const struct pn_node *node, pn_u32 ifindex)
+{
+    pn_u32 wanted = PN_READ_ONCE(node->monitor_ifindex);
+    return wanted == 0 || wanted == ifindex;
+}
+
 /* The final step of a packet. A record outside its table is a hole: closed. */
 PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
 {
@@ -329,10 +345,12 @@ PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
     c.now = pn_env_tick(env, c.node);
     pn_u32 step = pn_decide_case(env, &c);
     arrival->opened = c.opened;
+    if (pn_is_monitored(PN_READ_ONCE(c.node->monitor_until), c.now))
+        arrival->monitored = pn_monitors(c.node, arrival->ifindex);
     return step;
 }
 
-/* Whether somebody wants to hear of it. */
+/* Whether the pod's flags ask for an event. */
 PN_INLINE int pn_wants_event(const struct pn_pod *pod, const struct pn_arrival *arrival, pn_u32 step)
 {
     if (pod->flags & PN_POD_EVENT_ALL)
@@ -357,13 +375,25 @@ PN_INLINE void pn_store_address(pn_u8 *bytes, struct pn_address address, pn_u32 
         __builtin_memcpy(bytes, words, sizeof(words));
 }
 
+/* Numbers an event and offers it to a ring: the attempt is counted first, then what became of it. */
+PN_INLINE void pn_offer(struct pn_env *env, struct pn_event *event, enum pn_ring ring)
+{
+    int monitor = ring == PN_RING_MONITOR;
+    event->sequence = pn_count(env, monitor ? PN_COUNTER_MONITOR : PN_COUNTER_EVENTS, event->length);
+    if (pn_env_emit(env, event, ring))
+        pn_count(env, monitor ? PN_COUNTER_MONITOR_LOST : PN_COUNTER_EVENTS_LOST, event->length);
+}
+
 PN_UNIT pn_u32 pn_report(struct pn_env *env, const struct pn_arrival *arrival, pn_u32 step)
 {
     PN_KEEP(env);
     if (!arrival)
         return 0;
     const struct pn_pod *pod = pn_env_pod(env, arrival->record);
-    if (!pod || !pn_wants_event(pod, arrival, step))
+    if (!pod)
+        return 0;
+    int wanted = pn_wants_event(pod, arrival, step);
+    if (!wanted && !arrival->monitored)
         return 0;
     const struct pn_packet *packet = &arrival->packet;
     const struct pn_tuple *tuple = &packet->tuple;
@@ -383,8 +413,22 @@ PN_UNIT pn_u32 pn_report(struct pn_env *env, const struct pn_arrival *arrival, p
     event.family = (pn_u8)packet->family;
     event.protocol = (pn_u8)tuple->protocol;
     event.tcp_flags = (pn_u8)packet->tcp_flags;
-    pn_env_emit(env, &event);
+    event.cpu = pn_env_cpu(env);
+    if (wanted)
+        pn_offer(env, &event, PN_RING_EVENTS);
+    if (arrival->monitored)
+        pn_offer(env, &event, PN_RING_MONITOR);
     return 1;
+}
+
+/* Connections that got an entry, where few packets come by: the stack of who opens them is full. */
+PN_UNIT pn_u32 pn_count_opening(struct pn_env *env, pn_u32 opening)
+{
+    PN_KEEP(env);
+    pn_count(env, PN_COUNTER_OPENED, 0);
+    if (opening == PN_CT_OPENED_BY_EVICTION)
+        pn_count(env, PN_COUNTER_EVICTED, 0);
+    return opening;
 }
 
 /* Whether bytes that are not readable yet could make more of the packet. */
@@ -406,11 +450,13 @@ PN_INLINE pn_u32 pn_judge(struct pn_env *env, struct pn_frame *frame, pn_u64 slo
     arrival.ifindex = frame->ifindex;
     arrival.length = frame->length;
     arrival.opened = 0;
-    arrival.pad = 0;
+    arrival.monitored = 0;
     pn_u32 step = pn_decide(env, &arrival);
-    pn_env_count(env, pn_counter_index(frame->direction, pn_step_reason(step)), frame->length);
+    pn_count(env, pn_counter_index(frame->direction, pn_step_reason(step)), frame->length);
+    if (arrival.opened != PN_CT_NOT_OPENED)
+        pn_count_opening(env, arrival.opened);
     const struct pn_pod *pod = pn_env_pod(env, arrival.record);
-    if (pod && (pod->flags & PN_POD_EVENTS))
+    if (pod && ((pod->flags & PN_POD_EVENTS) | arrival.monitored))
         pn_report(env, &arrival, step);
     return step;
 }
@@ -432,7 +478,7 @@ PN_INLINE pn_u32 pn_without_slot(struct pn_env *env, const struct pn_frame *fram
     const struct pn_node *node = pn_env_node(env);
     if (!node || !(PN_READ_ONCE(node->flags) & PN_NODE_STRICT))
         return PN_STEP_NOT_JUDGED;
-    pn_env_count(env, pn_counter_index(frame->direction, PN_REASON_STRICT), frame->length);
+    pn_count(env, pn_counter_index(frame->direction, PN_REASON_STRICT), frame->length);
     return pn_step_deny(PN_REASON_STRICT, 0);
 }
 

@@ -98,12 +98,15 @@ class Backend {
   // Makes every tracked connection look `by` older: how a scenario's time passes.
   virtual Result<void> age_connections(Duration by) = 0;
 
-  // Counters since the backend was made (inherited ones go on), by pn_counter_index, summed over CPUs.
+  // Counters since the backend was made (inherited ones go on), by pn_counter_index and pn_node_counter,
+  // summed over CPUs.
   virtual Result<std::vector<pn_counter>> counters() const = 0;
   // Hands pending events to the sink; never blocks. Returns how many there were.
   virtual Result<std::size_t> drain_events(EventSink& sink) = 0;
   // A descriptor that polls readable while events are pending; -1: none, drain after each packet.
   [[nodiscard]] virtual int event_fd() const = 0;
+  // The same of the monitor's ring (struct pn_node), which has one reader: an agent leaves it alone.
+  virtual Result<std::size_t> drain_monitor(EventSink&) { return std::size_t{0}; }
 
   // Null where the backend cannot classify single packets itself (the production kernel backend).
   [[nodiscard]] virtual PacketInjector* injector() = 0;

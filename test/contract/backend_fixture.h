@@ -86,12 +86,26 @@ class BackendContract : public testing::TestWithParam<BackendCase> {
     EXPECT_TRUE(drained) << drained.error().to_string();
     return collector.events;
   }
+  std::vector<pn_event> monitored() {
+    Collector collector;
+    const auto drained = backend_->drain_monitor(collector);
+    EXPECT_TRUE(drained) << drained.error().to_string();
+    return collector.events;
+  }
+
+  // What the datapath takes for the time.
+  std::uint32_t tick() { return static_cast<std::uint32_t>(now_.ns / backend_->clock().tick_ns); }
 
   pn_counter counter(pn_direction direction, pn_reason reason) {
     const auto all = backend_->counters();
     EXPECT_TRUE(all) << all.error().to_string();
     const std::uint32_t index = pn_counter_index(direction, reason);
     return all && index < all->size() ? (*all)[index] : pn_counter{};
+  }
+  std::uint64_t counted(pn_node_counter which) {
+    const auto all = backend_->counters();
+    EXPECT_TRUE(all) << all.error().to_string();
+    return all && which < all->size() ? (*all)[which].packets : 0;
   }
 
  private:

@@ -18,7 +18,8 @@ namespace {
 struct Collector final : EventSink {
   void on_event(const pn_event& event) override {
     events.push_back(event);
-    events.back().time_ns = 0;  // of two clocks
+    events.back().time_ns = 0;                       // of two clocks
+    events.back().cpu = events.back().sequence = 0;  // the kernel may have moved this thread
   }
   std::vector<pn_event> events;
 };

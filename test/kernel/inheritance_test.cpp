@@ -122,6 +122,34 @@ TEST_P(Inherited, EventsThatNobodyReadAreReadByTheNextProcess) {
   EXPECT_GT(sink.denied, 0);
 }
 
+// Who watches goes on reading the same ring, and switches the monitor on in the new tables.
+TEST_P(Inherited, TheMonitorsRingIsTheSameInEachGenerationAndTheMonitorOff) {
+  const auto ring_of = [](const NodeEnforcer& enforcer) {
+    const auto& backend = static_cast<const TcBackend&>(enforcer.backend());
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    EXPECT_EQ(bpf_obj_get_info_by_fd(backend.map_fd("pn_monitor"), &info, &size), 0);
+    return info.id;
+  };
+  ASSERT_TRUE(enforce(options()));
+  const std::uint32_t ring = ring_of(*enforcer_);
+  const std::uint32_t far = 0x7fffffff;
+  TableDelta on;
+  on.writes.push_back({TableId::node, 0, offsetof(pn_node, monitor_until), {}, std::vector<std::byte>(4)});
+  std::memcpy(on.writes[0].bytes.data(), &far, sizeof far);
+  ASSERT_TRUE(enforcer_->backend().apply(on));
+  enforcer_.reset();
+  std::unique_ptr<NodeEnforcer> next;
+  ASSERT_TRUE(make(options(), next));
+  ASSERT_TRUE(next->reconcile(cluster_, endpoints_, {}));
+  EXPECT_EQ(ring_of(*next), ring);
+  const auto tables = next->backend().dump();
+  ASSERT_TRUE(tables);
+  pn_node node{};
+  std::memcpy(&node, tables->array(TableId::node).data(), sizeof node);
+  EXPECT_EQ(node.monitor_until, 0u);
+}
+
 TEST_P(Inherited, APolicyThatIsRefusedLeavesTheOldOneInForce) {
   ASSERT_TRUE(enforce(options()));
   enforcer_.reset();

@@ -54,6 +54,7 @@ class InjectedBackend final : public Backend, public PacketInjector {
   Result<void> age_connections(Duration by) override { return inner_->age_connections(by); }
   Result<std::vector<pn_counter>> counters() const override { return inner_->counters(); }
   Result<std::size_t> drain_events(EventSink& sink) override { return inner_->drain_events(sink); }
+  Result<std::size_t> drain_monitor(EventSink& sink) override { return inner_->drain_monitor(sink); }
   [[nodiscard]] int event_fd() const override { return inner_->event_fd(); }
   [[nodiscard]] PacketInjector* injector() override { return this; }
 

@@ -314,6 +314,29 @@ TEST_P(TcBackendAttach, CountsAndReportsWhatItDrops) {
   EXPECT_GT((*after)[denied].packets, (*before)[denied].packets);
 }
 
+// The tick of user space is that of the packets, so a monitor that is on for two ticks sees the next one.
+TEST_P(TcBackendAttach, AMonitorByTheKernelsTickSeesWhatIsAllowedToo) {
+  struct Sink final : EventSink {
+    void on_event(const pn_event& event) override { ports.push_back(event.destination_port); }
+    std::vector<std::uint16_t> ports;
+  } sink;
+  answer(kAllow);
+  attach();
+  ASSERT_TRUE(reaches_pod(true));
+  const auto now = tc::kernel_tick_now(backend_->clock().shift);
+  ASSERT_TRUE(now) << now.error().to_string();
+  for (const std::uint32_t until : {*now + 3, *now}) {
+    ASSERT_TRUE(backend_->apply(
+        {{array_write(TableId::node, 0, offsetof(pn_node, monitor_until), bytes_of(until))}, false}));
+    ASSERT_TRUE(reaches_pod(true));
+  }
+  ASSERT_TRUE(backend_->drain_monitor(sink));
+  const auto seen = [&](std::uint16_t port) { return std::count(sink.ports.begin(), sink.ports.end(), port); };
+  EXPECT_EQ(seen(next_port_ - 3), 0) << "before";
+  EXPECT_EQ(seen(next_port_ - 2), 1) << "while it was on";
+  EXPECT_EQ(seen(next_port_ - 1), 0) << "after";
+}
+
 TEST_P(TcBackendAttach, AnInterfaceThatIsNotThereIsNotFound) {
   const auto attached = backend_->attach(4'000'000);
   ASSERT_FALSE(attached);

@@ -38,6 +38,7 @@ class WrappedBackend final : public Backend {
     return inner_->drain_events(filter);
   }
   [[nodiscard]] int event_fd() const override { return inner_->event_fd(); }
+  Result<std::size_t> drain_monitor(EventSink& sink) override { return inner_->drain_monitor(sink); }
   [[nodiscard]] PacketInjector* injector() override { return inner_->injector(); }
 
  private:

@@ -141,5 +141,6 @@ static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {
   return static_cast<pn_u32>(env->now_ns >> node->tick_shift);
 }
 static inline pn_u64 pn_env_time_ns(pn_env* env) { return env->now_ns; }
-static inline void pn_env_count(pn_env*, pn_u32, pn_u32) {}
-static inline void pn_env_emit(pn_env*, const pn_event*) {}
+static inline pn_counter* pn_env_counter(pn_env*, pn_u32) { return nullptr; }
+static inline pn_u32 pn_env_cpu(pn_env*) { return 0; }
+static inline pn_u32 pn_env_emit(pn_env*, const pn_event*, pn_ring) { return 0; }

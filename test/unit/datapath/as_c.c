@@ -32,6 +32,7 @@ PN_NOTHING(const struct pn_body, pn_env_body)
 PN_NOTHING(const struct pn_port_steps, pn_env_portdir)
 PN_NOTHING(const struct pn_port_steps, pn_env_portpage)
 PN_NOTHING(struct pn_ct_bucket, pn_env_ct)
+PN_NOTHING(struct pn_counter, pn_env_counter)
 
 static inline const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn_address *address)
 {
@@ -58,16 +59,16 @@ static inline int pn_env_more(struct pn_env *env, struct pn_frame *frame)
     (void)frame;
     return 0;
 }
-static inline void pn_env_count(struct pn_env *env, pn_u32 index, pn_u32 bytes)
+static inline pn_u32 pn_env_cpu(struct pn_env *env)
 {
     (void)env;
-    (void)index;
-    (void)bytes;
+    return 0;
 }
-static inline void pn_env_emit(struct pn_env *env, const struct pn_event *event)
+static inline pn_u32 pn_env_emit(struct pn_env *env, const struct pn_event *event, enum pn_ring ring)
 {
     (void)env;
     (void)event;
+    return ring == PN_RING_EVENTS;
 }
 
 #include "engine/datapath/pipeline.h"
