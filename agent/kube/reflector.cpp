@@ -57,6 +57,7 @@ void Reflector::send(std::string query, Instant wake) {
 }
 
 void Reflector::begin_list(std::string version, Instant now) {
+  ++lists_;
   list_ = {};
   // A cache answers a list of a certain version only when it is asked for in one piece. A list with "0" is
   // answered by the cache whatever it says; without one, pages spare the server.

@@ -76,6 +76,9 @@ class Reflector {
 
   void on_time(Instant now);
 
+  // Whole lists that were begun, the first one included.
+  [[nodiscard]] std::uint64_t lists() const { return lists_; }
+
   // The newest version that the server has named for this resource; empty: none yet.
   [[nodiscard]] const std::string& version() const { return version_; }
 
@@ -138,6 +141,7 @@ class Reflector {
   ResourceState state_;
   ResourceState told_;  // what the sink knows
   Instant last_heard_{};
+  std::uint64_t lists_ = 0;
 
   Phase phase_ = Phase::waiting;
   Next next_ = Next::list;

@@ -136,6 +136,11 @@ std::string Watcher::version(ResourceKind resource) const {
   return channel == nullptr ? "" : channel->reflector.version();
 }
 
+std::uint64_t Watcher::lists(ResourceKind resource) const {
+  const Channel* channel = find(resource);
+  return channel == nullptr ? 0 : channel->reflector.lists();
+}
+
 Instant Watcher::last_heard(ResourceKind resource) const {
   const Channel* channel = find(resource);
   return channel == nullptr ? Instant{} : channel->reflector.last_heard();

@@ -46,6 +46,8 @@ class Watcher {
   [[nodiscard]] const ResourceState& state(ResourceKind resource) const;
   // The newest resourceVersion that it has named for a resource; empty: none yet.
   [[nodiscard]] std::string version(ResourceKind resource) const;
+  // Whole lists that were begun, the first one included.
+  [[nodiscard]] std::uint64_t lists(ResourceKind resource) const;
   // When the API server last said anything about a resource: bytes of a list or a watch.
   [[nodiscard]] Instant last_heard(ResourceKind resource) const;
 

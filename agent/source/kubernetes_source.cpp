@@ -205,6 +205,7 @@ std::vector<SourceStatus> KubernetesSource::status() const {
       status.detail = witness_->trouble();
       status.since = witness_->since();
     }
+    status.lists = watcher_.lists(resource);
     if (const auto found = rejected_.find(resource); found != rejected_.end()) {
       status.rejected = found->second.size();
     }

@@ -32,6 +32,7 @@ struct SourceStatus {
   std::string resource_version;  // the last one seen; empty where there is no such thing
   // What came last is not in cluster() yet, though it is in resource_version: it waits to be confirmed.
   bool held = false;
+  std::uint64_t lists = 0;       // how often it was read whole; more than once: it could not be followed on
   std::size_t rejected = 0;      // objects that could not be read; their last good version stands
   // Policies whose slices disagree now, and how often some came to. The last slices that agreed stand.
   std::size_t disagreeing = 0;

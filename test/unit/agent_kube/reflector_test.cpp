@@ -25,6 +25,7 @@ TEST(Reflector, ListsInPagesAndThenWatchesFromTheVersionOfTheList) {
   EXPECT_EQ(driver.sink.take(), (Lines{"+ a/one@5", "+ a/two@6", "+ b/three@7", "synced"}));
   EXPECT_EQ(driver.sink.batches, 1);
   EXPECT_TRUE(driver.reflector.state().listed);
+  EXPECT_EQ(driver.reflector.lists(), 1u) << "in pages it is still one";
   EXPECT_EQ(driver.asks(), "watch 10");
 }
 
