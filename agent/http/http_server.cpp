@@ -125,7 +125,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpOptions& options
   std::unique_ptr<HttpServer> server(new HttpServer());
   if (!options.metrics.off) {
     auto endpoint = Endpoint::start(options.metrics, "--metrics-bind-addr",
-                                    {{"/metrics", [registry] { return metrics_page(*registry); }}});
+                                    {{"/metrics", [registry, before = options.before_metrics] {
+                                        if (before) before();
+                                        return metrics_page(*registry);
+                                      }}});
     if (!endpoint) return fail_as(endpoint);
     server->metrics_ = std::move(*endpoint);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "agent/http/health_state.h"
@@ -19,6 +20,8 @@ namespace postern::agent {
 struct HttpOptions {
   BindAddress metrics;  // --metrics-bind-addr
   BindAddress health;   // --health-probe-bind-addr
+  // Called before each page of metrics, on the thread that serves it: brings the registry up to date.
+  std::function<void()> before_metrics{};
 };
 
 class HttpServer {

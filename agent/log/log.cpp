@@ -49,9 +49,17 @@ LogLevel from_spdlog(spdlog::level::level_enum level) {
   }
 }
 
+// The name of a logger whose messages are whole lines.
+constexpr std::string_view kWholeLines = "lines";
+
 class JsonFormatter final : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& buffer) override {
+    if (std::string_view(message.logger_name.data(), message.logger_name.size()) == kWholeLines) {
+      buffer.append(message.payload.data(), message.payload.data() + message.payload.size());
+      buffer.push_back('\n');
+      return;
+    }
     const auto since_1970 = message.time.time_since_epoch();
     const std::string line = json_line(
         {.level = from_spdlog(message.level),
@@ -81,6 +89,21 @@ std::unique_ptr<spdlog::logger>& logger() {
   static std::unique_ptr<spdlog::logger> one =
       make_logger(std::make_shared<spdlog::sinks::stderr_sink_mt>(), LogLevel::info);
   return one;
+}
+
+// To the sinks themselves: loggers compare levels and flush after each line.
+void write_to_sinks(const spdlog::details::log_msg& message) {
+  for (const auto& sink : logger()->sinks()) {
+    try {
+      sink->log(message);
+    } catch (const std::exception&) {  // a full disk: as a logger, which says it once a second, but silent
+    }
+  }
+}
+
+spdlog::log_clock::time_point moment(std::int64_t unix_ms) {
+  return spdlog::log_clock::time_point(
+      std::chrono::duration_cast<spdlog::log_clock::duration>(std::chrono::milliseconds(unix_ms)));
 }
 
 tl::unexpected<Error> refuse_file(const std::string& file, const std::string& why) {
@@ -132,6 +155,20 @@ bool is_logged(LogLevel level) { return logger()->should_log(to_spdlog(level)); 
 void write_log(LogLevel level, LogPlace place, std::string_view message) {
   logger()->log(spdlog::source_loc{place.file, place.line, ""}, to_spdlog(level),
                 spdlog::string_view_t(message.data(), message.size()));
+}
+
+void write_flow_message(LogLevel level, LogPlace place, std::int64_t unix_ms, std::string_view message) {
+  write_to_sinks({moment(unix_ms), spdlog::source_loc{place.file, place.line, ""}, "agent", to_spdlog(level),
+                  spdlog::string_view_t(message.data(), message.size())});
+}
+
+void write_flow_line(std::int64_t unix_ms, std::string_view line) {
+  write_to_sinks({moment(unix_ms), spdlog::source_loc{}, spdlog::string_view_t(kWholeLines.data(), kWholeLines.size()),
+                  spdlog::level::info, spdlog::string_view_t(line.data(), line.size())});
+}
+
+void flush_flow_lines() {
+  for (const auto& sink : logger()->sinks()) sink->flush();
 }
 
 }  // namespace postern::agent

@@ -12,6 +12,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -43,6 +44,13 @@ struct LogPlace {
 };
 bool is_logged(LogLevel level);
 void write_log(LogLevel level, LogPlace place, std::string_view message);
+
+// Lines about single flows, which no level holds back; whoever writes them decides. `unix_ms` is when it
+// happened. They may stay in a buffer until flush_flow_lines().
+void write_flow_message(LogLevel level, LogPlace place, std::int64_t unix_ms, std::string_view message);
+// The same for a line that is whole: a JSON object without the end of the line.
+void write_flow_line(std::int64_t unix_ms, std::string_view line);
+void flush_flow_lines();
 
 // A format that is checked against its arguments by the compiler and remembers where it stands.
 template <typename... Args>
