@@ -24,7 +24,10 @@ FieldMask with_metadata(std::initializer_list<FieldMask::Path> paths) {
 }
 
 FieldMask pod_mask() {
-  return with_metadata({{"spec", "nodeName"},
+  return with_metadata({{"metadata", "ownerReferences", "kind"},
+                        {"metadata", "ownerReferences", "name"},
+                        {"metadata", "ownerReferences", "controller"},
+                        {"spec", "nodeName"},
                         {"spec", "hostNetwork"},
                         {"spec", "containers", "ports", "name"},
                         {"spec", "containers", "ports", "containerPort"},

@@ -119,9 +119,32 @@ Pod read_pod_spec(const Report& report, const Value* spec, Metadata metadata) {
   return pod;
 }
 
+namespace {
+
+// Of the owner that controls it: "Deployment/web". A ReplicaSet whose name ends in the pods' own template
+// hash is a Deployment's; any other is its own.
+std::string controlling_workload(const Report& report, const Value& object, const Labels& labels) {
+  for (const Value* owner : mappings_at(report, mapping_at(report, &object, "metadata"), "ownerReferences")) {
+    if (!boolean_at(report, owner, "controller").value_or(false)) continue;
+    const std::string kind = string_at(report, owner, "kind").value_or("");
+    const std::string name = string_at(report, owner, "name").value_or("");
+    if (kind.empty() || name.empty()) continue;
+    const auto hash = labels.find("pod-template-hash");
+    const std::string suffix = hash == labels.end() ? std::string() : "-" + hash->second;
+    if (kind == "ReplicaSet" && suffix.size() > 1 && name.size() > suffix.size() && name.ends_with(suffix)) {
+      return "Deployment/" + name.substr(0, name.size() - suffix.size());
+    }
+    return kind + "/" + name;
+  }
+  return {};
+}
+
+}  // namespace
+
 AnyObject read_pod(const Report& report, const Value& object, Metadata metadata) {
   PodObject read;
   read.pod = read_pod_spec(report, mapping_at(report, &object, "spec"), std::move(metadata));
+  read.pod.workload = controlling_workload(report, object, read.pod.labels);
   const Value* status = mapping_at(report, &object, "status");
   read_phase(report, status, read.pod);
   read_conditions(report, status, read.pod);

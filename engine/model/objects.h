@@ -76,7 +76,7 @@ struct Pod {
   bool ready = true;                 // no condition Ready: False
   std::vector<IpAddress> addresses;  // status.podIPs, at most one of each family; empty: none yet
   std::vector<ContainerPort> ports;  // of containers and of init containers that restart Always, in order
-  std::string workload;              // "Deployment/web" when expanded from a template, else empty
+  std::string workload;  // "Deployment/web": the template it is expanded from, or who controls it; may be empty
 
   // Finished pods and pods without an address are no end point, no peer and no subject (R23, R24).
   [[nodiscard]] bool live() const {

@@ -41,6 +41,7 @@ TEST(ObjectDecoder, ReadsAPodWithAndWithoutItsKind) {
     EXPECT_EQ(pod.addresses.at(0).to_string(), "10.0.0.1");
     EXPECT_EQ(pod.ports, (std::vector<ContainerPort>{{"http", 80, Protocol::tcp}}));
     EXPECT_EQ(pod.labels, (Labels{{"app", "web"}}));
+    EXPECT_EQ(pod.workload, "ReplicaSet/web");
     EXPECT_EQ(pod.annotations, (Labels{{"vpc.amazonaws.com/pod-ips", "10.0.0.1"}}));
   }
 }

@@ -209,5 +209,35 @@ TEST(LiveObjects, AreReadMoreGenerouslyThanFiles) {
   }
 }
 
+TEST(LivePods, HaveTheWorkloadOfTheOwnerThatControlsThem) {
+  const struct {
+    const char* name;
+    const char* metadata;
+    const char* workload;
+  } rows[] = {
+      {"no owner", "", ""},
+      {"a Deployment by its ReplicaSet",
+       ", labels: {pod-template-hash: 5d4f}, ownerReferences: [{kind: ReplicaSet, name: web-5d4f, controller: true}]",
+       "Deployment/web"},
+      {"a name with dashes",
+       ", labels: {pod-template-hash: 5d4f}, ownerReferences: [{kind: ReplicaSet, name: a-b-5d4f, controller: true}]",
+       "Deployment/a-b"},
+      {"a ReplicaSet of its own", ", ownerReferences: [{kind: ReplicaSet, name: web-5d4f, controller: true}]",
+       "ReplicaSet/web-5d4f"},
+      {"a ReplicaSet with another hash",
+       ", labels: {pod-template-hash: aaaa}, ownerReferences: [{kind: ReplicaSet, name: web-5d4f, controller: true}]",
+       "ReplicaSet/web-5d4f"},
+      {"a StatefulSet", ", ownerReferences: [{kind: StatefulSet, name: db, controller: true}]", "StatefulSet/db"},
+      {"the controller among owners",
+       ", ownerReferences: [{kind: Thing, name: t}, {kind: Job, name: j-1, controller: true}]", "Job/j-1"},
+      {"an owner that does not control", ", ownerReferences: [{kind: Thing, name: t, controller: false}]", ""},
+  };
+  for (const auto& row : rows) {
+    const auto pod = only_live<PodObject>(std::string("{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: x") +
+                                          row.metadata + "}}");
+    EXPECT_EQ(pod.pod.workload, row.workload) << row.name;
+  }
+}
+
 }  // namespace
 }  // namespace postern::manifest
