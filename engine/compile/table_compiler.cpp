@@ -88,6 +88,24 @@ TableCompiler& TableCompiler::operator=(TableCompiler&&) noexcept = default;
 
 const PolicyTables& TableCompiler::tables() const { return state_->tables; }
 
+std::vector<TableUse> TableCompiler::use() const {
+  const Compiled& compiled = state_->compiled;
+  const TableSizes& sizes = state_->tables.sizes();
+  const auto of_space = [](TableId table, const Space& space) {
+    return TableUse{table, space.size() - space.available(), space.size()};
+  };
+  const std::uint64_t far_hosts = compiled.hosts_table.far_needed();
+  return {of_space(TableId::pods, compiled.records),
+          {TableId::hosts, compiled.hosts.size() - far_hosts, std::uint64_t{sizes.of(TableId::hosts)} * PN_HOSTS_WAYS},
+          {TableId::hosts_far, far_hosts, sizes.of(TableId::hosts_far)},
+          {TableId::slots_far, state_->tables.hash(TableId::slots_far).size(), sizes.of(TableId::slots_far)},
+          of_space(TableId::seg, compiled.segments),
+          of_space(TableId::rows, compiled.row_chunks),
+          of_space(TableId::bodies, compiled.steps.bodies().space()),
+          of_space(TableId::portdirs, compiled.steps.directories().space()),
+          of_space(TableId::portpages, compiled.steps.pages().space())};
+}
+
 const std::vector<BackendsDiffer>& TableCompiler::backends_differ() const { return state_->backends_differ; }
 
 Result<TableDelta> TableCompiler::update(const ResolvedPolicy& policy, const CompileSettings& settings) {

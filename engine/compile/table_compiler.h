@@ -69,6 +69,13 @@ struct TableStart {
   RuleId last_rule;         // the caller numbers rules above it
 };
 
+// How full a table is.
+struct TableUse {
+  TableId table = TableId::node;
+  std::uint64_t used = 0;
+  std::uint64_t size = 0;
+};
+
 class TableCompiler {
  public:
   explicit TableCompiler(const TableSizes& sizes, const TableStart& start = {});
@@ -85,6 +92,9 @@ class TableCompiler {
 
   // The bytes after every update so far.
   [[nodiscard]] const PolicyTables& tables() const;
+
+  // Of the tables that can become full; what was freed and may not be used again yet counts as used.
+  [[nodiscard]] std::vector<TableUse> use() const;
 
  private:
   struct State;

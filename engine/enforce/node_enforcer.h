@@ -47,6 +47,7 @@ class NodeEnforcer {
   [[nodiscard]] const ResolvedPolicy& policy() const { return policy_; }
   [[nodiscard]] const RuleRegistry& rules() const { return rules_; }
   [[nodiscard]] const PolicyTables& tables() const { return compiler_.tables(); }
+  [[nodiscard]] std::vector<TableUse> table_use() const { return compiler_.use(); }
   // Services that this policy cuts off because their backends disagree: for warnings.
   [[nodiscard]] const std::vector<BackendsDiffer>& backends_differ() const {
     return compiler_.backends_differ();

@@ -301,6 +301,20 @@ TEST(TableCompiler, InterfacesThatShareASlotAreAllFound) {
   EXPECT_EQ(verdict(compiler.tables(), 7, "8.8.8.8", 80), kNotJudged);
 }
 
+TEST(TableCompiler, SaysHowFullItsTablesAre) {
+  TableCompiler compiler{TableSizes{}};
+  const auto pods_of = [&] {
+    for (const auto& one : compiler.use()) {
+      if (one.table == TableId::pods) return one;
+    }
+    return TableUse{};
+  };
+  const auto before = pods_of();
+  EXPECT_EQ(before.used, 1u) << "record 0 is nobody's";
+  EXPECT_EQ(before.size, TableSizes{}.of(TableId::pods));
+  for (const auto& one : compiler.use()) EXPECT_LE(one.used, one.size) << name_of(one.table);
+}
+
 TEST(TableCompiler, TheNodeTableHoldsTicksRoundedUp) {
   CompileSettings settings;
   settings.strict = true;
