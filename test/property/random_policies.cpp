@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "test/support/judge.h"
+#include "engine/policy/judge.h"
 
 namespace postern {
 

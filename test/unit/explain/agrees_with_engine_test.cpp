@@ -12,7 +12,7 @@
 #include "engine/base/prng.h"
 #include "engine/explain/explain.h"
 #include "engine/policy/to_policy_endpoints.h"
-#include "test/support/judge.h"
+#include "engine/policy/judge.h"
 
 namespace postern {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "engine/policy/policy_endpoints.h"
 #include "engine/policy/resolve.h"
-#include "test/support/judge.h"
+#include "engine/policy/judge.h"
 
 namespace postern {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "engine/policy/resolve.h"
-#include "test/support/judge.h"
+#include "engine/policy/judge.h"
 
 namespace postern {
 namespace {

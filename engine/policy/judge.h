@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What resolved rules say, worked out slowly and without any table; kept out of the product.
+// What resolved rules say, worked out slowly and without any table: what the tests hold the compiled tables
+// to, and an agent a sample of its live verdicts. It shares no code with the compiler.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 namespace postern {
 
 // The meaning of rules without any table: what a direction of an endpoint says to (peer, protocol,
-// port), as a final step. The slow reference that the tests hold the tables to.
+// port), as a final step.
 // `protocol` is any IP protocol number; port is ignored where the protocol has none.
 std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port);

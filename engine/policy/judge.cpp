@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of resolved rules, read one packet at a time and in the order of R42. Slow and plain on
 // purpose: it shares no code with the compiler, whose tests hold the tables to it.
-#include "test/support/judge.h"
+#include "engine/policy/judge.h"
 
 #include <algorithm>
 #include <optional>
