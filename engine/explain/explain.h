@@ -125,5 +125,10 @@ std::string why_line(const EndExplanation& end);
 
 // The public name of a reason, as scenarios and results spell it.
 std::string_view reason_name(std::uint32_t reason);
+// The tier that a reason belongs to, where the reason alone tells: what is established or related has no
+// tier of its own and counts as by default. `error`: no policy was asked.
+pn_tier tier_of_reason(std::uint32_t reason);
+// As the Amazon agent's log spells it: "NETWORK_POLICY".
+std::string_view tier_name(pn_tier tier);
 
 }  // namespace postern

@@ -174,4 +174,45 @@ std::string_view reason_name(std::uint32_t reason) {
   return "unknown";
 }
 
+pn_tier tier_of_reason(std::uint32_t reason) {
+  switch (static_cast<pn_reason>(reason)) {
+    case PN_REASON_RULE_ADMIN:
+    case PN_REASON_DENIED_ADMIN: return PN_TIER_ADMIN;
+    case PN_REASON_RULE:
+    case PN_REASON_GRACE:
+    case PN_REASON_WOULD_DENY:
+    case PN_REASON_ISOLATED:
+    case PN_REASON_BACKENDS_DIFFER:
+    case PN_REASON_NO_BACKEND:
+    case PN_REASON_PROTOCOL: return PN_TIER_NETWORK_POLICY;
+    case PN_REASON_RULE_BASELINE:
+    case PN_REASON_DENIED_BASELINE: return PN_TIER_BASELINE;
+    case PN_REASON_NOT_ISOLATED:
+    case PN_REASON_ESTABLISHED:
+    case PN_REASON_RELATED:
+    case PN_REASON_SELF:
+    case PN_REASON_OWN_NODE:
+    case PN_REASON_ALWAYS:
+    case PN_REASON_STRICT: return PN_TIER_DEFAULT;
+    case PN_REASON_NONE:
+    case PN_REASON_SPOOFED_SOURCE:
+    case PN_REASON_FRAGMENT:
+    case PN_REASON_MALFORMED:
+    case PN_REASON_ETHERTYPE:
+    case PN_REASON_COUNT: break;
+  }
+  return PN_TIER_ERROR;
+}
+
+std::string_view tier_name(pn_tier tier) {
+  switch (tier) {
+    case PN_TIER_ERROR: return "ERROR";
+    case PN_TIER_ADMIN: return "ADMIN";
+    case PN_TIER_NETWORK_POLICY: return "NETWORK_POLICY";
+    case PN_TIER_BASELINE: return "BASELINE";
+    case PN_TIER_DEFAULT: return "DEFAULT";
+  }
+  return "ERROR";
+}
+
 }  // namespace postern
