@@ -7,13 +7,20 @@
 
 #include <array>
 #include <bit>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
+#include <future>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "agent/daemon/cni_gate.h"
 #include "agent/daemon/host_watch.h"
 #include "agent/daemon/node_metrics.h"
+#include "agent/daemon/traffic_metrics.h"
+#include "agent/flow/flow_log.h"
+#include "agent/flow/self_check.h"
 #include "agent/http/http_server.h"
 #include "agent/kube/api_client.h"
 #include "agent/kube/cluster_config.h"
@@ -31,6 +38,9 @@ constexpr Duration kBeat = seconds(1);
 // A resource that cannot be followed is said again this often, with its age.
 constexpr Duration kStaleWarning = seconds(300);
 constexpr std::uint32_t kWaysOfBucket = 8;  // engine/abi/conntrack.h
+// Reading every connection takes milliseconds; a page may count them as they were so long ago.
+constexpr Duration kConnectionsAge = seconds(5);
+constexpr std::chrono::milliseconds kPagePatience{500};
 
 std::uint64_t random_number() {
   std::uint64_t number = 0;
@@ -55,7 +65,7 @@ EnforcerSettings enforcer_settings(const Settings& settings) {
   enforcer.strict = settings.strict;
   enforcer.established_flows =
       settings.keep_established_flows ? EstablishedFlows::keep : EstablishedFlows::reevaluate;
-  enforcer.events = EventMode::off;
+  enforcer.events = event_mode_for(settings.enable_policy_event_logs, settings.verify_sample != 0, settings.log_level);
   enforcer.hash_secret = random_number();
   switch (settings.service_ip_blocks) {
     case agent::ServiceIpBlocks::automatic: break;
@@ -86,6 +96,12 @@ struct Daemon::Parts {
   void beat();
   void tell();
   void warn_of_staleness(Instant now);
+  Result<void> start_flow_log();
+  void start_self_check();
+  void follow_level();
+  void policy_in_force(std::optional<Duration> waited);
+  void read_kernel();
+  void refresh_metrics();
 
   EventLoop& loop;
   Settings settings;
@@ -93,17 +109,22 @@ struct Daemon::Parts {
   HealthState health;
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
   std::unique_ptr<NodeMetrics> metrics;
+  std::unique_ptr<TrafficMetrics> traffic;
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<kube::ApiClient> api;
   EnforcerSettings enforcing;
   std::unique_ptr<NodeEnforcer> enforcer;
   std::unique_ptr<HostWatch> host;
+  std::unique_ptr<SelfCheck> check;
+  std::unique_ptr<FlowLog> flows;
+  TriggerTimes triggers;
   std::unique_ptr<PolicySource> source;
   std::unique_ptr<NodeAgent> node;
   std::unique_ptr<PodGate> gate;
   CniGate* cni_gate = nullptr;  // the gate, where policy is enforced
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<IpamdClient> ipamd;
+  std::optional<Instant> connections_read;
   EventLoop::TimerId beat_timer = 0;
   std::map<std::string, Instant> stale_said;  // by resource: when it was last said
 };
@@ -120,7 +141,8 @@ class NoGate final : public PodGate {
 }  // namespace
 
 Result<void> Daemon::Parts::start() {
-  auto served = HttpServer::start({settings.metrics_address, settings.health_address}, health, registry);
+  HttpOptions pages{settings.metrics_address, settings.health_address, [this] { refresh_metrics(); }};
+  auto served = HttpServer::start(pages, health, registry);
   if (!served) return fail_as(served);
   http = std::move(*served);
   auto started = settings.enable_network_policy ? start_enforcing() : start_disabled();
@@ -159,6 +181,7 @@ Result<void> Daemon::Parts::start_disabled() {
 
 Result<void> Daemon::Parts::start_enforcing() {
   metrics = std::make_unique<NodeMetrics>(*registry);
+  traffic = std::make_unique<TrafficMetrics>(*registry, settings.enable_policy_event_logs);
   if (settings.node_name.empty()) settings.node_name = host_name();
   // Before the kernel is touched: most of what is wrong with a start is wrong here.
   auto made = make_source();
@@ -182,6 +205,7 @@ Result<void> Daemon::Parts::start_enforcing() {
   options.any_node = settings.policy_source == PolicySourceKind::directory;
   options.all_interfaces = settings.enforce_interfaces == EnforceInterfaces::all;
   if (settings.takeover) options.after_attach = kernel.take_over;
+  options.in_force = [this](std::optional<Duration> waited) { policy_in_force(waited); };
   node = std::make_unique<NodeAgent>(loop, *host, *source, *enforcer, std::move(options));
   node->on_status([this] { tell(); });
   auto cni = std::make_unique<CniGate>(*node, [this] { make_strict("the CNI plug-in"); });
@@ -189,6 +213,7 @@ Result<void> Daemon::Parts::start_enforcing() {
   gate = std::move(cni);
   log_info("node {}, policy source {}", settings.node_name, source->name());
   ask_ipamd();
+  if (auto started = start_flow_log(); !started) return started;
   return node->start();
 }
 
@@ -238,6 +263,92 @@ void Daemon::Parts::ask_ipamd() {
   });
 }
 
+Result<void> Daemon::Parts::start_flow_log() {
+  if (!settings.enable_policy_event_logs && settings.verify_sample == 0) return {};
+  FlowSources sources;
+  sources.node = settings.node_name;
+  sources.policy = [this]() -> const ResolvedPolicy& { return enforcer->policy(); };
+  sources.rules = [this]() -> const RuleRegistry& { return enforcer->rules(); };
+  sources.cluster = [this]() -> const ClusterSnapshot& { return source->cluster(); };
+  sources.interface_name = [this](std::uint32_t ifindex) {
+    const auto& links = host->picture().links;
+    const auto found = links.find(ifindex);
+    return found == links.end() ? std::string() : found->second.name;
+  };
+  FlowLogOptions options;
+  options.format = settings.flow_log_format == FlowLogWords::json ? FlowLogFormat::json : FlowLogFormat::compat;
+  options.silent = !settings.enable_policy_event_logs;
+  options.limits.interval = settings.flow_log_interval;
+  options.limits.per_second = settings.flow_log_limit;
+  flows = std::make_unique<FlowLog>(loop, enforcer->backend(), std::move(sources), options);
+  start_self_check();
+  return flows->start();
+}
+
+void Daemon::Parts::start_self_check() {
+  if (settings.verify_sample == 0) return;
+  SelfCheckSources sources;
+  sources.policy = [this]() -> const ResolvedPolicy& { return enforcer->policy(); };
+  sources.cluster = [this]() -> const ClusterSnapshot& { return source->cluster(); };
+  sources.name = [this](const pn_event& event) { return flows->name(event); };
+  sources.scenario = kernel.scenario_of;
+  check = std::make_unique<SelfCheck>(SelfCheckOptions{settings.verify_sample, settings.verify_folder},
+                                      std::move(sources));
+  flows->witness([this](const pn_event& event) { check->take(event); });
+}
+
+// New flows that are allowed make events only while somebody wants to see them.
+void Daemon::Parts::follow_level() {
+  const EventMode wanted = event_mode_for(settings.enable_policy_event_logs, settings.verify_sample != 0, log_level());
+  if (wanted == enforcing.events) return;
+  enforcing.events = wanted;
+  enforcer->set_settings(enforcing);
+  node->network_changed();
+}
+
+void Daemon::Parts::policy_in_force(std::optional<Duration> waited) {
+  if (flows) flows->cluster_changed();
+  if (check) check->policy_in_force(EventLoop::now());
+  if (waited) traffic->policy_in_force(*waited);
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const std::int64_t unix_ns = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  for (const auto& moment : triggers.take(source->cluster().policy_endpoints)) {
+    if (const auto passed = seconds_since(moment, unix_ns)) traffic->policy_endpoint_in_force(*passed);
+  }
+}
+
+// What only the kernel knows, and what is dear to ask for. Events that lie in the ring are taken first, so
+// that one page agrees with itself.
+void Daemon::Parts::read_kernel() {
+  if (flows) flows->drain();
+  const Backend& backend = enforcer->backend();
+  if (const auto counters = backend.counters()) traffic->set_counters(*counters);
+  if (flows) traffic->set_flow_log(flows->counts(), flows->limiter().evicted());
+  if (check) traffic->set_self_check(check->counts());
+  traffic->set_tables(enforcer->table_use());
+  const Instant now = EventLoop::now();
+  if (connections_read && now - *connections_read < kConnectionsAge) return;
+  connections_read = now;
+  if (const auto entries = backend.conntrack()) {
+    traffic->set_connections(entries->size(), std::size_t{backend.sizes().conntrack_buckets} * kWaysOfBucket);
+  }
+}
+
+// On the thread of the page. The loop may be busy, or not run any more: the page then has what was known.
+void Daemon::Parts::refresh_metrics() {
+  auto done = std::make_shared<std::promise<void>>();
+  auto told = done->get_future();
+  loop.post([this, done] {
+    if (node) {
+      read_kernel();
+      tell();
+    }
+    done->set_value();
+  });
+  told.wait_for(kPagePatience);
+}
+
 void Daemon::Parts::make_strict(const std::string& who) {
   if (settings.strict) return;
   settings.strict = true;
@@ -253,6 +364,7 @@ void Daemon::Parts::beat() {
   if (node) {
     tell();
     warn_of_staleness(now);
+    follow_level();
   }
   beat_timer = loop.after(kBeat, [this] { beat(); });
 }
@@ -260,6 +372,7 @@ void Daemon::Parts::beat() {
 void Daemon::Parts::tell() {
   const Instant now = EventLoop::now();
   const auto& status = node->status();
+  if (check && !status.failure.empty()) check->policy_failed();
   if (status.ready) {
     health.set_ready();
   } else {
@@ -267,7 +380,6 @@ void Daemon::Parts::tell() {
   }
   metrics->set_node(*node, now);
   metrics->set_source(source->status(), status.ready && !status.pending && status.failure.empty(), now);
-  if (const auto counters = enforcer->backend().counters()) metrics->set_dropped(*counters);
   if (cni_gate != nullptr) cni_gate->tell();
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/flow/flow_record.h"
 #include "agent/http/health_state.h"
 #include "agent/loop/event_loop.h"
 #include "agent/node/node_agent.h"
@@ -26,6 +27,8 @@ struct Kernel {
   std::function<Result<void>(std::uint32_t ifindex, const NamespacedName& pod)> take_over;
   // Removes everything of ours; a line for each thing.
   std::function<Result<std::vector<std::string>>()> remove_all;
+  // The scenario that reproduces what a flow should be, for the self-check; none: flows are written as such.
+  std::function<Result<std::string>(const ClusterSnapshot& cluster, const FlowRecord& flow)> scenario_of{};
 };
 
 class Daemon {

@@ -5,9 +5,6 @@
 #include <optional>
 #include <string_view>
 
-#include "engine/abi/tables.h"
-#include "engine/abi/verdict.h"
-#include "engine/explain/explain.h"
 
 namespace postern::agent {
 namespace {
@@ -28,6 +25,12 @@ std::optional<double> number_of(const std::string& version) {
 // A counter of prometheus only grows; what is counted elsewhere is brought up to there.
 void raise_to(prometheus::Counter& counter, double value) {
   if (value > counter.Value()) counter.Increment(value - counter.Value());
+}
+
+// A folder of manifests counts as policies.
+bool is_about_pods_or_services(std::string_view resource) {
+  return resource == "pods" || resource == "namespaces" || resource == "nodes" || resource == "services" ||
+         resource == "endpointslices";
 }
 
 double seconds_of(Duration duration) { return static_cast<double>(duration.ns) / 1e9; }
@@ -63,10 +66,10 @@ NodeMetrics::NodeMetrics(prometheus::Registry& registry)
                        "Attempts to bring the kernel to what is wanted")),
       failures_(family(registry, prometheus::BuildCounter, "postern_reconcile_failures_total",
                        "Those that failed; the last complete policy stays in force")),
-      dropped_packets_(family(registry, prometheus::BuildCounter, "postern_dropped_packets_total",
-                              "Packets dropped, by the pod's direction and the reason")),
-      dropped_bytes_(family(registry, prometheus::BuildCounter, "postern_dropped_bytes_total",
-                            "Bytes of those packets")) {}
+      lists_(family(registry, prometheus::BuildCounter, "postern_watch_lists_total",
+                    "How often a resource was listed whole; beyond the first, a watch could not go on")),
+      refused_(family(registry, prometheus::BuildGauge, "postern_policies_refused",
+                      "Policies that cannot be read or whose parts disagree; their last good version stands")) {}
 
 void NodeMetrics::set_node(const NodeAgent& agent, Instant now) {
   const auto& status = agent.status();
@@ -89,32 +92,24 @@ void NodeMetrics::set_node(const NodeAgent& agent, Instant now) {
 }
 
 void NodeMetrics::set_source(const std::vector<SourceStatus>& statuses, bool in_force, Instant now) {
+  double refused = 0;
   for (const auto& status : statuses) {
     const prometheus::Labels labels{{"resource", status.resource}};
     const bool stale = status.state == SourceStatus::State::failing;
     stale_seconds_.Add(labels).Set(stale ? seconds_of(now - status.since) : 0);
     rejected_.Add(labels).Set(static_cast<double>(status.rejected));
     disagreeing_.Add(labels).Set(static_cast<double>(status.disagreeing));
+    raise_to(lists_.Add(labels), static_cast<double>(status.lists));
+    if (!is_about_pods_or_services(status.resource)) {
+      refused += static_cast<double>(status.rejected + status.disagreeing);
+    }
     raise_to(disagreements_.Add(labels), static_cast<double>(status.disagreements));
     if (const auto version = number_of(status.resource_version)) {
       seen_version_.Add(labels).Set(*version);
       if (in_force && !status.held) version_in_force_.Add(labels).Set(*version);
     }
   }
-}
-
-void NodeMetrics::set_dropped(const std::vector<pn_counter>& counters) {
-  for (std::uint32_t direction = 0; direction < 2; ++direction) {
-    for (std::uint32_t reason = 0; reason < PN_REASON_COUNT; ++reason) {
-      const auto index = pn_counter_index(direction, reason);
-      if (index >= counters.size() || counters[index].packets == 0) continue;
-      if (reason != PN_REASON_NONE && reason < PN_REASON_ISOLATED) continue;  // allowed
-      const prometheus::Labels labels{{"direction", direction == PN_INGRESS ? "ingress" : "egress"},
-                                      {"reason", std::string(reason_name(reason))}};
-      raise_to(dropped_packets_.Add(labels), static_cast<double>(counters[index].packets));
-      raise_to(dropped_bytes_.Add(labels), static_cast<double>(counters[index].bytes));
-    }
-  }
+  refused_.Add({}).Set(refused);
 }
 
 }  // namespace postern::agent

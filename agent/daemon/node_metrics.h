@@ -25,8 +25,6 @@ class NodeMetrics {
   void set_node(const NodeAgent& agent, Instant now);
   // `in_force`: what the sources say was part of the last attempt that went well.
   void set_source(const std::vector<SourceStatus>& statuses, bool in_force, Instant now);
-  // By pn_counter_index, as Backend::counters() has them.
-  void set_dropped(const std::vector<pn_counter>& counters);
 
  private:
   using Gauges = prometheus::Family<prometheus::Gauge>;
@@ -45,8 +43,8 @@ class NodeMetrics {
   Counters& disagreements_;
   Counters& attempts_;
   Counters& failures_;
-  Counters& dropped_packets_;
-  Counters& dropped_bytes_;
+  Counters& lists_;
+  Gauges& refused_;
 };
 
 }  // namespace postern::agent

@@ -30,6 +30,13 @@ std::string further_of(const LocalPod& pod) {
                                                          : ", not enforced (--enforce-interfaces primary)");
 }
 
+// Slices of one policy share its reference.
+std::size_t policies_of(const std::map<NamespacedName, PolicyEndpoint>& slices) {
+  std::set<NamespacedName> policies;
+  for (const auto& slice : slices) policies.insert(slice.second.policy);
+  return policies.size();
+}
+
 std::string addresses_of(const LocalPod& pod) {
   std::string text;
   for (const auto& address : pod.addresses) text += (text.empty() ? "" : ", ") + address.to_string();
@@ -76,6 +83,7 @@ void NodeAgent::plan() {
   if (!source_.synced()) return;
   const Instant now = EventLoop::now();
   if (!status_.pending) first_change_ = now;
+  if (!changed_since_) changed_since_ = now;
   status_.pending = true;
   const Instant when = std::min(now + kSettle, std::max(now, first_change_ + kLongestWait));
   loop_.cancel(planned_);
@@ -100,6 +108,10 @@ void NodeAgent::reconcile() {
       log_info("in force: {} policies, {} pods of this node", status_.policies, in_force_.size());
     }
     status_.ready = true;
+    const auto since = std::exchange(changed_since_, std::nullopt);
+    if (options_.in_force) {
+      options_.in_force(since ? std::optional(EventLoop::now() - *since) : std::nullopt);
+    }
     const bool lost = std::any_of(pods_.pods().begin(), pods_.pods().end(),
                                   [](const auto& pod) { return !pod.second.interface; });
     if (lost && planned_ == 0) {
@@ -118,7 +130,7 @@ Result<void> NodeAgent::bring_into_force() {
   const std::vector<IpAddress> own_addresses(own.begin(), own.end());
   const ClusterSnapshot& cluster = source_.cluster();
   if (auto done = enforcer_.reconcile(cluster, endpoints, own_addresses); !done) return done;
-  status_.policies = cluster.network_policies.size();
+  status_.policies = cluster.network_policies.size() + policies_of(cluster.policy_endpoints);
   in_force_.clear();
   for (const auto& endpoint : endpoints) in_force_.insert(endpoint.pod);
   tell_of_services();

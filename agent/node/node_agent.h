@@ -29,6 +29,9 @@ struct NodeAgentOptions {
   LocateOptions locate;
   // Called for each interface that has just come under the program: takes another agent's off.
   std::function<Result<void>(std::uint32_t ifindex, const NamespacedName& pod)> after_attach;
+  // Called after each attempt that went well, with how long the oldest change that it put in force had
+  // waited; nothing when there was none.
+  std::function<void(std::optional<Duration> waited)> in_force;
 };
 
 class NodeAgent final : private PolicySource::Listener {
@@ -43,7 +46,7 @@ class NodeAgent final : private PolicySource::Listener {
     Instant failing_since;  // meaningful with a failure
     std::uint64_t reconciles = 0;
     std::uint64_t failures = 0;
-    std::size_t policies = 0;  // in the snapshot in force
+    std::size_t policies = 0;  // in the snapshot in force, of both kinds
   };
 
   // All of them outlive the agent.
@@ -107,6 +110,7 @@ class NodeAgent final : private PolicySource::Listener {
   EventLoop::TimerId planned_ = 0;
   Instant planned_for_;
   Instant first_change_;
+  std::optional<Instant> changed_since_;  // the oldest change that is not in force
   Duration back_off_{};
   Status status_;
   std::function<void()> told_;

@@ -81,6 +81,16 @@ Expected take_cleanup_period(const std::string& value, Settings& settings) {
   settings.conntrack_cleanup_period = seconds(period_s);
   return expected;
 }
+Expected take_flow_log_format(const std::string& value, Settings& settings) {
+  return read_word(value, {{"compat", FlowLogWords::compat}, {"json", FlowLogWords::json}},
+                   settings.flow_log_format);
+}
+Expected take_flow_log_interval(const std::string& value, Settings& settings) {
+  std::int64_t interval_s = 0;
+  auto expected = read_number(value, {0, 86'400}, interval_s);
+  settings.flow_log_interval = seconds(interval_s);
+  return expected;
+}
 Expected take_node_name(const std::string& value, Settings& settings) {
   return read_node_name(value, settings.node_name);
 }
@@ -162,11 +172,26 @@ constexpr std::array kTable = {
             nullptr, take_address<&S::metrics_address>},
     Setting{"health-probe-bind-addr", ":8163", "HOST:PORT", kLogs,
             "Serves /healthz and /readyz. Empty or 0: not served", nullptr, take_address<&S::health_address>},
-    Setting{"enable-policy-event-logs", "false", "true|false", kLogs, "Log the verdicts on new connections",
-            nullptr, take_switch<&S::enable_policy_event_logs>},
+    Setting{"enable-policy-event-logs", "false", "true|false", kLogs,
+            "Log flows that are denied, and with --log-level debug new ones that are allowed", nullptr,
+            take_switch<&S::enable_policy_event_logs>},
+    Setting{"flow-log-format", "compat", "compat|json", kLogs,
+            "compat: the words of the Amazon agent's log. json: pods, policy, rule and reason too", nullptr,
+            take_flow_log_format},
+    Setting{"flow-log-interval", "10", "SECONDS", kLogs,
+            "A flow is logged at once, then at most once in so long, with the number in between. 0: always",
+            nullptr, take_flow_log_interval},
+    Setting{"flow-log-limit", "1000", "LINES", kLogs, "Flows that are logged in a second at most; the rest is counted",
+            nullptr, take_number<&S::flow_log_limit, 1, 1'000'000>},
     Setting{"enable-cloudwatch-logs", "false", "true|false", kLogs,
             "Send those verdicts to CloudWatch too; needs --enable-policy-event-logs", nullptr,
             take_switch<&S::enable_cloudwatch_logs>},
+
+    Setting{"verify-sample", "0", "N", kLogs,
+            "Judge one of N live verdicts again by the policy in force; 0: none", nullptr,
+            take_number<&S::verify_sample, 0, 1'000'000'000>},
+    Setting{"verify-folder", "", "PATH", kLogs, "Where a verdict that differs is written down. Empty: nowhere", nullptr,
+            take_text<&S::verify_folder>},
 
     Setting{"config", "", "FILE", kFile,
             "A YAML mapping of the names on this page, without dashes, to values", nullptr,

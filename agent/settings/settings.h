@@ -18,6 +18,7 @@ namespace postern::agent {
 enum class PolicySourceKind : std::uint8_t { automatic, kubernetes, policyendpoints, directory };
 enum class EnforceInterfaces : std::uint8_t { primary, all };
 enum class ServiceIpBlocks : std::uint8_t { automatic, compat, strict };  // R46
+enum class FlowLogWords : std::uint8_t { compat, json };
 
 struct Settings {
   // Policy
@@ -52,7 +53,12 @@ struct Settings {
   BindAddress metrics_address;
   BindAddress health_address;
   bool enable_policy_event_logs{};
+  FlowLogWords flow_log_format{};
+  Duration flow_log_interval{};  // of one flow; 0: every event
+  std::uint32_t flow_log_limit{};  // lines a second
   bool enable_cloudwatch_logs{};
+  std::uint32_t verify_sample{};  // one of so many events; 0: none
+  std::string verify_folder;      // empty: none
 
   // Taken, without effect
   bool enable_profiling{};

@@ -74,9 +74,6 @@ TEST(SettingsTogether, what_does_nothing_yet_is_said) {
   } rows[] = {
       {"nothing of the kind", {{"log-level", "info"}}, ""},
       {"off by wish", {{"enable-policy-event-logs", "false"}, {"enable-profiling", "false"}}, ""},
-      {"event logs",
-       {{"enable-policy-event-logs", "true"}},
-       "--enable-policy-event-logs: accepted; this version does not log verdicts yet\n"},
       {"reconciles, also with the default's value",
        {{"max-concurrent-reconciles", "3"}},
        "--max-concurrent-reconciles: accepted without effect; there is one reconciler, and it takes no "
@@ -86,7 +83,6 @@ TEST(SettingsTogether, what_does_nothing_yet_is_said) {
        "--enable-profiling: accepted without effect; there is no profiler\n"},
       {"CloudWatch",
        {{"enable-policy-event-logs", "true"}, {"enable-cloudwatch-logs", "true"}},
-       "--enable-policy-event-logs: accepted; this version does not log verdicts yet\n"
        "--enable-cloudwatch-logs: accepted; this version sends nothing to CloudWatch yet\n"},
   };
   for (const auto& row : rows) {

@@ -38,7 +38,12 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "metrics-bind-addr") return settings.metrics_address.to_string();
   if (flag == "health-probe-bind-addr") return settings.health_address.to_string();
   if (flag == "enable-policy-event-logs") return word(settings.enable_policy_event_logs);
+  if (flag == "flow-log-format") return std::to_string(static_cast<int>(settings.flow_log_format));
+  if (flag == "flow-log-interval") return std::to_string(settings.flow_log_interval.ns);
+  if (flag == "flow-log-limit") return std::to_string(settings.flow_log_limit);
   if (flag == "enable-cloudwatch-logs") return word(settings.enable_cloudwatch_logs);
+  if (flag == "verify-sample") return std::to_string(settings.verify_sample);
+  if (flag == "verify-folder") return settings.verify_folder;
   if (flag == "config") return settings.config_file;
   if (flag == "max-concurrent-reconciles") return std::to_string(settings.max_concurrent_reconciles);
   if (flag == "enable-profiling") return word(settings.enable_profiling);
@@ -78,7 +83,12 @@ constexpr Row kDefaults[] = {
     {"metrics-bind-addr", "", ":8162"},
     {"health-probe-bind-addr", "", ":8163"},
     {"enable-policy-event-logs", "", "false"},
+    {"flow-log-format", "", "0"},
+    {"flow-log-interval", "", "10000000000"},
+    {"flow-log-limit", "", "1000"},
     {"enable-cloudwatch-logs", "", "false"},
+    {"verify-sample", "", "0"},
+    {"verify-folder", "", ""},
     {"config", "", ""},
     {"max-concurrent-reconciles", "", "3"},
     {"enable-profiling", "", "false"},
@@ -143,6 +153,11 @@ TEST(SettingsValues, reach_the_member_of_their_flag) {
       {"metrics-bind-addr", "0", "0"},
       {"health-probe-bind-addr", "", "0"},
       {"enable-policy-event-logs", "true", "true"},
+      {"flow-log-format", "json", "1"},
+      {"flow-log-interval", "0", "0"},
+      {"flow-log-limit", "5000", "5000"},
+      {"verify-sample", "100", "100"},
+      {"verify-folder", "/tmp/x", "/tmp/x"},
       {"max-concurrent-reconciles", "7", "7"},
       {"enable-profiling", "true", "true"},
   };
