@@ -85,6 +85,7 @@ class NodeAgentTest : public ::testing::Test {
       if (takeover_fails) return fail(ErrorCode::io, "not now");
       return {};
     };
+    options.in_force = [this](std::optional<Duration> waited) { in_force.push_back(waited); };
     agent = std::make_unique<NodeAgent>(*loop, host, source, *enforcer, options);
     ASSERT_TRUE(agent->start());
   }
@@ -110,6 +111,7 @@ class NodeAgentTest : public ::testing::Test {
   std::unique_ptr<NodeAgent> agent;
   std::vector<std::uint32_t> taken_over;
   bool takeover_fails = false;
+  std::vector<std::optional<Duration>> in_force;
 };
 
 TEST_F(NodeAgentTest, NothingIsTouchedBeforeTheSourceHasReadEverything) {
@@ -152,6 +154,32 @@ TEST_F(NodeAgentTest, ABurstOfChangesIsOneAttempt) {
   run();
   EXPECT_EQ(agent->status().reconciles, before + 1);
   EXPECT_FALSE(agent->status().pending);
+}
+
+TEST_F(NodeAgentTest, ItTellsHowLongTheOldestChangeHasWaited) {
+  start();
+  EXPECT_THAT(in_force, IsEmpty());
+  sync();
+  loop->after(milliseconds(3), [this] { source.listener->cluster_changed(); });
+  run();
+  ASSERT_EQ(in_force.size(), 1u);
+  ASSERT_TRUE(in_force[0]);
+  EXPECT_GE(*in_force[0], milliseconds(8)) << "the second change has moved the attempt, not the first change";
+  EXPECT_LT(*in_force[0], seconds(5));
+}
+
+TEST_F(NodeAgentTest, PoliciesInForceAreThoseOfBothKinds) {
+  for (const char* slice : {"q-1", "q-2"}) {
+    PolicyEndpoint endpoint;
+    endpoint.key = {"x", slice};
+    endpoint.policy = {"x", "q"};
+    endpoint.isolates_ingress = true;
+    source.snapshot.policy_endpoints[endpoint.key] = endpoint;
+  }
+  start();
+  sync();
+  run();
+  EXPECT_EQ(agent->status().policies, 2u) << "p, and q in two slices";
 }
 
 TEST_F(NodeAgentTest, AnAnnouncedPodIsAnsweredWhenItsPolicyIsInForce) {
