@@ -49,6 +49,12 @@ Result<void> FlowLog::start() {
   });
 }
 
+void FlowLog::forward(std::function<void(std::int64_t unix_ms, std::string_view message)> sink) {
+  listen([sink = std::move(sink)](const FlowRecord& record) {
+    sink(record.unix_ns / kNsOfMs, cloudwatch_message(record));
+  });
+}
+
 // Until the next look nobody is woken.
 void FlowLog::pause() {
   if (watching_) loop_.forget(backend_.event_fd());

@@ -12,6 +12,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/flow/flow_limiter.h"
@@ -61,6 +63,8 @@ class FlowLog final : private EventSink {
   // Errors: io.
   Result<void> start();
   void listen(Listener listener) { listeners_.push_back(std::move(listener)); }
+  // The same as messages for CloudWatch: denials always, allowed flows only while the level is debug.
+  void forward(std::function<void(std::int64_t unix_ms, std::string_view message)> sink);
   void witness(Witness witness) { witness_ = std::move(witness); }
   void cluster_changed() { names_.cluster_changed(); }
   // The record of an event, at this moment.

@@ -143,6 +143,25 @@ TEST_F(FlowLogTest, an_allowed_flow_is_a_line_of_level_debug_and_only_there) {
   EXPECT_EQ(log_->counts().written, 1u);
 }
 
+TEST_F(FlowLogTest, cloudwatch_gets_denials_at_every_level_and_allowed_flows_at_debug) {
+  for (const auto& [level, expected] : {std::pair{LogLevel::debug, 2u}, {LogLevel::info, 1u}, {LogLevel::error, 1u}}) {
+    start(level);
+    std::vector<std::string> sent;
+    log_->forward([&](std::int64_t unix_ms, std::string_view message) {
+      EXPECT_GT(unix_ms, 1'700'000'000'000) << "since 1970, not since the start of the machine";
+      sent.emplace_back(message);
+    });
+    ring_.put(denied_event(1));
+    ring_.put(allowed(2));
+    log_->drain();
+    ASSERT_EQ(sent.size(), expected) << to_string(level);
+    EXPECT_EQ(sent[0],
+              "Node: node-1;SIP: 10.0.0.5;SPORT: 1;DIP: 10.0.0.9;DPORT: 80;PROTOCOL: TCP;PolicyVerdict: DENY;"
+              "Tier: NETWORK_POLICY");
+    log_.reset();
+  }
+}
+
 TEST_F(FlowLogTest, json_lines_stand_by_themselves) {
   start(LogLevel::info, {.format = FlowLogFormat::json, .silent = false, .limits = {}});
   ring_.put(denied_event(1));
