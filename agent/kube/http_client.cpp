@@ -227,7 +227,8 @@ HttpClient::TransferId HttpClient::start(const HttpRequest& request, HttpReceive
   }
   set(easy, CURLOPT_URL, url.c_str());
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_PROXY, request.proxy_url.c_str());  // "" also turns off what the environment says
+  // "" also turns off what the environment says.
+  if (!request.environment_proxy) set(easy, CURLOPT_PROXY, request.proxy_url.c_str());
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   set(easy, CURLOPT_PIPEWAIT, 1L);  // rather a stream of a connection that is being made than another
   set(easy, CURLOPT_FRESH_CONNECT, request.new_connection ? 1L : 0L);

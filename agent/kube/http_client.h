@@ -29,12 +29,13 @@ struct TlsMaterial {
 };
 
 struct HttpRequest {
-  std::string method = "GET";        // GET, POST, PATCH
+  std::string method = "GET";        // GET, POST, PUT, PATCH
   std::string url;                   // http:// or https://, an IPv6 host in brackets
   std::vector<std::string> headers;  // "Accept: application/json"
-  std::string body;                  // of POST and PATCH
+  std::string body;                  // of every other method than GET
   std::shared_ptr<const TlsMaterial> tls;
-  std::string proxy_url;         // empty: none, whatever the environment says
+  std::string proxy_url;         // empty: none, unless the environment is asked
+  bool environment_proxy = false;  // HTTPS_PROXY and NO_PROXY decide, as curl reads them
   std::string certificate_name;  // that the server's certificate must have in place of the URL's host
   Duration connect_timeout = seconds(10);
   Duration total_timeout{};     // zero: none

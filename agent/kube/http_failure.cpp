@@ -49,7 +49,7 @@ std::string timed_out(const std::string& detail) {
   if (detail.find("Resolving") != std::string::npos) return "the name did not resolve in time";
   const bool connecting = detail.find("onnect") != std::string::npos;
   return connecting
-             ? "no connection in time, expected an API server that answers there (or a firewall that lets it)"
+             ? "no connection in time, expected a server that answers there (or a firewall that lets it)"
              : "no answer in time";
 }
 
@@ -65,7 +65,7 @@ HttpFailure failure_of(CURL* easy, CURLcode code, const char* text) {
               "the name does not resolve (" + detail + "), expected a host with an address"};
     case CURLE_COULDNT_CONNECT: {
       if (nobody_listens(easy, detail)) {
-        return {Kind::refused, "connection refused, expected an API server that listens there"};
+        return {Kind::refused, "connection refused, expected a server that listens there"};
       }
       long error = 0;
       curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);

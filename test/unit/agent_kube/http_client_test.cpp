@@ -221,7 +221,7 @@ TEST_F(HttpClientTest, AHostThatIsAnIpv6AddressIsInBrackets) {
   socklen_t size = sizeof address;
   getsockname(holder, reinterpret_cast<sockaddr*>(&address), &size);
   const auto& got = fetch(request("http://[::1]:" + std::to_string(ntohs(address.sin6_port)) + "/"));
-  EXPECT_EQ(got.end, "failed: connection refused, expected an API server that listens there");
+  EXPECT_EQ(got.end, "failed: connection refused, expected a server that listens there");
   close(holder);
 }
 

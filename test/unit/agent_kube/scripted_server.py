@@ -51,6 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_PATCH(self):
         self.handle_request()
 
+    def do_PUT(self):
+        self.handle_request()
+
     def whole(self, status, text, headers=()):
         body = text.encode()
         self.send_response(status)

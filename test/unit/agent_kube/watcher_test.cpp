@@ -143,7 +143,7 @@ TEST_F(WatcherTest, AServerThatGoesAndComesBackLosesNothing) {
   server.reset();
   until([&] { return watcher->state(ResourceKind::pods).state == WatchState::failing; });
   EXPECT_EQ(watcher->state(ResourceKind::pods).detail,
-            config.server + " (the test): connection refused, expected an API server that listens there");
+            config.server + " (the test): connection refused, expected a server that listens there");
   EXPECT_EQ(watcher->objects(ResourceKind::pods).size(), 1u);
   sink.take();
   server = std::make_unique<ScriptedServer>(arguments(port));
@@ -238,7 +238,7 @@ TEST_F(WatcherTest, CallsHaveWholeAnswers) {
   api->call({"GET", "/x", "", ""}, note);
   until([&] { return answers.size() == 4; });
   EXPECT_EQ(answers[3],
-            config.server + " (the test): connection refused, expected an API server that listens there");
+            config.server + " (the test): connection refused, expected a server that listens there");
 
   api->call({"GET", "/x", "", ""}, note);
   api.reset();
