@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's sink as a process (driver.cpp), and what its tests have in common."""
+import concurrent.futures
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 
-from double import Double, Key
+from cloudwatch_double import Double, Key
 
 DRIVER = os.environ.get("CLOUDWATCH_DRIVER", "build/release/bin/cloudwatch_driver")
 PATIENCE = 20  # seconds; how long anything may take on a machine that is busy with other things
@@ -107,9 +110,21 @@ def clean(double):
 
 
 def run(tests, only):
-    for test in tests:
-        if only and test.__name__ not in only:
-            continue
+    """Side by side: each has a service and a sink of its own, and mostly waits."""
+    def one(test):
         begun = time.monotonic()
-        test()
-        print("ok  %5.2f s  %s" % (time.monotonic() - begun, test.__name__.replace("_", " ")), flush=True)
+        try:
+            test()
+            return test, time.monotonic() - begun, None
+        except Exception:
+            return test, time.monotonic() - begun, traceback.format_exc()
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for test, took, failure in pool.map(one, [test for test in tests if not only or test.__name__ in only]):
+            print("%s %5.2f s  %s" % ("FAILED" if failure else "ok    ", took, test.__name__.replace("_", " ")),
+                  flush=True)
+            if failure:
+                failed += 1
+                print(failure, flush=True)
+    sys.exit(1 if failed else 0)
