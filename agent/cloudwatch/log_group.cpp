@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cloudwatch/log_group.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "agent/aws/aws_answers.h"
+#include "agent/settings/setting_values.h"
 
 namespace postern::agent::cloudwatch {
 
@@ -24,13 +24,6 @@ std::string log_stream_name(std::string_view random) {
     name += kDigits[byte & 15];
   }
   return name;
-}
-
-bool is_cluster_name(std::string_view text) {
-  return !text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
 }
 
 void ClusterNameFinder::find(Done done) {

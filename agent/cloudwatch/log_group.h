@@ -16,8 +16,6 @@ namespace postern::agent::cloudwatch {
 std::string log_group_name(const std::string& cluster);
 // "aws-network-policy-agent-audit-UUID": one of its own for each start. Of 16 random bytes.
 std::string log_stream_name(std::string_view random);
-// 1 to 100 letters, digits, "-", "_" and ".": what an EKS cluster may be called, and a part of a group's name.
-bool is_cluster_name(std::string_view text);
 
 // Asks the instance for its id and EC2 for its tag; asks again where that may help.
 class ClusterNameFinder {

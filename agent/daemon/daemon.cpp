@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/cloudwatch/cloudwatch_log.h"
 #include "agent/daemon/cni_gate.h"
 #include "agent/daemon/host_watch.h"
 #include "agent/daemon/node_metrics.h"
@@ -27,6 +28,7 @@
 #include "agent/log/log.h"
 #include "agent/rpc/ipamd_client.h"
 #include "agent/rpc/rpc_server.h"
+#include "agent/settings/read_settings.h"
 #include "agent/source/auto_source.h"
 #include "agent/source/directory_source.h"
 #include "agent/source/kubernetes_source.h"
@@ -92,6 +94,7 @@ struct Daemon::Parts {
   Result<std::unique_ptr<PolicySource>> make_source();
   Result<void> connect();
   void ask_ipamd();
+  void start_cloudwatch();
   void make_strict(const std::string& who);
   void beat();
   void tell();
@@ -125,6 +128,7 @@ struct Daemon::Parts {
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<IpamdClient> ipamd;
   std::optional<Instant> connections_read;
+  std::unique_ptr<cloudwatch::CloudWatchLog> cloudwatch;  // where lines of flow events go too; or none
   EventLoop::TimerId beat_timer = 0;
   std::map<std::string, Instant> stale_said;  // by resource: when it was last said
 };
@@ -212,6 +216,7 @@ Result<void> Daemon::Parts::start_enforcing() {
   cni_gate = cni.get();
   gate = std::move(cni);
   log_info("node {}, policy source {}", settings.node_name, source->name());
+  if (settings.enable_cloudwatch_logs) start_cloudwatch();
   ask_ipamd();
   if (auto started = start_flow_log(); !started) return started;
   return node->start();
@@ -246,6 +251,22 @@ Result<std::unique_ptr<PolicySource>> Daemon::Parts::make_source() {
     case PolicySourceKind::directory: break;
   }
   return std::make_unique<AutoSource>(loop, *api, settings.node_name, seed);
+}
+
+// What enforces does not depend on where its logs go.
+void Daemon::Parts::start_cloudwatch() {
+  cloudwatch::CloudWatchOptions options;
+  options.environment = aws::read_aws_environment(environment_variable);
+  options.cluster_name = settings.cluster_name;
+  options.delivery.most_events = settings.cloudwatch_queue_events;
+  options.delivery.most_bytes = settings.cloudwatch_queue_size_mb << 20;
+  options.delivery.flush_after = settings.cloudwatch_flush_period;
+  auto started = cloudwatch::CloudWatchLog::start(loop, std::move(options));
+  if (started) {
+    cloudwatch = std::move(*started);
+  } else {
+    log_error("nothing is sent to CloudWatch: {}", started.error().to_string());
+  }
 }
 
 // On a node of the VPC CNI its daemon knows the mode; elsewhere nobody is asked.
@@ -399,6 +420,13 @@ void Daemon::Parts::warn_of_staleness(Instant now) {
 
 Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Daemon::~Daemon() = default;
+
+bool Daemon::finish(std::function<void()> done) {
+  if (!parts_->cloudwatch || parts_->cloudwatch->counters().held_events == 0) return false;
+  log_info("{} lines still wait for CloudWatch", parts_->cloudwatch->counters().held_events);
+  parts_->cloudwatch->finish(kFarewell, std::move(done));
+  return true;
+}
 
 Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, const Settings& settings, Kernel kernel) {
   auto parts = std::make_unique<Parts>(loop, settings, std::move(kernel));

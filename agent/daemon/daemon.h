@@ -37,6 +37,10 @@ class Daemon {
   // an address that is taken, a folder that is not there. The loop outlives the daemon.
   static Result<std::unique_ptr<Daemon>> start(EventLoop& loop, const Settings& settings, Kernel kernel);
   ~Daemon();  // what is in force stays in force
+  // Before the end: sends what still waits for CloudWatch, for kFarewell at most, and then calls `done` from
+  // the loop, which has to run meanwhile. False, and no call, where nothing waits.
+  bool finish(std::function<void()> done);
+  static constexpr Duration kFarewell = seconds(3);
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 

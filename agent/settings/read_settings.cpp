@@ -218,9 +218,6 @@ std::vector<std::string> not_yet(const Settings& settings) {
         "accepted without effect; there is one reconciler, and it takes no turns");
   }
   if (settings.enable_profiling) say("enable-profiling", "accepted without effect; there is no profiler");
-  if (settings.enable_cloudwatch_logs) {
-    say("enable-cloudwatch-logs", "accepted; this version sends nothing to CloudWatch yet");
-  }
   return lines;
 }
 

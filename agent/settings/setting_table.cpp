@@ -91,6 +91,15 @@ Expected take_flow_log_interval(const std::string& value, Settings& settings) {
   settings.flow_log_interval = seconds(interval_s);
   return expected;
 }
+Expected take_flush_period(const std::string& value, Settings& settings) {
+  std::int64_t period_s = 0;
+  auto expected = read_number(value, {1, 3600}, period_s);
+  settings.cloudwatch_flush_period = seconds(period_s);
+  return expected;
+}
+Expected take_cluster_name(const std::string& value, Settings& settings) {
+  return read_cluster_name(value, settings.cluster_name);
+}
 Expected take_node_name(const std::string& value, Settings& settings) {
   return read_node_name(value, settings.node_name);
 }
@@ -129,6 +138,10 @@ constexpr std::array kTable = {
             nullptr, take_text<&S::kubeconfig>},
     Setting{"node-name", "", "NAME", kNode, "This node's name in the cluster. Without it: the host's name",
             "MY_NODE_NAME", take_node_name},
+    Setting{"cluster-name", "", "NAME", kNode,
+            "The cluster's name, for the log group in CloudWatch. Without it: the tag\n"
+            "aws:eks:cluster-name of the instance",
+            "CLUSTER_NAME", take_cluster_name},
     Setting{"enable-ipv6", "false", "true|false", kNode,
             "The node's address is its IPv6 one. Both families are enforced either way", nullptr,
             take_switch<&S::enable_ipv6>},
@@ -186,6 +199,13 @@ constexpr std::array kTable = {
     Setting{"enable-cloudwatch-logs", "false", "true|false", kLogs,
             "Send those verdicts to CloudWatch too; needs --enable-policy-event-logs", nullptr,
             take_switch<&S::enable_cloudwatch_logs>},
+    Setting{"cloudwatch-queue-events", "50000", "COUNT", kLogs,
+            "Lines that wait for CloudWatch at most; what comes beyond is lost and counted", nullptr,
+            take_number<&S::cloudwatch_queue_events, 1, 10'000'000>},
+    Setting{"cloudwatch-queue-size", "16", "MEGABYTES", kLogs, "The same bound in bytes", nullptr,
+            take_number<&S::cloudwatch_queue_size_mb, 1, 4096>},
+    Setting{"cloudwatch-flush-period", "5", "SECONDS", kLogs,
+            "A line waits no longer for others to be sent with", nullptr, take_flush_period},
 
     Setting{"verify-sample", "0", "N", kLogs,
             "Judge one of N live verdicts again by the policy in force; 0: none", nullptr,

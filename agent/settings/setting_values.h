@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "agent/settings/bind_address.h"
@@ -29,6 +30,12 @@ std::optional<std::string> read_socket_path(const std::string& text, std::string
 std::optional<std::string> read_bind_address(const std::string& text, BindAddress& value);
 // Empty, or a DNS subdomain as Kubernetes names its nodes.
 std::optional<std::string> read_node_name(const std::string& text, std::string& value);
+// Empty, or a cluster's name.
+std::optional<std::string> read_cluster_name(const std::string& text, std::string& value);
+
+// 1 to 100 letters, digits, "-", "_" and ".": what an EKS cluster may be called, and may be a part of the
+// name of a log group.
+bool is_cluster_name(std::string_view text);
 
 template <typename Number>
 std::optional<std::string> read_number(const std::string& text, NumberRange range, Number& value) {

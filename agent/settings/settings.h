@@ -33,6 +33,7 @@ struct Settings {
   // Kubernetes and node
   std::string kubeconfig;  // empty: KUBECONFIG, then in the cluster, then the home directory
   std::string node_name;   // empty: the host's name
+  std::string cluster_name;  // empty: the instance's tag says it
   bool enable_ipv6{};      // the node's address is its IPv6 one; both families are enforced either way
   std::string netns_directory;
   std::string grpc_socket;   // empty: not served
@@ -59,6 +60,9 @@ struct Settings {
   bool enable_cloudwatch_logs{};
   std::uint32_t verify_sample{};  // one of so many events; 0: none
   std::string verify_folder;      // empty: none
+  std::size_t cloudwatch_queue_events{};
+  std::size_t cloudwatch_queue_size_mb{};
+  Duration cloudwatch_flush_period{};
 
   // Taken, without effect
   bool enable_profiling{};

@@ -145,6 +145,8 @@ int run_agent(const agent::Settings& settings, const std::function<agent::Settin
     agent::log_error("{}", ran.error().to_string());
     return refuse(ran.error().to_string());
   }
+  // Another signal ends this too.
+  if ((*daemon)->finish([&loop] { (*loop)->stop(); })) (void)(*loop)->run();
   return 0;
 }
 

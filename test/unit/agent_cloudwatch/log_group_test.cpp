@@ -17,13 +17,5 @@ TEST(LogGroup, names_are_those_of_the_amazon_agent) {
             "aws-network-policy-agent-audit-30313233-3435-4637-b839-616263646566");
 }
 
-TEST(LogGroup, what_no_group_may_be_called_is_no_clusters_name) {
-  for (const char* name : {"a", "Shop-1", "a_b", "a.b"}) EXPECT_TRUE(is_cluster_name(name)) << name;
-  for (const char* name : {"", "a/b", "a b", "a:b", "\xc3\xa4", "a\n"})
-    EXPECT_FALSE(is_cluster_name(name)) << name;
-  EXPECT_TRUE(is_cluster_name(std::string(100, 'a')));
-  EXPECT_FALSE(is_cluster_name(std::string(101, 'a')));
-}
-
 }  // namespace
 }  // namespace postern::agent::cloudwatch

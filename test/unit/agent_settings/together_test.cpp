@@ -81,9 +81,6 @@ TEST(SettingsTogether, what_does_nothing_yet_is_said) {
       {"profiling",
        {{"enable-profiling", "true"}},
        "--enable-profiling: accepted without effect; there is no profiler\n"},
-      {"CloudWatch",
-       {{"enable-policy-event-logs", "true"}, {"enable-cloudwatch-logs", "true"}},
-       "--enable-cloudwatch-logs: accepted; this version sends nothing to CloudWatch yet\n"},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.name);

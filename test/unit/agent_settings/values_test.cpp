@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/settings/setting_table.h"
+#include "agent/settings/setting_values.h"
 #include "test/unit/agent_settings/given.h"
 
 namespace postern::agent {
@@ -22,6 +23,7 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "enforce-interfaces") return std::to_string(static_cast<int>(settings.enforce_interfaces));
   if (flag == "kubeconfig") return settings.kubeconfig;
   if (flag == "node-name") return settings.node_name;
+  if (flag == "cluster-name") return settings.cluster_name;
   if (flag == "enable-ipv6") return word(settings.enable_ipv6);
   if (flag == "netns-directory") return settings.netns_directory;
   if (flag == "grpc-socket") return settings.grpc_socket;
@@ -44,6 +46,9 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "enable-cloudwatch-logs") return word(settings.enable_cloudwatch_logs);
   if (flag == "verify-sample") return std::to_string(settings.verify_sample);
   if (flag == "verify-folder") return settings.verify_folder;
+  if (flag == "cloudwatch-queue-events") return std::to_string(settings.cloudwatch_queue_events);
+  if (flag == "cloudwatch-queue-size") return std::to_string(settings.cloudwatch_queue_size_mb);
+  if (flag == "cloudwatch-flush-period") return std::to_string(settings.cloudwatch_flush_period.ns);
   if (flag == "config") return settings.config_file;
   if (flag == "max-concurrent-reconciles") return std::to_string(settings.max_concurrent_reconciles);
   if (flag == "enable-profiling") return word(settings.enable_profiling);
@@ -67,6 +72,7 @@ constexpr Row kDefaults[] = {
     {"enforce-interfaces", "", "0"},
     {"kubeconfig", "", ""},
     {"node-name", "", ""},
+    {"cluster-name", "", ""},
     {"enable-ipv6", "", "false"},
     {"netns-directory", "", "/var/run/netns"},
     {"grpc-socket", "", "/var/run/aws-node/npa.sock"},
@@ -89,6 +95,9 @@ constexpr Row kDefaults[] = {
     {"enable-cloudwatch-logs", "", "false"},
     {"verify-sample", "", "0"},
     {"verify-folder", "", ""},
+    {"cloudwatch-queue-events", "", "50000"},
+    {"cloudwatch-queue-size", "", "16"},
+    {"cloudwatch-flush-period", "", "5000000000"},
     {"config", "", ""},
     {"max-concurrent-reconciles", "", "3"},
     {"enable-profiling", "", "false"},
@@ -158,6 +167,11 @@ TEST(SettingsValues, reach_the_member_of_their_flag) {
       {"flow-log-limit", "5000", "5000"},
       {"verify-sample", "100", "100"},
       {"verify-folder", "/tmp/x", "/tmp/x"},
+      {"cluster-name", "", ""},
+      {"cluster-name", "Shop_1.eu-a", "Shop_1.eu-a"},
+      {"cloudwatch-queue-events", "1", "1"},
+      {"cloudwatch-queue-size", "4096", "4096"},
+      {"cloudwatch-flush-period", "60", "60000000000"},
       {"max-concurrent-reconciles", "7", "7"},
       {"enable-profiling", "true", "true"},
   };
@@ -188,6 +202,13 @@ TEST(SettingsTable, has_names_and_variables_that_nothing_else_has) {
   EXPECT_EQ(find_setting("conntrack-cache-table-size")->variable(), "POSTERN_CONNTRACK_CACHE_TABLE_SIZE");
   EXPECT_EQ(find_setting("enable-ipv6")->variable(), "POSTERN_ENABLE_IPV6");
   EXPECT_EQ(find_setting("enable-ipv7"), nullptr);
+}
+
+TEST(SettingsValues, what_no_log_group_may_be_called_is_no_clusters_name) {
+  for (const char* name : {"a", "Shop-1", "a_b", "a.b"}) EXPECT_TRUE(is_cluster_name(name)) << name;
+  for (const char* name : {"", "a/b", "a b", "a:b", "\xc3\xa4", "a\n"}) EXPECT_FALSE(is_cluster_name(name)) << name;
+  EXPECT_TRUE(is_cluster_name(std::string(100, 'a')));
+  EXPECT_FALSE(is_cluster_name(std::string(101, 'a')));
 }
 
 }  // namespace
