@@ -34,9 +34,9 @@ struct HttpRequest {
   std::vector<std::string> headers;  // "Accept: application/json"
   std::string body;                  // of every other method than GET
   std::shared_ptr<const TlsMaterial> tls;
-  std::string proxy_url;         // empty: none, unless the environment is asked
+  std::string proxy_url;           // empty: none, unless the environment is asked
   bool environment_proxy = false;  // HTTPS_PROXY and NO_PROXY decide, as curl reads them
-  std::string certificate_name;  // that the server's certificate must have in place of the URL's host
+  std::string certificate_name;    // that the server's certificate must have in place of the URL's host
   Duration connect_timeout = seconds(10);
   Duration total_timeout{};     // zero: none
   bool new_connection = false;  // else one that is open is used again

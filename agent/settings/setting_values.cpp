@@ -80,13 +80,14 @@ std::optional<std::string> read_bind_address(const std::string& text, BindAddres
 
 bool is_cluster_name(std::string_view text) {
   return !text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
   });
 }
 
 std::optional<std::string> read_cluster_name(const std::string& text, std::string& value) {
-  if (!text.empty() && !is_cluster_name(text)) return "nothing, or a cluster's name: letters, digits, -, _ and ., at most 100";
+  if (!text.empty() && !is_cluster_name(text))
+    return "nothing, or a cluster's name: letters, digits, -, _ and ., at most 100";
   value = text;
   return std::nullopt;
 }

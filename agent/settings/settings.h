@@ -31,10 +31,10 @@ struct Settings {
   EnforceInterfaces enforce_interfaces{};
 
   // Kubernetes and node
-  std::string kubeconfig;  // empty: KUBECONFIG, then in the cluster, then the home directory
-  std::string node_name;   // empty: the host's name
+  std::string kubeconfig;    // empty: KUBECONFIG, then in the cluster, then the home directory
+  std::string node_name;     // empty: the host's name
   std::string cluster_name;  // empty: the instance's tag says it
-  bool enable_ipv6{};      // the node's address is its IPv6 one; both families are enforced either way
+  bool enable_ipv6{};        // the node's address is its IPv6 one; both families are enforced either way
   std::string netns_directory;
   std::string grpc_socket;   // empty: not served
   std::string ipamd_socket;  // empty: not asked

@@ -83,6 +83,7 @@ class Double:
         self.instance_tags = {"aws:eks:cluster-name": "tagged"}
         self.tag_faults = []          # HTTP statuses of the next DescribeTags
         self.handed_out = []          # (source, access key)
+        self.proxied = []             # hosts for which this was the proxy
         self.port = 0
         self.server = None
         self.start()
@@ -148,6 +149,10 @@ class Double:
     def serve(self, handler):
         length = int(handler.headers.get("Content-Length", 0))
         body = handler.rfile.read(length)
+        if handler.path.startswith("http://"):
+            url = urllib.parse.urlsplit(handler.path)
+            self.proxied.append(url.netloc)
+            handler.path = url.path
         try:
             if handler.path.startswith("/latest/"):
                 return self.metadata(handler)
@@ -442,6 +447,6 @@ class Double:
         value = self.instance_tags.get(filters.get("key"))
         item = "" if value is None else ("<item><resourceId>i-0123</resourceId><resourceType>instance</resourceType>"
                                          "<key>%s</key><value>%s</value></item>" % (filters["key"], value))
-        text = ("<?xml version='1.0' encoding='UTF-8'?><DescribeTagsResponse xmlns='http://ec2.amazonaws.com/doc/"
-                "2016-11-15/'><requestId>r</requestId><tagSet>%s</tagSet></DescribeTagsResponse>" % item)
+        text = ("<?xml version='1.0' encoding='UTF-8'?>"
+                "<DescribeTagsResponse xmlns='http://ec2.amazonaws.com/doc/2016-11-15/'><requestId>r</requestId><tagSet>%s</tagSet></DescribeTagsResponse>" % item)
         self.answer(handler, 200, text.encode(), "text/xml")

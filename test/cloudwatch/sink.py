@@ -30,7 +30,7 @@ class Sink:
         self.process = subprocess.Popen(
             [DRIVER, "log"] + ["%s=%s" % pair for pair in given.items()], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env={**environment, "NO_PROXY": "127.0.0.1"})
+            env={"NO_PROXY": "127.0.0.1", **environment})
 
     def __enter__(self):
         return self
