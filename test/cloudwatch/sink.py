@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -46,7 +47,10 @@ class Sink:
     def tell(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
+        overdue = threading.Timer(2 * PATIENCE, self.process.kill)
+        overdue.start()
         answer = self.process.stdout.readline().strip()
+        overdue.cancel()
         assert answer, "no answer to %r:\n%s" % (command, self.lines())
         return answer
 
