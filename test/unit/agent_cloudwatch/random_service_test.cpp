@@ -3,11 +3,11 @@
 // order kept, every event in exactly one count, and the end reached once the service behaves.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "agent/cloudwatch/log_delivery.h"
 #include "engine/base/prng.h"
+#include "test/support/effort.h"
 
 namespace postern::agent::cloudwatch {
 namespace {
@@ -151,9 +151,8 @@ class RandomService {
 };
 
 TEST(RandomService, no_event_is_lost_uncounted_or_out_of_order) {
-  const char* given = std::getenv("POSTERN_TEST_SEED");
-  const std::uint64_t first = given == nullptr ? 1 : std::strtoull(given, nullptr, 10);
-  for (std::uint64_t seed = first; seed < first + 40; ++seed) {
+  const std::uint64_t first = test::first_seed();
+  for (std::uint64_t seed = first; seed < first + test::scaled(8); ++seed) {
     SCOPED_TRACE("POSTERN_TEST_SEED=" + std::to_string(seed));
     RandomService(seed).run();
     if (HasFailure()) return;
