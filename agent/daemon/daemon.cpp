@@ -119,6 +119,7 @@ struct Daemon::Parts {
   std::unique_ptr<NodeEnforcer> enforcer;
   std::unique_ptr<HostWatch> host;
   std::unique_ptr<SelfCheck> check;
+  std::unique_ptr<cloudwatch::CloudWatchLog> cloudwatch;  // where records of flows go too; or none
   std::unique_ptr<FlowLog> flows;
   TriggerTimes triggers;
   std::unique_ptr<PolicySource> source;
@@ -128,7 +129,6 @@ struct Daemon::Parts {
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<IpamdClient> ipamd;
   std::optional<Instant> connections_read;
-  std::unique_ptr<cloudwatch::CloudWatchLog> cloudwatch;  // where lines of flow events go too; or none
   EventLoop::TimerId beat_timer = 0;
   std::map<std::string, Instant> stale_said;  // by resource: when it was last said
 };
@@ -303,6 +303,9 @@ Result<void> Daemon::Parts::start_flow_log() {
   options.limits.per_second = settings.flow_log_limit;
   flows = std::make_unique<FlowLog>(loop, enforcer->backend(), std::move(sources), options);
   start_self_check();
+  if (cloudwatch) {
+    flows->forward([this](std::int64_t unix_ms, std::string_view message) { cloudwatch->add(unix_ms, message); });
+  }
   return flows->start();
 }
 
@@ -347,6 +350,7 @@ void Daemon::Parts::read_kernel() {
   if (const auto counters = backend.counters()) traffic->set_counters(*counters);
   if (flows) traffic->set_flow_log(flows->counts(), flows->limiter().evicted());
   if (check) traffic->set_self_check(check->counts());
+  if (cloudwatch) traffic->set_cloudwatch(cloudwatch->counters());
   traffic->set_tables(enforcer->table_use());
   const Instant now = EventLoop::now();
   if (connections_read && now - *connections_read < kConnectionsAge) return;
@@ -422,6 +426,7 @@ Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Daemon::~Daemon() = default;
 
 bool Daemon::finish(std::function<void()> done) {
+  if (parts_->flows) parts_->flows->drain();
   if (!parts_->cloudwatch || parts_->cloudwatch->counters().held_events == 0) return false;
   log_info("{} lines still wait for CloudWatch", parts_->cloudwatch->counters().held_events);
   parts_->cloudwatch->finish(kFarewell, std::move(done));

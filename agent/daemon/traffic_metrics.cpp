@@ -67,6 +67,14 @@ TrafficMetrics::TrafficMetrics(prometheus::Registry& registry, bool event_logs)
                           "Events that flow logs received, by what became of them")),
       flows_evicted_(family(registry, prometheus::BuildCounter, "postern_flow_log_flows_evicted_total",
                             "Flows that were forgotten for want of room while their interval was running")),
+      cloudwatch_events_(family(registry, prometheus::BuildCounter, "postern_cloudwatch_events_total",
+                                "Records for CloudWatch that were sent or lost, by what became of them")),
+      cloudwatch_held_(family(registry, prometheus::BuildGauge, "postern_cloudwatch_events_held",
+                              "Records that wait to be sent to CloudWatch")),
+      cloudwatch_requests_(family(registry, prometheus::BuildCounter, "postern_cloudwatch_requests_total",
+                                  "Requests to CloudWatch")),
+      cloudwatch_failures_(family(registry, prometheus::BuildCounter, "postern_cloudwatch_failures_total",
+                                  "Those that were not taken or not answered")),
       verified_(family(registry, prometheus::BuildCounter, "postern_verify_events_total",
                        "Live verdicts that were judged again by the policy in force, by what came out")),
       table_used_(family(registry, prometheus::BuildGauge, "postern_table_entries_used",
@@ -157,6 +165,22 @@ void TrafficMetrics::set_flow_log(const FlowCounts& counts, std::uint64_t evicte
   set("over_limit", counts.over_limit);
   set("below_level", counts.below_level);
   raise_to(flows_evicted_.Add({}), static_cast<double>(evicted_flows));
+}
+
+void TrafficMetrics::set_cloudwatch(const cloudwatch::DeliveryCounters& counters) {
+  const auto events = [this](const char* outcome, std::uint64_t count) {
+    raise_to(cloudwatch_events_.Add({{"outcome", outcome}}), static_cast<double>(count));
+  };
+  events("sent", counters.sent);
+  events("queue_full", counters.lost_queue_full);
+  events("invalid", counters.lost_invalid);
+  events("refused", counters.lost_refused);
+  events("too_old", counters.lost_too_old);
+  events("too_new", counters.lost_too_new);
+  events("expired", counters.lost_expired);
+  cloudwatch_held_.Add({}).Set(static_cast<double>(counters.held_events));
+  raise_to(cloudwatch_requests_.Add({}), static_cast<double>(counters.requests));
+  raise_to(cloudwatch_failures_.Add({}), static_cast<double>(counters.failures));
 }
 
 void TrafficMetrics::set_self_check(const SelfCheckCounts& counts) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cloudwatch/log_delivery.h"
 #include "agent/flow/flow_log.h"
 #include "agent/flow/self_check.h"
 #include "engine/enforce/node_enforcer.h"
@@ -34,7 +35,7 @@ class TrafficMetrics {
   void set_connections(std::size_t entries, std::size_t room);
   void set_tables(const std::vector<TableUse>& tables);
   void set_flow_log(const FlowCounts& counts, std::uint64_t evicted_flows);
-
+  void set_cloudwatch(const cloudwatch::DeliveryCounters& counters);
   void set_self_check(const SelfCheckCounts& counts);
 
   // The oldest change of an attempt that went well waited so long for it.
@@ -61,6 +62,10 @@ class TrafficMetrics {
   Counters& events_lost_;
   Counters& flow_events_;
   Counters& flows_evicted_;
+  Counters& cloudwatch_events_;
+  Gauges& cloudwatch_held_;
+  Counters& cloudwatch_requests_;
+  Counters& cloudwatch_failures_;
   Counters& verified_;
   Gauges& table_used_;
   Gauges& table_size_;

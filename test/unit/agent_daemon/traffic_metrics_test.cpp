@@ -108,5 +108,30 @@ TEST(TriggerTimes, tell_each_change_once_and_nothing_of_the_start) {
   EXPECT_TRUE(times.take(slices).empty());
 }
 
+TEST(TrafficMetrics, records_for_cloudwatch_have_one_outcome_each) {
+  prometheus::Registry registry;
+  TrafficMetrics metrics(registry, true);
+  cloudwatch::DeliveryCounters counters;
+  counters.sent = 9;
+  counters.lost_queue_full = 2;
+  counters.lost_too_old = 1;
+  counters.held_events = 4;
+  counters.requests = 5;
+  counters.failures = 3;
+  metrics.set_cloudwatch(counters);
+  const std::string page = page_of(registry);
+  for (const char* line : {
+           R"(postern_cloudwatch_events_total{outcome="sent"} 9)",
+           R"(postern_cloudwatch_events_total{outcome="queue_full"} 2)",
+           R"(postern_cloudwatch_events_total{outcome="too_old"} 1)",
+           R"(postern_cloudwatch_events_total{outcome="refused"} 0)",
+           "postern_cloudwatch_events_held 4",
+           "postern_cloudwatch_requests_total 5",
+           "postern_cloudwatch_failures_total 3",
+       }) {
+    EXPECT_TRUE(has_line(page, line)) << line << "\n" << page;
+  }
+}
+
 }  // namespace
 }  // namespace postern::agent
