@@ -83,6 +83,12 @@ std::optional<std::uint8_t> NetlinkAttributes::byte(std::uint16_t attribute) con
   return mnl_attr_get_u8(found);
 }
 
+std::optional<std::uint16_t> NetlinkAttributes::short_number(std::uint16_t attribute) const {
+  const nlattr* const found = find(attribute);
+  if (found == nullptr || mnl_attr_get_payload_len(found) != sizeof(std::uint16_t)) return std::nullopt;
+  return mnl_attr_get_u16(found);
+}
+
 std::optional<std::string> NetlinkAttributes::text(std::uint16_t attribute) const {
   const nlattr* const found = find(attribute);
   if (found == nullptr) return std::nullopt;
@@ -110,9 +116,9 @@ std::optional<IpAddress> NetlinkAttributes::address(std::uint16_t attribute, int
   return IpAddress::v4(host_order);
 }
 
-Result<NetlinkSocket> NetlinkSocket::open() {
+Result<NetlinkSocket> NetlinkSocket::open(int bus) {
   NetlinkSocket made;
-  made.socket_.reset(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
+  made.socket_.reset(mnl_socket_open2(bus, SOCK_CLOEXEC));
   if (!made.socket_) return tl::unexpected(system_error("cannot open a netlink socket"));
   if (mnl_socket_bind(made.socket_.get(), 0, MNL_SOCKET_AUTOPID) != 0) {
     return tl::unexpected(system_error("cannot bind a netlink socket"));
@@ -121,12 +127,18 @@ Result<NetlinkSocket> NetlinkSocket::open() {
   return made;
 }
 
-Result<int> NetlinkSocket::exchange(NetlinkRequest& request, const Take& take) {
+Result<std::uint32_t> NetlinkSocket::send(NetlinkRequest& request) {
   nlmsghdr* const asked = request.header();
   asked->nlmsg_seq = ++sequence_;
   if (mnl_socket_sendto(socket_.get(), asked, asked->nlmsg_len) < 0) {
     return tl::unexpected(system_error("cannot send to the kernel by netlink"));
   }
+  return sequence_;
+}
+
+Result<int> NetlinkSocket::exchange(NetlinkRequest& request, const Take& take) {
+  const nlmsghdr* const asked = request.header();
+  if (const auto sent = send(request); !sent) return fail_as(sent);
   bool interrupted = false;
   for (;;) {
     const auto received = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Route netlink as C++ values, on libmnl: a request under construction, the attributes of a message, and
+// Netlink as C++ values, on libmnl: a request under construction, the attributes of a message, and
 // a socket that asks and waits, or that follows what the kernel announces. A socket belongs to the
 // network namespace it was opened in, whatever namespace the thread enters later.
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <linux/netlink.h>
 
 #include <array>
 #include <cstddef>
@@ -63,6 +64,8 @@ class NetlinkAttributes {
   [[nodiscard]] const nlattr* find(std::uint16_t attribute) const;
   [[nodiscard]] std::optional<std::uint32_t> number(std::uint16_t attribute) const;
   [[nodiscard]] std::optional<std::uint8_t> byte(std::uint16_t attribute) const;
+  // As it stands in the message, which for ports is network order.
+  [[nodiscard]] std::optional<std::uint16_t> short_number(std::uint16_t attribute) const;
   [[nodiscard]] std::optional<std::string> text(std::uint16_t attribute) const;
   [[nodiscard]] std::optional<Mac> mac(std::uint16_t attribute) const;
   // `family` as AF_INET or AF_INET6; others have no address here.
@@ -77,8 +80,8 @@ class NetlinkSocket {
  public:
   using Take = std::function<void(const nlmsghdr& message)>;
 
-  // In the current namespace. Errors: io, permission.
-  static Result<NetlinkSocket> open();
+  // In the current namespace; `bus` as NETLINK_*. Errors: io, permission.
+  static Result<NetlinkSocket> open(int bus = NETLINK_ROUTE);
   [[nodiscard]] int fd() const { return mnl_socket_get_fd(socket_.get()); }
 
   // Sends the request and hands every message of the answer to `take`. Returns 0, or the error number
@@ -87,6 +90,10 @@ class NetlinkSocket {
   Result<int> exchange(NetlinkRequest& request, const Take& take = {});
   // The same for a change, where anything but 0 and `tolerated` is an error that begins with `what`.
   Result<void> change(NetlinkRequest& request, const std::string& what, int tolerated = 0);
+
+  // Sends without waiting for the answer, which receive() takes in. Returns the sequence number that the
+  // answer carries. Errors: io.
+  Result<std::uint32_t> send(NetlinkRequest& request);
 
   // From now on the kernel's announcements of an RTNLGRP_* arrive. Use another socket for exchange().
   Result<void> join(unsigned group);
