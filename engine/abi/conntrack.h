@@ -34,6 +34,7 @@ enum pn_ct_state {
     PN_CT_FIN_REPLIER = 1u << 4,
     PN_CT_RST = 1u << 5,
     PN_CT_CUT = 1u << 6,           /* judged again and denied: carries nothing until its opener is allowed again */
+    PN_CT_NODE_HAD = 1u << 7,      /* clean-up found it in the node's nf_conntrack; packets leave the bit alone */
     PN_CT_LIVE = 1u << 30,         /* set in every used way */
 };
 
@@ -44,6 +45,11 @@ struct pn_ct_value {
     pn_u32 step;  /* the final step that admitted it */
 };
 PN_ASSERT_SIZE(struct pn_ct_value, 16);
+
+/* Clean-up retires an entry by making it idle for this many ticks: longer than any timeout, so that no
+ * packet finds it alive, and short of where ticks wrap. A packet that had found it just before writes its
+ * own tick, and the entry lives on. */
+#define PN_CT_RETIRED_IDLE (1u << 30)
 
 struct pn_ct_way {
     struct pn_ct_key key;

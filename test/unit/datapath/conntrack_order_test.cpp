@@ -107,5 +107,33 @@ TEST(ConntrackOrder, AValueOfTheNewEpochIsWhollyOfIt) {
   EXPECT_EQ(found.value.step, cut.step);
 }
 
+// Clean-up may end an entry between a packet's reading it and its writing. The packet has passed, so the
+// connection is alive.
+TEST(ConntrackOrder, AnEntryRetiredWhileAPacketHasItInHandLivesOn) {
+  pn_ct_bucket bucket{};
+  pn_env env{};
+  env.bucket = &bucket;
+  for (auto& timeout : env.node.timeouts) timeout = 100;
+  pn_ct_place place{};
+  place.fingerprint = 1;
+  place.key.endpoint_protocol = 1u << 8 | PN_IP_TCP;
+  const pn_ct_value open{kOldEpoch, 1000, PN_CT_LIVE | PN_CT_NODE_HAD, pn_step_allow(PN_REASON_RULE, 1)};
+  ASSERT_EQ(pn_ct_open(&env, &place, &open), 1u);
+  constexpr pn_u32 kNow = 1050;
+
+  pn_ct_found found{};
+  ASSERT_EQ(pn_ct_find(&env, &place, kNow, &found), 1u);
+  bucket.ways[found.way].value.seen = kNow - PN_CT_RETIRED_IDLE;
+  pn_ct_found other{};
+  EXPECT_EQ(pn_ct_find(&env, &place, kNow, &other), 0u) << "nobody else finds it";
+  const pn_ct_value fresh{kOldEpoch, kNow, PN_CT_REPLIED, open.step};
+  ASSERT_FALSE(pn_ct_says(&found.value, &fresh));
+  pn_ct_store(&env, &place, found.way, &fresh);
+
+  ASSERT_EQ(pn_ct_find(&env, &place, kNow, &found), 1u);
+  EXPECT_EQ(found.value.seen, kNow);
+  EXPECT_EQ(found.value.state, pn_u32{PN_CT_LIVE | PN_CT_REPLIED | PN_CT_NODE_HAD});
+}
+
 }  // namespace
 }  // namespace postern
