@@ -7,11 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "backends/tc/kernel_clock.h"
 #include "backends/tc/libbpf_log.h"
 #include "engine/conntrack/conntrack_view.h"
 
@@ -20,18 +22,34 @@ namespace {
 
 constexpr std::uint32_t kBatch = 2048;  // buckets of one read: 960 KB
 
-std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+std::size_t whole_pages(std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+
+// The one element of a map, as memory; null: errno says why.
+template <typename T>
+T* map_memory(bpf_object* object, const char* name) {
+  void* const memory = mmap(nullptr, whole_pages(sizeof(T)), PROT_READ | PROT_WRITE, MAP_SHARED,
+                            bpf_object__find_map_fd_by_name(object, name), 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<T*>(memory);
+}
+
+pn_u8 kind_of(ConnectionChangeKind kind) {
+  switch (kind) {
+    case ConnectionChangeKind::note: return PN_SWEEP_NOTE;
+    case ConnectionChangeKind::retire: return PN_SWEEP_RETIRE;
+    case ConnectionChangeKind::free: break;
+  }
+  return PN_SWEEP_FREE;
+}
 
 }  // namespace
 
 ConntrackTable::~ConntrackTable() {
-  if (request_ != nullptr) munmap(const_cast<pn_sweep*>(request_), page_size());
+  if (request_ != nullptr) munmap(const_cast<pn_sweep*>(request_), whole_pages(sizeof(pn_sweep)));
+  if (list_ != nullptr) munmap(list_, whole_pages(sizeof(pn_sweep_changes)));
   if (sweep_object_ != nullptr) bpf_object__close(sweep_object_);
-}
-
-void ConntrackTable::open(int map_fd, std::uint32_t buckets) {
-  map_fd_ = map_fd;
-  buckets_ = buckets;
 }
 
 Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
@@ -44,7 +62,7 @@ Result<std::vector<ConntrackEntry>> ConntrackTable::read() const {
   std::uint32_t position = 0;
   for (bool first = true, more = true; more; first = false) {
     std::uint32_t count = kBatch;
-    const int result = bpf_map_lookup_batch(map_fd_, first ? nullptr : &position, &position, keys.data(),
+    const int result = bpf_map_lookup_batch(place_.map_fd, first ? nullptr : &position, &position, keys.data(),
                                             values.data(), &count, &options);
     if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct", errno);
     more = result == 0;
@@ -65,24 +83,44 @@ Result<void> ConntrackTable::load_sweep() {
   bpf_object_open_opts options{};
   options.sz = sizeof options;
   options.object_name = "postern_sweep";
+  if (!place_.sweep_bytes.empty()) {
+    bytes = place_.sweep_bytes.data();
+    size = place_.sweep_bytes.size();
+  }
   bpf_object* object = bpf_object__open_mem(bytes, size, &options);
-  if (object == nullptr) return fail_errno("opening the sweep program", errno, &log);
+  if (object == nullptr) return fail_errno("opening the sweep programs", errno, &log);
   bpf_map* connections = bpf_object__find_map_by_name(object, "pn_ct");
-  int error = connections == nullptr ? -EINVAL : bpf_map__reuse_fd(connections, map_fd_);
+  int error = connections == nullptr ? -EINVAL : bpf_map__reuse_fd(connections, place_.map_fd);
   if (error == 0) error = bpf_object__load(object);
-  void* memory = MAP_FAILED;
   if (error == 0) {
-    memory = mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
-                  bpf_object__find_map_fd_by_name(object, "pn_sweep"), 0);
-    if (memory == MAP_FAILED) error = -errno;
+    request_ = map_memory<pn_sweep>(object, "pn_sweep");
+    if (request_ == nullptr) error = -errno;
+  }
+  if (error == 0) {
+    list_ = map_memory<pn_sweep_changes>(object, "pn_sweep_list");
+    if (list_ == nullptr) error = -errno;
   }
   if (error != 0) {
     bpf_object__close(object);
-    return fail_errno("loading the sweep program", -error, &log);
+    return fail_errno("loading the sweep programs", -error, &log);
   }
   sweep_object_ = object;
-  request_ = static_cast<volatile pn_sweep*>(memory);
   sweep_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object, "pn_sweep_run"));
+  change_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object, "pn_sweep_change_run"));
+  return {};
+}
+
+// A signal ends a run early; the caller knows from what was done whether to go on.
+Result<void> ConntrackTable::run(int program_fd, int times) {
+  std::array<std::byte, 64> frame{};
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = frame.data();
+  options.data_size_in = frame.size();
+  options.repeat = times;
+  if (bpf_prog_test_run_opts(program_fd, &options) != 0 && errno != EINTR && errno != EAGAIN) {
+    return fail_errno("running a sweep program", errno);
+  }
   return {};
 }
 
@@ -92,17 +130,64 @@ Result<void> ConntrackTable::sweep(EndpointId endpoint, std::uint32_t age) {
   request_->endpoint = endpoint.value;
   request_->age = age;
   request_->forgotten = 0;
-  std::array<std::byte, 64> frame{};
-  while (request_->next < buckets_) {
-    bpf_test_run_opts options{};
-    options.sz = sizeof options;
-    options.data_in = frame.data();
-    options.data_size_in = frame.size();
-    options.repeat = static_cast<int>((buckets_ - request_->next + PN_SWEEP_BUCKETS - 1) / PN_SWEEP_BUCKETS);
-    // A signal ends a run early; the program knows where it was.
-    if (bpf_prog_test_run_opts(sweep_fd_, &options) != 0 && errno != EINTR && errno != EAGAIN) {
-      return fail_errno("running the sweep program", errno);
+  while (request_->next < place_.buckets) {
+    const auto runs = (place_.buckets - request_->next + PN_SWEEP_BUCKETS - 1) / PN_SWEEP_BUCKETS;
+    if (auto done = run(sweep_fd_, static_cast<int>(runs)); !done) return done;
+  }
+  return {};
+}
+
+Result<std::uint32_t> ConntrackTable::now() { return kernel_tick_now(place_.tick_shift); }
+
+Result<void> ConntrackTable::read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) {
+  if (first >= place_.buckets) return {};
+  count = std::min(count, place_.buckets - first);
+  keys_.resize(count);
+  values_.resize(count);
+  bpf_map_batch_opts options{};
+  options.sz = sizeof options;
+  options.elem_flags = BPF_F_LOCK;
+  for (std::uint32_t done = 0; done < count;) {
+    // The kernel goes on behind the position it is given.
+    std::uint32_t position = first + done - 1;
+    std::uint32_t part = count - done;
+    const int result = bpf_map_lookup_batch(place_.map_fd, first + done == 0 ? nullptr : &position, &position,
+                                            keys_.data(), values_.data(), &part, &options);
+    if (result != 0 && errno != ENOENT) return fail_errno("reading pn_ct", errno);
+    for (std::uint32_t i = 0; i < part; ++i) {
+      for (std::uint32_t way = 0; way < PN_CT_WAYS; ++way) {
+        const pn_ct_way& entry = values_[i].ways[way];
+        if (values_[i].fingerprints[way] == 0 || entry.value.state == 0) continue;
+        into.push_back({keys_[i], way, entry.key, entry.value});
+      }
     }
+    if (part == 0) break;
+    done += part;
+  }
+  return {};
+}
+
+Result<void> ConntrackTable::change(std::span<ConnectionChange> changes, std::uint32_t now) {
+  if (changes.empty()) return {};
+  if (auto loaded = load_sweep(); !loaded) return loaded;
+  while (!changes.empty()) {
+    const auto part = changes.first(std::min<std::size_t>(changes.size(), PN_SWEEP_CHANGES));
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const PlacedConnection& read = part[i].read;
+      list_->changes[i] = {.read = {.key = read.key, .value = read.value},
+                           .bucket = read.bucket,
+                           .way = static_cast<pn_u16>(read.way),
+                           .kind = kind_of(part[i].kind),
+                           .made = 0};
+    }
+    list_->now = now;
+    list_->count = static_cast<pn_u32>(part.size());
+    if (auto done = run(change_fd_, 1); !done) return done;
+    // A run that a signal kept from starting has made nothing; then nothing counts as made, and the next
+    // sweep comes by again.
+    const volatile pn_sweep_change* const results = list_->changes;
+    for (std::size_t i = 0; i < part.size(); ++i) part[i].made = results[i].made != 0;
+    changes = changes.subspan(part.size());
   }
   return {};
 }

@@ -3,7 +3,8 @@
  * Changes the table of tracked connections from inside the kernel, bucket by bucket under each
  * bucket's lock, so that no packet in flight loses its entry: forgets an endpoint's connections, or
  * makes every connection older. User space runs it by BPF_PROG_TEST_RUN, many times in one call;
- * each run continues where the last one stopped.
+ * each run continues where the last one stopped. A second program changes single entries that user
+ * space has read, where they are still what it read.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -11,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "backends/tc/sweep.h"
+#include "backends/tc/sweep_guard.h"
 #include "engine/abi/conntrack.h"
 
 char pn_license[] SEC("license") = "Dual BSD/GPL";
@@ -31,6 +33,23 @@ struct {
     __type(value, struct pn_sweep);
 } pn_sweep SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pn_sweep_changes);
+} pn_sweep_list SEC(".maps");
+
+/* Under the bucket's lock. */
+static __always_inline void free_way(struct pn_ct_bucket *bucket, pn_u32 way)
+{
+    /* In this order: who reads without the lock trusts a way as long as its fingerprint stands. */
+    bucket->fingerprints[way] = 0;
+    __asm__ volatile("" ::: "memory");
+    __builtin_memset(&bucket->ways[way], 0, sizeof(bucket->ways[way]));
+}
+
 /* One way of a bucket; returns how many connections it forgot. */
 static __always_inline pn_u32 sweep_way(struct pn_ct_bucket *bucket, pn_u32 way, pn_u32 endpoint, pn_u32 age)
 {
@@ -44,10 +63,7 @@ static __always_inline pn_u32 sweep_way(struct pn_ct_bucket *bucket, pn_u32 way,
     }
     if (endpoint != 0 && entry->key.endpoint_protocol >> 8 != endpoint)
         return 0;
-    /* In this order: who reads without the lock trusts a way as long as its fingerprint stands. */
-    bucket->fingerprints[way] = 0;
-    __asm__ volatile("" ::: "memory");
-    __builtin_memset(entry, 0, sizeof(*entry));
+    free_way(bucket, way);
     return 1;
 }
 
@@ -86,5 +102,58 @@ int pn_sweep_run(struct __sk_buff *skb)
         forgotten += (pn_u32)pn_sweep_bucket(first + n, sweep->endpoint, sweep->age);
     sweep->next = first + PN_SWEEP_BUCKETS;
     sweep->forgotten += forgotten;
+    return TC_ACT_UNSPEC;
+}
+
+/* Global, so that the verifier reads it once and not once per change. */
+__attribute__((noinline)) int pn_sweep_change_one(pn_u32 index)
+{
+    pn_u32 zero = 0;
+    struct pn_sweep_changes *list = bpf_map_lookup_elem(&pn_sweep_list, &zero);
+
+    if (!list || index >= PN_SWEEP_CHANGES)
+        return 0;
+    struct pn_sweep_change *change = &list->changes[index];
+    pn_u32 place = change->bucket;
+    pn_u32 way = change->way & (PN_CT_WAYS - 1);
+    pn_u32 kind = change->kind;
+    pn_u32 retired = list->now - PN_CT_RETIRED_IDLE;
+    struct pn_ct_bucket *bucket = bpf_map_lookup_elem(&pn_ct, &place);
+
+    if (!bucket)
+        return 0;
+    struct pn_ct_way *entry = &bucket->ways[way];
+    pn_u8 made = 0;
+
+    bpf_spin_lock(&bucket->lock);
+    if (bucket->fingerprints[way] != 0 && pn_sweep_unchanged(entry, &change->read)) {
+        made = 1;
+        if (kind == PN_SWEEP_NOTE)
+            entry->value.state |= PN_CT_NODE_HAD;
+        else if (kind == PN_SWEEP_RETIRE)
+            entry->value.seen = retired;
+        else
+            free_way(bucket, way);
+    }
+    bpf_spin_unlock(&bucket->lock);
+    change->made = made;
+    return made;
+}
+
+SEC("tc")
+int pn_sweep_change_run(struct __sk_buff *skb)
+{
+    pn_u32 zero = 0;
+    struct pn_sweep_changes *list = bpf_map_lookup_elem(&pn_sweep_list, &zero);
+
+    (void)skb;
+    if (!list)
+        return TC_ACT_UNSPEC;
+    pn_u32 count = list->count;
+    for (pn_u32 n = 0; n < PN_SWEEP_CHANGES; n++) {
+        if (n >= count)
+            break;
+        pn_sweep_change_one(n);
+    }
     return TC_ACT_UNSPEC;
 }

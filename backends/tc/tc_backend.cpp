@@ -87,7 +87,7 @@ Result<void> TcBackend::load(const TcOptions& options) {
   if (programs_[PN_EGRESS] < 0 || programs_[PN_INGRESS] < 0 || counters_fd_ < 0) {
     return fail(ErrorCode::internal, "the BPF object lacks pn_from_pod, pn_to_pod or pn_counters");
   }
-  connections_.open(map_fd("pn_ct"), sizes_.conntrack_buckets);
+  connections_.open({map_fd("pn_ct"), sizes_.conntrack_buckets, clock_.shift, options.sweep_bytes});
   return tables_.open(object_, sizes_);
 }
 

@@ -32,6 +32,7 @@ struct TcOptions {
   std::string object_path;         // load this file instead of the embedded object (mutation testing)
   std::string object_bytes;        // or these bytes (test variants); the path wins
   bool force_clsact = false;       // even where the kernel has TCX
+  std::string sweep_bytes;         // instead of the embedded sweep object (test variants)
   std::optional<TickClock> clock;  // of an object whose clock is not jiffies64 (test variants)
   std::string pin_path;            // a folder of a BPF file system; empty: nothing outlives the process
   // Where the Amazon agent's pins are, which each attach() takes over (amazon_takeover.h); empty: no.
@@ -58,6 +59,7 @@ class TcBackend final : public Backend {
   Result<std::vector<ConntrackEntry>> conntrack() const override;
   Result<void> forget_connections(EndpointId endpoint) override;
   Result<void> age_connections(Duration by) override;
+  [[nodiscard]] ConnectionTable* connection_table() override { return &connections_; }
   Result<std::vector<pn_counter>> counters() const override;
   Result<std::size_t> drain_events(EventSink& sink) override;
   [[nodiscard]] int event_fd() const override;

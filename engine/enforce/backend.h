@@ -19,6 +19,7 @@
 #include "engine/base/time.h"
 #include "engine/compile/policy_tables.h"
 #include "engine/compile/table_compiler.h"
+#include "engine/enforce/connection_table.h"
 
 namespace postern {
 
@@ -97,6 +98,8 @@ class Backend {
   virtual Result<void> forget_connections(EndpointId endpoint) = 0;
   // Makes every tracked connection look `by` older: how a scenario's time passes.
   virtual Result<void> age_connections(Duration by) = 0;
+  // For clean-up, as long as the backend lives; null where there is nothing to clean.
+  [[nodiscard]] virtual ConnectionTable* connection_table() { return nullptr; }
 
   // Counters since the backend was made (inherited ones go on), by pn_counter_index and pn_node_counter,
   // summed over CPUs.
