@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <future>
@@ -16,6 +17,7 @@
 #include <utility>
 
 #include "agent/cloudwatch/cloudwatch_log.h"
+#include "agent/conntrack/cleanup_loop.h"
 #include "agent/daemon/cni_gate.h"
 #include "agent/daemon/host_watch.h"
 #include "agent/daemon/node_metrics.h"
@@ -62,6 +64,34 @@ TableSizes sizes_for(const Settings& settings) {
   return sizes;
 }
 
+// The timeouts in force; nothing before the first policy is.
+std::optional<pn_node> node_in_force(const NodeEnforcer& enforcer) {
+  pn_node node{};
+  std::memcpy(&node, enforcer.tables().array(TableId::node).data(), sizeof node);
+  if (node.timeouts[PN_TIMEOUT_TCP_ESTABLISHED] == 0) return std::nullopt;
+  return node;
+}
+
+// What the backend found at its start. A pinned table of connections keeps its size, and one that is
+// smaller than the node's own evicts connections that the node still tracks.
+void say_how_it_began(Backend& backend, const TableSizes& asked) {
+  const bool as_asked = backend.sizes().conntrack_buckets == asked.conntrack_buckets;
+  for (const auto& note : backend.take_notes()) {
+    if (as_asked) {
+      log_info("{}", note);
+    } else {
+      log_warn("{}", note);
+    }
+  }
+  const std::uint64_t room = std::uint64_t{backend.sizes().conntrack_buckets} * kWaysOfBucket;
+  const auto most = nf_conntrack_number("nf_conntrack_max");
+  if (most && room < *most) {
+    log_warn("the table of connections has room for {}, fewer than nf_conntrack_max={} of this node; "
+             "--conntrack-cache-table-size sets it",
+             room, *most);
+  }
+}
+
 EnforcerSettings enforcer_settings(const Settings& settings) {
   EnforcerSettings enforcer;
   enforcer.strict = settings.strict;
@@ -105,6 +135,7 @@ struct Daemon::Parts {
   void policy_in_force(std::optional<Duration> waited);
   void read_kernel();
   void refresh_metrics();
+  void start_cleanup();
 
   EventLoop& loop;
   Settings settings;
@@ -117,6 +148,7 @@ struct Daemon::Parts {
   std::unique_ptr<kube::ApiClient> api;
   EnforcerSettings enforcing;
   std::unique_ptr<NodeEnforcer> enforcer;
+  std::unique_ptr<CleanupLoop> cleanup;
   std::unique_ptr<HostWatch> host;
   std::unique_ptr<SelfCheck> check;
   std::unique_ptr<cloudwatch::CloudWatchLog> cloudwatch;  // where records of flows go too; or none
@@ -196,7 +228,8 @@ Result<void> Daemon::Parts::start_enforcing() {
   if (!backend) return fail_as(backend);
   enforcing = enforcer_settings(settings);
   enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), enforcing);
-  for (const auto& note : enforcer->backend().take_notes()) log_info("{}", note);
+  say_how_it_began(enforcer->backend(), sizes_for(settings));
+  start_cleanup();
 
   auto watch = HostWatch::start(loop, [this] {
     if (node) node->network_changed();
@@ -220,6 +253,16 @@ Result<void> Daemon::Parts::start_enforcing() {
   ask_ipamd();
   if (auto started = start_flow_log(); !started) return started;
   return node->start();
+}
+
+void Daemon::Parts::start_cleanup() {
+  ConnectionTable* const table = enforcer->backend().connection_table();
+  if (table == nullptr) return;
+  CleanupOptions options;
+  options.period = settings.conntrack_cleanup_period;
+  options.tick_ns = enforcer->backend().clock().tick_ns;
+  options.node = [this] { return node_in_force(*enforcer); };
+  cleanup = std::make_unique<CleanupLoop>(loop, *table, std::move(options), make_node_conntrack());
 }
 
 Result<void> Daemon::Parts::connect() {

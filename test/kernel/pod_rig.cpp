@@ -3,6 +3,8 @@
 
 #include <sys/socket.h>
 
+#include <span>
+
 #include "net/system_error.h"
 #include "sim/netns/sockets.h"
 #include "test/kernel/network.h"
@@ -11,7 +13,12 @@ namespace postern::test {
 namespace {
 
 constexpr std::uint32_t kLoopback = 1;
-constexpr const char* kGateway = "169.254.1.1";
+
+// What a pod takes for its gateway, of the family of its address.
+IpAddress gateway_of(const IpAddress& address) {
+  return *IpAddress::parse(address.is_v4() ? "169.254.1.1" : "fe80::1");
+}
+Cidr everything_like(const IpAddress& address) { return *Cidr::parse(address.is_v4() ? "0.0.0.0/0" : "::/0"); }
 
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 
@@ -37,9 +44,15 @@ Result<std::unique_ptr<PodRig>> PodRig::make(const std::vector<std::string>& pee
   auto rtnl = sim::Rtnl::open();
   if (!rtnl) return fail_as(rtnl);
   for (const std::string& peer : peers) {
+    if (auto enabled = rig->enable_family_of(peer, sim::NetnsKind::router, "lo"); !enabled) return fail_as(enabled);
     if (auto added = rtnl->add_address(kLoopback, ip(peer)); !added) return fail_as(added);
   }
   return rig;
+}
+
+Result<void> PodRig::enable_family_of(const std::string& address, sim::NetnsKind kind, const std::string& interface) {
+  if (ip(address).is_v4()) return {};
+  return sim::enable_ipv6(kind, std::span(&interface, 1));
 }
 
 Result<void> PodRig::add_pod(const std::string& address) {
@@ -65,13 +78,17 @@ Result<void> PodRig::add_pod(const std::string& address) {
     if (!inside) return fail_as(inside);
     if (!end) return fail_as(end);
     if (auto done = inside->set_up(*end); !done) return done;
+    if (auto done = enable_family_of(address, sim::NetnsKind::end, spec.peer_name); !done) return done;
     if (auto done = inside->add_address(*end, ip(address)); !done) return done;
-    if (auto done = inside->set_route({*Cidr::parse("0.0.0.0/0"), *end, ip(kGateway)}); !done) return done;
-    if (auto done = inside->set_permanent_neighbour(*end, ip(kGateway), spec.mac); !done) return done;
+    const IpAddress gateway = gateway_of(ip(address));
+    if (auto done = inside->set_route({everything_like(gateway), *end, gateway}); !done) return done;
+    if (auto done = inside->set_permanent_neighbour(*end, gateway, spec.mac); !done) return done;
   }
+  if (auto done = enable_family_of(address, sim::NetnsKind::router, spec.name); !done) return done;
   if (auto done = rtnl->set_up(*ifindex); !done) return done;
   if (auto done = rtnl->wait_until_up(*ifindex); !done) return done;
-  if (auto done = rtnl->set_route({*Cidr::parse(address + "/32"), *ifindex, std::nullopt}); !done) return done;
+  const Cidr own = *Cidr::parse(address + (ip(address).is_v4() ? "/32" : "/128"));
+  if (auto done = rtnl->set_route({own, *ifindex, std::nullopt}); !done) return done;
   if (auto done = rtnl->set_permanent_neighbour(*ifindex, ip(address), spec.peer_mac); !done) return done;
   pods_.push_back({address, *ifindex, std::move(*netns)});
   return {};
@@ -80,14 +97,27 @@ Result<void> PodRig::add_pod(const std::string& address) {
 Result<void> PodRig::delete_pod(std::size_t index) { return delete_link(pods_[index].ifindex); }
 
 Result<PodRig::Pair> PodRig::udp_pair(std::size_t pod, std::uint16_t port, const End& peer) {
-  const End own{pods_[pod].address, port};
-  const auto at_peer = connected(peer, own, sockets_);
-  if (!at_peer) return fail_as(at_peer);
-  auto scope = sim::NetnsScope::enter(*pods_[pod].netns);
+  return udp_pair({pod, port, peer, peer, std::nullopt});
+}
+
+Result<PodRig::Pair> PodRig::udp_pair(const Call& call) {
+  const End own{pods_[call.pod].address, call.port};
+  std::optional<Result<int>> at_peer;
+  {
+    std::optional<sim::NetnsScope> peer_scope;
+    if (call.peer_pod) {
+      auto entered = sim::NetnsScope::enter(*pods_[*call.peer_pod].netns);
+      if (!entered) return fail_as(entered);
+      peer_scope.emplace(std::move(*entered));
+    }
+    at_peer = connected(call.peer, own, sockets_);
+  }
+  if (!*at_peer) return fail_as(*at_peer);
+  auto scope = sim::NetnsScope::enter(*pods_[call.pod].netns);
   if (!scope) return fail_as(scope);
-  const auto at_pod = connected(own, peer, sockets_);
+  const auto at_pod = connected(own, call.dialled, sockets_);
   if (!at_pod) return fail_as(at_pod);
-  return Pair{*at_pod, *at_peer};
+  return Pair{*at_pod, **at_peer};
 }
 
 }  // namespace postern::test

@@ -41,10 +41,22 @@ class PodRig {
     std::uint16_t port = 0;
   };
   Result<Pair> udp_pair(std::size_t pod, std::uint16_t port, const End& peer);
+  // Where the pod dials something else than its peer, whose end may be another pod's.
+  struct Call {
+    std::size_t pod = 0;
+    std::uint16_t port = 0;
+    End dialled;
+    End peer;
+    std::optional<std::size_t> peer_pod;
+  };
+  Result<Pair> udp_pair(const Call& call);
   void close_sockets() { sockets_.clear(); }
 
  private:
   PodRig(sim::Netns node, sim::NetnsScope scope) : node_(std::move(node)), scope_(std::move(scope)) {}
+
+  static Result<void> enable_family_of(const std::string& address, sim::NetnsKind kind,
+                                       const std::string& interface);
 
   sim::Netns node_;
   sim::NetnsScope scope_;
