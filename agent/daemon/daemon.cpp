@@ -448,6 +448,7 @@ void Daemon::Parts::tell() {
   }
   metrics->set_node(*node, now);
   metrics->set_source(source->status(), status.ready && !status.pending && status.failure.empty(), now);
+  if (cleanup) metrics->set_cleanup(cleanup->numbers());
   if (cni_gate != nullptr) cni_gate->tell();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/daemon/node_metrics.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -69,7 +70,16 @@ NodeMetrics::NodeMetrics(prometheus::Registry& registry)
       lists_(family(registry, prometheus::BuildCounter, "postern_watch_lists_total",
                     "How often a resource was listed whole; beyond the first, a watch could not go on")),
       refused_(family(registry, prometheus::BuildGauge, "postern_policies_refused",
-                      "Policies that cannot be read or whose parts disagree; their last good version stands")) {}
+                      "Policies that cannot be read or whose parts disagree; their last good version stands")),
+      conntrack_sweep_seconds_(family(registry, prometheus::BuildGauge, "postern_conntrack_last_sweep_seconds",
+                                      "How long the last sweep took, its rests included")),
+      conntrack_removed_(family(registry, prometheus::BuildCounter, "postern_conntrack_removed_total",
+                                "Connections that sweeps took out: by their own timeout (expired), or idle here "
+                                "and gone from the node's conntrack (gone)")),
+      conntrack_spared_(family(registry, prometheus::BuildCounter, "postern_conntrack_spared_total",
+                               "Connections that a sweep left alone, as they were used after it had read them")),
+      conntrack_sweeps_(family(registry, prometheus::BuildCounter, "postern_conntrack_sweeps_total",
+                               "Sweeps of that table, by whether the node's conntrack was read for it")) {}
 
 void NodeMetrics::set_node(const NodeAgent& agent, Instant now) {
   const auto& status = agent.status();
@@ -110,6 +120,16 @@ void NodeMetrics::set_source(const std::vector<SourceStatus>& statuses, bool in_
     }
   }
   refused_.Add({}).Set(refused);
+}
+
+void NodeMetrics::set_cleanup(const CleanupNumbers& numbers) {
+  conntrack_sweep_seconds_.Add({}).Set(seconds_of(numbers.last_sweep));
+  raise_to(conntrack_removed_.Add({{"why", "expired"}}), static_cast<double>(numbers.totals.freed));
+  raise_to(conntrack_removed_.Add({{"why", "gone"}}), static_cast<double>(numbers.totals.retired));
+  raise_to(conntrack_spared_.Add({}), static_cast<double>(numbers.totals.spared));
+  raise_to(conntrack_sweeps_.Add({{"cross_check", "true"}}), static_cast<double>(numbers.cross_checks));
+  raise_to(conntrack_sweeps_.Add({{"cross_check", "false"}}),
+           static_cast<double>(numbers.sweeps - std::min(numbers.sweeps, numbers.cross_checks)));
 }
 
 }  // namespace postern::agent

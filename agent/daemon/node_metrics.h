@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/conntrack/cleanup_loop.h"
 #include "agent/node/node_agent.h"
 #include "agent/source/policy_source.h"
 
@@ -25,6 +26,7 @@ class NodeMetrics {
   void set_node(const NodeAgent& agent, Instant now);
   // `in_force`: what the sources say was part of the last attempt that went well.
   void set_source(const std::vector<SourceStatus>& statuses, bool in_force, Instant now);
+  void set_cleanup(const CleanupNumbers& numbers);
 
  private:
   using Gauges = prometheus::Family<prometheus::Gauge>;
@@ -45,6 +47,10 @@ class NodeMetrics {
   Counters& failures_;
   Counters& lists_;
   Gauges& refused_;
+  Gauges& conntrack_sweep_seconds_;
+  Counters& conntrack_removed_;
+  Counters& conntrack_spared_;
+  Counters& conntrack_sweeps_;
 };
 
 }  // namespace postern::agent
