@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +18,7 @@
 #include "cli/commands/init.h"
 #include "cli/commands/output.h"
 #include "cli/commands/overview.h"
+#include "cli/commands/record.h"
 #include "cli/commands/replay.h"
 #include "cli/commands/resolve.h"
 #include "cli/commands/test.h"
@@ -137,6 +140,36 @@ void add_init(CLI::App& app, InitOptions& options, int& status) {
   command->callback([&] { status = run_init(options); });
 }
 
+void add_record(CLI::App& app, RecordOptions& options, int& status) {
+  auto* command =
+      app.add_subcommand("record", "Write the smallest scenario that reproduces a verdict of manifests");
+  command
+      ->add_option("--manifests", options.manifests,
+                   "Files and folders of Kubernetes manifests, - is standard input; repeatable")
+      ->required()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--flow", options.flow,
+                   "'SRC -> DST:PORT/PROTOCOL': namespace/pod, service:namespace/name, node:NAME or an address, as "
+                   "[ADDRESS]:PORT where it is IPv6")
+      ->check(not_empty);
+  command->add_option("--capture", options.capture, "Take the flow from this pcap or pcapng file")->check(not_empty);
+  command->add_option("--packet", options.packet, "The packet of the capture whose flow is meant, from 1")
+      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+  command->add_option("--log", options.log, "Take the flow from a record of a flow log: the line, or a file with it")
+      ->check(not_empty);
+  command->add_option("--family", options.family, "IPv4 or IPv6, where both ends have both; else IPv4")
+      ->check(CLI::IsMember({"IPv4", "IPv6"}));
+  command->add_option("-o,--output", options.output, "The file to write; - is standard output")
+      ->check(not_empty)
+      ->capture_default_str();
+  command->add_flag("--force", options.force, "Overwrite the file");
+  command->add_flag("--strict", options.strict, "Default deny where no policy decides");
+  command->add_flag("--ignore-unsupported", options.ignore_unsupported,
+                    "Leave out policy kinds that are not supported");
+  command->callback([&] { status = run_record(options); });
+}
+
 void add_resolve(CLI::App& app, ResolveOptions& options, int& status) {
   auto* command = app.add_subcommand("resolve", "Print the PolicyEndpoints that NetworkPolicies resolve to");
   command
@@ -233,6 +266,7 @@ int run(int argc, char** argv) {
   ReplayOptions replay;
   ExplainOptions explain;
   InitOptions init;
+  RecordOptions record;
   ResolveOptions resolve;
 
   CLI::App app{"Kubernetes NetworkPolicy: tested offline, enforced with eBPF", "postern"};
@@ -243,6 +277,7 @@ int run(int argc, char** argv) {
   add_replay(app, replay, status);
   add_explain(app, explain, status);
   add_init(app, init, status);
+  add_record(app, record, status);
   add_resolve(app, resolve, status);
   add_agent(app, agent, status);
   try {

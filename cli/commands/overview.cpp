@@ -18,6 +18,8 @@ int run_overview() {
       "  postern explain --manifests DIR --from x/a --to y/b --port 80\n"
       "                                               why a connection passes or not\n"
       "  postern init --manifests DIR                 write a first scenario: what the policies say today\n"
+      "  postern record --manifests DIR --flow 'x/a -> y/b:80'\n"
+      "                                               the smallest scenario that reproduces a verdict\n"
       "  postern resolve --manifests DIR              print the PolicyEndpoints that the policies resolve to\n"
       "  postern COMMAND --help                       every option\n"
       "\n"

@@ -29,24 +29,28 @@ std::size_t count_assigned(const ClusterSnapshot& cluster, const std::vector<man
 }  // namespace
 
 tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std::string> paths,
-                                                             const manifest::ReadOptions& options) {
+                                                             const manifest::ReadOptions& options,
+                                                             std::span<const ManifestText> texts) {
   ManifestCluster loaded;
   manifest::Errors errors;
   std::vector<manifest::Object> objects;
-  for (const auto& path : paths) {
-    auto manifest = load_manifests(path, options);
+  const auto add = [&](tl::expected<manifest::Manifest, manifest::Errors> manifest) {
     if (!manifest) {
       std::move(manifest.error().begin(), manifest.error().end(), std::back_inserter(errors));
-      continue;
-    }
-    if (const auto files = list_manifest_files(path)) {
-      loaded.files.insert(loaded.files.end(), files->begin(), files->end());
+      return;
     }
     std::move(manifest->objects.begin(), manifest->objects.end(), std::back_inserter(objects));
     std::move(manifest->unsupported.begin(), manifest->unsupported.end(),
               std::back_inserter(loaded.unsupported));
     for (const auto& [kind, count] : manifest->skipped_kinds) loaded.skipped_kinds[kind] += count;
+  };
+  for (const auto& path : paths) {
+    add(load_manifests(path, options));
+    if (const auto files = list_manifest_files(path)) {
+      loaded.files.insert(loaded.files.end(), files->begin(), files->end());
+    }
   }
+  for (const auto& text : texts) add(manifest::read_manifest(text.text, text.name, options));
   if (!errors.empty()) return tl::unexpected(std::move(errors));
   manifest::ClusterState state;
   state.reserve(objects);

@@ -23,8 +23,15 @@ struct ManifestCluster {
   std::size_t assigned_pods = 0;  // live pods of the pod network that were given their address here
 };
 
-// Errors: all of all files; never empty on failure.
+// What came by another way than a file. The name stands in messages, and its ending says the syntax.
+struct ManifestText {
+  std::string name;
+  std::string text;
+};
+
+// Errors: all of all files and texts; never empty on failure.
 tl::expected<ManifestCluster, manifest::Errors> load_cluster(std::span<const std::string> paths,
-                                                             const manifest::ReadOptions& options = {});
+                                                             const manifest::ReadOptions& options = {},
+                                                             std::span<const ManifestText> texts = {});
 
 }  // namespace postern::sim

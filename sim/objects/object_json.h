@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects of the model as JSON that API servers and the reader of manifests take: what a value went through
+// both ways is what it was. Keys come in the order of the alphabet, as kubectl prints them.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <string_view>
+#include <vector>
+
+#include "engine/model/objects.h"
+
+namespace postern::sim {
+
+struct ObjectName {
+  std::string_view api_version;
+  std::string_view kind;
+  NamespacedName key;  // without namespace: a kind of the whole cluster
+};
+
+// apiVersion, kind and metadata.
+nlohmann::json object_head(const ObjectName& name, const Labels& labels = {});
+
+nlohmann::json object_json(const NetworkPolicy& policy);
+nlohmann::json object_json(const PolicyEndpoint& slice);
+// One without a ClusterIP is written as headless.
+nlohmann::json object_json(const Service& service);
+nlohmann::json object_json(const EndpointSlice& slice);
+
+// The containers of a pod that has these ports; never empty, as API servers want it.
+nlohmann::json containers_json(const std::vector<ContainerPort>& ports);
+
+}  // namespace postern::sim
