@@ -57,7 +57,6 @@ std::vector<Object> objects_of(const ClusterSnapshot& cluster, IpFamily family) 
     bare.last_change_trigger_time.clear();
     objects.push_back({{}, "PolicyEndpoint", std::move(bare)});
   }
-  // The last to go: a pod that names a node makes it, and should not stay for that alone.
   for (const auto& [name, node] : cluster.nodes) {
     if (name == manifest::kDefaultNodeName) continue;
     Node bare{name, {}, node.addresses};
@@ -130,7 +129,19 @@ class Trial {
   [[nodiscard]] bool has_end(const TrafficEnd& end) const {
     if (end.kind == TrafficEnd::Kind::pod) return has_pod(recording_.objects, end.pod);
     if (end.kind == TrafficEnd::Kind::service) return has_service(recording_.objects, end.service, query_);
-    return true;
+    return end.kind != TrafficEnd::Kind::node || has_node(end.node);
+  }
+
+  // By an object of its own, or because an end is a pod on it: no other pod should stay for that.
+  [[nodiscard]] bool has_node(const std::string& name) const {
+    return name == manifest::kDefaultNodeName ||
+           std::any_of(recording_.objects.begin(), recording_.objects.end(), [&](const Object& object) {
+             if (const auto* node = std::get_if<Node>(&object.value)) return node->name == name;
+             const auto* pod = std::get_if<manifest::PodObject>(&object.value);
+             if (pod == nullptr || pod->pod.node_name != name) return false;
+             const std::string key = pod->pod.key.to_string();
+             return key == recording_.from || key == recording_.to;
+           });
   }
 
   [[nodiscard]] bool find(const ClusterSnapshot& cluster, const std::string& text, TrafficEnd& end) const {

@@ -112,7 +112,7 @@ Json packet_json(const Recording& recording, std::size_t index) {
   expect["reason"] = std::string(reason_name(end.reason));
   if (end.policy) expect["policy"] = end.policy->to_string();
   if (end.rule) expect["rule"] = *end.rule;
-  if (recording.allowed) expect["at"] = end.direction == Direction::egress ? "from" : "to";
+  expect["at"] = end.direction == Direction::egress ? "from" : "to";
   return packet;
 }
 

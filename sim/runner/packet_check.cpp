@@ -69,6 +69,10 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
     }
     if (!isolates) compare(mismatches, "policy", *expect.policy, policy);
   }
+  // What reached neither end was dropped at none.
+  if (expect.at_written && !outcome.allowed && (outcome.from || outcome.to)) {
+    compare(mismatches, "the drop at", expect.at_from ? "from" : "to", outcome.to ? "to" : "from");
+  }
   if (expect.rule) compare(mismatches, "rule", std::to_string(*expect.rule), rule);
   return result;
 }

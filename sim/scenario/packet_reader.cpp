@@ -192,6 +192,7 @@ void read_expectation(const Report& report, const Value& packet, PacketExpectati
     expect.rule = static_cast<std::uint32_t>(*rule);
   }
   expect.at_from = word_at(report, written, "at", {"to", "from"}, 0) == std::size_t{1};
+  expect.at_written = written != nullptr && written->find("at") != nullptr;
 }
 
 void read_fragment(const Report& report, const Value& packet, PacketLine& line, ScenarioFamily family) {

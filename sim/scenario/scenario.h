@@ -105,6 +105,7 @@ struct PacketExpectation {
   std::optional<std::string> policy;  // "ns/name"
   std::optional<std::uint32_t> rule;
   bool at_from = false;               // `at: from`
+  bool at_written = false;            // then a drop must have been there
 };
 
 struct PacketLine {

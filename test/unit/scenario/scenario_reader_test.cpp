@@ -103,6 +103,7 @@ TEST(ScenarioReader, reads_every_kind_of_packet) {
   EXPECT_EQ(step.packets[0].at, milliseconds(1));
   EXPECT_FALSE(step.packets[0].expect.reason.has_value());
   EXPECT_FALSE(step.packets[0].expect.at_from);
+  EXPECT_FALSE(step.packets[0].expect.at_written);
   const auto& denied = step.packets[1];
   EXPECT_EQ(std::get<UdpPart>(denied.part).dport, 2);
   EXPECT_EQ(denied.length, 24u);
@@ -111,6 +112,7 @@ TEST(ScenarioReader, reads_every_kind_of_packet) {
   EXPECT_EQ(denied.expect.policy, "y/p");
   EXPECT_EQ(denied.expect.rule, 3u);
   EXPECT_TRUE(denied.expect.at_from);
+  EXPECT_TRUE(denied.expect.at_written);
   EXPECT_EQ(std::get<SctpPart>(step.packets[2].part).chunk, "INIT-ACK");
   EXPECT_EQ(step.packets[2].vlan, (std::vector<std::uint16_t>{10, 20}));
   EXPECT_FALSE(step.packets[2].expect.verdict.has_value());

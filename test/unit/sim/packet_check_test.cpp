@@ -57,6 +57,19 @@ TEST(PacketCheck, TheOnlyEndThatJudgedSpeaks) {
   EXPECT_EQ(check({}, {true, std::nullopt, std::nullopt}).reason, "not-isolated");
 }
 
+TEST(PacketCheck, ADropMustBeAtTheEndThatIsWritten) {
+  const PacketOutcome leaving{false, end(PN_EGRESS, kIsolated), std::nullopt};
+  const PacketOutcome arriving{false, end(PN_EGRESS, kRule), end(PN_INGRESS, kIsolated)};
+  PacketExpectation expect;
+  EXPECT_THAT(check(expect, leaving).mismatches, IsEmpty());
+  expect.at_written = true;
+  EXPECT_THAT(check(expect, arriving).mismatches, IsEmpty());
+  EXPECT_THAT(check(expect, leaving).mismatches, ElementsAre("expected the drop at to, got from"));
+  expect.at_from = true;
+  EXPECT_THAT(check(expect, leaving).mismatches, IsEmpty());
+  EXPECT_THAT(check(expect, arriving).mismatches, ElementsAre("expected the drop at from, got to"));
+}
+
 TEST(PacketCheck, OnlyWhatIsWrittenIsCompared) {
   const PacketOutcome denied{false, std::nullopt, end(PN_INGRESS, kIsolated)};
   EXPECT_THAT(check({}, denied).mismatches, IsEmpty());
