@@ -105,6 +105,10 @@ class Trial {
     return explanation && answers(*explanation);
   }
 
+  // A pod that names a node makes it. Until this is called an end that is a node needs an object of its own, so
+  // that no pod stays for that alone.
+  void take_nodes_of_pods() { nodes_by_pods_ = true; }
+
   // As a scenario with these objects means it; none: it has no such ends, or contradicts itself.
   [[nodiscard]] std::optional<Explanation> ask() const {
     if (!has_end(query_.from) || !has_end(query_.to)) return std::nullopt;
@@ -129,18 +133,14 @@ class Trial {
   [[nodiscard]] bool has_end(const TrafficEnd& end) const {
     if (end.kind == TrafficEnd::Kind::pod) return has_pod(recording_.objects, end.pod);
     if (end.kind == TrafficEnd::Kind::service) return has_service(recording_.objects, end.service, query_);
-    return end.kind != TrafficEnd::Kind::node || has_node(end.node);
+    const std::string named = "node:" + end.node;
+    return (named != recording_.from && named != recording_.to) || has_node(end.node);
   }
 
-  // By an object of its own, or because an end is a pod on it: no other pod should stay for that.
   [[nodiscard]] bool has_node(const std::string& name) const {
-    return name == manifest::kDefaultNodeName ||
-           std::any_of(recording_.objects.begin(), recording_.objects.end(), [&](const Object& object) {
-             if (const auto* node = std::get_if<Node>(&object.value)) return node->name == name;
-             const auto* pod = std::get_if<manifest::PodObject>(&object.value);
-             if (pod == nullptr || pod->pod.node_name != name) return false;
-             const std::string key = pod->pod.key.to_string();
-             return key == recording_.from || key == recording_.to;
+    return nodes_by_pods_ || std::any_of(recording_.objects.begin(), recording_.objects.end(), [&](const Object& object) {
+             const auto* node = std::get_if<Node>(&object.value);
+             return node != nullptr && node->name == name;
            });
   }
 
@@ -176,6 +176,7 @@ class Trial {
 
   const Recording& recording_;
   ExplainQuery query_;
+  bool nodes_by_pods_ = false;
 };
 
 RecordedEnd recorded(const EndExplanation& end, bool strict) {
@@ -317,7 +318,11 @@ Result<Recording> record(const ClusterSnapshot& cluster, const ExplainQuery& ask
   if (recording.from == recording.to) recording.ends = {{Direction::egress, explanation->egress.reason, {}, {}}};
   recording.objects = objects_of(cluster, query.from.address->family());
 
-  const Trial trial(recording, query);
+  Trial trial(recording, query);
+  if (trial.holds()) {
+    shrink_objects(recording.objects, [&] { return trial.holds(); });
+    trial.take_nodes_of_pods();
+  }
   if (!trial.holds()) {
     return fail(ErrorCode::unsupported,
                 explanation->traffic + ": a scenario of the whole cluster does not give this verdict" +

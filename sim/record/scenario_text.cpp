@@ -144,7 +144,7 @@ std::string end_text(const Recording& recording, const RecordedEnd& end) {
   std::string text = std::string(end.direction == Direction::egress ? "leaving " + recording.from
                                                                      : "arriving at " + recording.to) +
                      ": " + std::string(reason_name(end.reason));
-  if (end.policy) text += (recording.allowed ? ", by " : ", isolated by ") + end.policy->to_string();
+  if (end.policy) text += ", by " + end.policy->to_string();
   return text;
 }
 
