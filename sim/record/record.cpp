@@ -318,6 +318,12 @@ Result<Recording> record(const ClusterSnapshot& cluster, const ExplainQuery& ask
   if (recording.from == recording.to) recording.ends = {{Direction::egress, explanation->egress.reason, {}, {}}};
   recording.objects = objects_of(cluster, query.from.address->family());
 
+  for (const auto* text : {&recording.from, &recording.to}) {
+    const auto address = IpAddress::parse(*text);
+    if (!address || address->is_of_a_host()) continue;
+    return fail(ErrorCode::unsupported, explanation->traffic + ": found " + *text + ", expected an address of a host");
+  }
+
   Trial trial(recording, query);
   if (trial.holds()) {
     shrink_objects(recording.objects, [&] { return trial.holds(); });
