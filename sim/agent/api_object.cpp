@@ -142,10 +142,16 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
   }
   for (const auto& [name, node] : cluster.nodes) objects.push_back(node_object(node));
   for (const auto& [key, pod] : cluster.pods) objects.push_back(pod_object(pod, cluster));
-  for (const auto& [key, service] : cluster.services) objects.push_back(finished({Kind::service, service.key}, object_json(service)));
-  for (const auto& [key, slice] : cluster.endpoint_slices) objects.push_back(finished({Kind::endpoint_slice, slice.key}, object_json(slice)));
+  for (const auto& [key, service] : cluster.services) {
+    objects.push_back(finished({Kind::service, service.key}, object_json(service)));
+  }
+  for (const auto& [key, slice] : cluster.endpoint_slices) {
+    objects.push_back(finished({Kind::endpoint_slice, slice.key}, object_json(slice)));
+  }
   if (policies == ServedPolicies::network_policies) {
-    for (const auto& [key, policy] : cluster.network_policies) objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
+    for (const auto& [key, policy] : cluster.network_policies) {
+      objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
+    }
     return objects;
   }
   const auto slices = to_policy_endpoints(cluster);

@@ -2,6 +2,7 @@
 #include "sim/record/record.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "engine/manifest/cluster_state.h"
@@ -337,7 +338,12 @@ Result<Recording> record(const ClusterSnapshot& cluster, const ExplainQuery& ask
   shrink_objects(recording.objects, [&] { return trial.holds(); });
   std::stable_partition(recording.objects.begin(), recording.objects.end(),
                         [](const Object& object) { return object.kind == "Namespace" || object.kind == "Node"; });
-  if (const auto last = trial.ask()) number_rules(*last, recording);
+  const auto last = trial.ask();
+  if (!last) return recording;
+  // Behind a Service an address may have stayed without its pod: then the client's end alone can be asked.
+  const auto judged = [&](const RecordedEnd& end) { return end_of(*last, end.direction).judged; };
+  if (std::any_of(recording.ends.begin(), recording.ends.end(), judged)) std::erase_if(recording.ends, std::not_fn(judged));
+  number_rules(*last, recording);
   return recording;
 }
 
