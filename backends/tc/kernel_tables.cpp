@@ -64,22 +64,30 @@ Result<void> KernelTables::resize(bpf_object* object, const TableSizes& sizes) {
 }
 
 Result<void> KernelTables::open(bpf_object* object, const TableSizes& sizes) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    Table& table = tables_[i];
-    table.shape = shape_of(table_id(i), sizes);
-    table.fd = bpf_object__find_map_fd_by_name(object, map_name(table.shape).c_str());
-    if (table.fd < 0) {
-      table.fd = -1;
-      continue;
-    }
-    if (table.shape.is_hash) continue;
-    table.stride = round_up(table.shape.value_size, 8);
-    table.mapped = round_up(table.stride * table.shape.entries, page);
-    void* memory = mmap(nullptr, table.mapped, PROT_READ | PROT_WRITE, MAP_SHARED, table.fd, 0);
-    if (memory == MAP_FAILED) return fail_errno("mapping " + map_name(table.shape) + " into memory", errno);
-    table.memory = static_cast<std::byte*>(memory);
+    const int fd = bpf_object__find_map_fd_by_name(object, map_name(shape_of(table_id(i), sizes)).c_str());
+    if (auto opened = open_table(i, fd, PROT_READ | PROT_WRITE, sizes); !opened) return opened;
   }
+  return {};
+}
+
+Result<void> KernelTables::open_to_read(const std::array<int, kTableCount>& maps, const TableSizes& sizes) {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    if (auto opened = open_table(i, maps[i], PROT_READ, sizes); !opened) return opened;
+  }
+  return {};
+}
+
+Result<void> KernelTables::open_table(std::size_t index, int fd, int protection, const TableSizes& sizes) {
+  Table& table = tables_[index];
+  table.shape = shape_of(table_id(index), sizes);
+  table.fd = fd < 0 ? -1 : fd;
+  if (table.fd < 0 || table.shape.is_hash) return {};
+  table.stride = round_up(table.shape.value_size, 8);
+  table.mapped = round_up(table.stride * table.shape.entries, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
+  void* memory = mmap(nullptr, table.mapped, protection, MAP_SHARED, table.fd, 0);
+  if (memory == MAP_FAILED) return fail_errno("mapping " + map_name(table.shape) + " into memory", errno);
+  table.memory = static_cast<std::byte*>(memory);
   return {};
 }
 

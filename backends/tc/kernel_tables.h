@@ -30,6 +30,8 @@ class KernelTables {
   static Result<void> resize(bpf_object* object, const TableSizes& sizes);
   // After loading: maps the arrays. The object stays the owner of the maps.
   Result<void> open(bpf_object* object, const TableSizes& sizes);
+  // The maps of somebody else's tables by TableId, to read alone. The caller stays their owner.
+  Result<void> open_to_read(const std::array<int, kTableCount>& maps, const TableSizes& sizes);
 
   Result<void> write(const TableWrite& write);
   [[nodiscard]] Result<PolicyTables> read(const TableSizes& sizes) const;
@@ -42,6 +44,7 @@ class KernelTables {
     std::size_t stride = 0;       // value size rounded up to 8, as the kernel lays elements out
     std::size_t mapped = 0;       // bytes
   };
+  Result<void> open_table(std::size_t index, int fd, int protection, const TableSizes& sizes);
   Result<void> write_array(const Table& table, const TableWrite& write);
   Result<void> write_hash(const Table& table, const TableWrite& write);
 
