@@ -84,6 +84,7 @@ Result<void> Trial::fill(std::uint64_t slot, pn_pod pod) {
   pn_node node{};
   if (bpf_map_lookup_elem(node_.map_fd("pn_node"), &zero, &node) != 0) return fail_errno("reading pn_node", errno);
   node.ct_mask = kBuckets - 1;
+  node.monitor_until = 0;
   if (auto done = set(object_, "pn_node", 0, &node); !done) return done;
   if (slot == 0) return {};  // as for an interface that has none
   const std::uint64_t word = pn_slot(kLoopback, kRecord, (slot & PN_SLOT_JUDGE) != 0);
