@@ -16,6 +16,11 @@
 #include "cli/commands/agent.h"
 #include "cli/commands/explain.h"
 #include "cli/commands/init.h"
+#include "cli/commands/node_conntrack.h"
+#include "cli/commands/node_ebpf.h"
+#include "cli/commands/node_policy.h"
+#include "cli/commands/node_status.h"
+#include "cli/commands/node_trace.h"
 #include "cli/commands/output.h"
 #include "cli/commands/overview.h"
 #include "cli/commands/record.h"
@@ -239,6 +244,91 @@ void add_agent(CLI::App& app, AgentOptions& options, int& status) {
   });
 }
 
+// What every command that looks at a node takes.
+void add_node_options(CLI::App& command, NodeOptions& options) {
+  command.add_option("--pin-path", options.pin_path, "Where the agent pins: its --pin-path")->check(not_empty);
+  command
+      .add_option("--run-folder", options.run_folder,
+                  "Where the agent keeps its view: its --run-folder. Without it the newest of the usual two")
+      ->check(not_empty);
+  command
+      .add_option_function<std::string>(
+          "--output", [&options](const std::string& form) { options.json = form == "json"; }, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+void add_status(CLI::App& app, NodeOptions& options, int& status) {
+  auto* command = app.add_subcommand("status", "What is in force on this node: pods, interfaces, policies, counters");
+  add_node_options(*command, options);
+  command->callback([&] { status = run_status(options); });
+}
+
+void add_conntrack(CLI::App& app, ConntrackOptions& options, int& status) {
+  auto* command = app.add_subcommand("conntrack", "The connections that are tracked on this node");
+  command->require_subcommand(1);
+  auto* list = command->add_subcommand("list", "Each connection: who opened it, its state, which rule admitted it");
+  auto* flush = command->add_subcommand("flush", "Forget connections: their next packet is judged as a new one's");
+  for (auto* sub : {list, flush}) {
+    sub->add_option("--pod", options.pod, "Of this pod, namespace/name")->check(not_empty);
+    add_node_options(*sub, options.node);
+  }
+  flush->add_flag("--all", options.all, "Of every pod");
+  list->callback([&] { status = run_conntrack_list(options); });
+  flush->callback([&] { status = run_conntrack_flush(options); });
+}
+
+void add_policy(CLI::App& app, PolicyOptions& options, int& status) {
+  auto* command =
+      app.add_subcommand("policy", "A pod's tables in the kernel, decoded: who may do what, and by which rule");
+  command->add_option("--pod", options.pod, "namespace/name")->required()->check(not_empty);
+  command->add_flag("--wide", options.wide, "Every prefix, however many");
+  add_node_options(*command, options.node);
+  command->callback([&] { status = run_policy(options); });
+}
+
+void add_trace(CLI::App& app, TraceOptions& options, int& status) {
+  auto* command = app.add_subcommand(
+      "trace", "One packet through the kernel's own program, aside, and what the engine says to it");
+  command->add_option("--from", options.from, "namespace/pod or an address")->required()->check(not_empty);
+  command->add_option("--to", options.to, "namespace/pod or an address")->required()->check(not_empty);
+  command->add_option("--port", options.port, "Port of the destination; not with ICMP")->check(CLI::Range(1, 65535));
+  command->add_option("--source-port", options.source_port, "Port, or id of an echo, of the source")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command->add_option("--protocol", options.protocol, "TCP, UDP, SCTP or ICMP")
+      ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case))
+      ->capture_default_str();
+  command->add_option("--family", options.family, "IPv4 or IPv6, where both ends have both; else IPv4")
+      ->check(CLI::IsMember({"IPv4", "IPv6"}));
+  command
+      ->add_option("--manifests", options.manifests,
+                   "Explain it by these objects, not by those that the agent has kept; repeatable")
+      ->allow_extra_args(false);
+  add_node_options(*command, options.node);
+  command->callback([&] { status = run_trace(options); });
+}
+
+// The commands of the Amazon agent's tool, with its aliases.
+void add_ebpf(CLI::App& app, EbpfOptions& options, int& status) {
+  auto* command = app.add_subcommand("ebpf", "The commands of aws-eks-na-cli: programs, maps, and what is in them");
+  command->require_subcommand(1);
+  const auto add = [&](const char* name, const char* alias, const char* help, int (*run)(const EbpfOptions&)) {
+    auto* sub = command->add_subcommand(name, help);
+    sub->alias(alias);
+    sub->add_flag("--wide", options.wide, "More than the lines of that tool: names, pins, rules");
+    add_node_options(*sub, options.node);
+    sub->callback([&options, &status, run] { status = run(options); });
+    return sub;
+  };
+  add("progs", "p", "Every BPF program of the machine; without CAP_SYS_ADMIN, Postern's", run_ebpf_progs);
+  add("maps", "m", "Every BPF map of the machine; without CAP_SYS_ADMIN, Postern's", run_ebpf_maps);
+  add("loaded-ebpfdata", "e", "Of each pod and direction its program and maps", run_ebpf_loaded);
+  for (auto* sub : {add("dump-maps", "d", "What is in a map: of a pod, or one of Postern's tables", run_ebpf_dump),
+                    add("dump-cp-maps", "dcp", "Cluster-wide policy of a pod", run_ebpf_dump_cluster_policy)}) {
+    sub->add_option("ID", options.map_id, "Of loaded-ebpfdata")->required();
+  }
+}
+
 // As CLI11 wants it: without the program, the last word first.
 std::vector<std::string> words_of(int argc, char** argv) {
   if (argc == 0) return {};
@@ -258,6 +348,14 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+// Called by its tool's name, this program shows what that tool shows: one family.
+EbpfNames names_of(int argc, char** argv) {
+  const std::string_view program = argc == 0 ? "" : argv[0];
+  const auto name = program.substr(program.rfind('/') + 1);
+  if (name == "aws-eks-na-cli") return EbpfNames::amazon_v4;
+  return name == "aws-eks-na-cli-v6" ? EbpfNames::amazon_v6 : EbpfNames::both;
+}
+
 int run(int argc, char** argv) {
   int status = 0;
   AgentOptions agent;
@@ -268,6 +366,12 @@ int run(int argc, char** argv) {
   InitOptions init;
   RecordOptions record;
   ResolveOptions resolve;
+  NodeOptions node;
+  ConntrackOptions conntrack;
+  PolicyOptions policy;
+  TraceOptions trace;
+  EbpfOptions ebpf;
+  ebpf.names = names_of(argc, argv);
 
   CLI::App app{"Kubernetes NetworkPolicy: tested offline, enforced with eBPF", "postern"};
   bool wants_version = false;
@@ -280,6 +384,11 @@ int run(int argc, char** argv) {
   add_record(app, record, status);
   add_resolve(app, resolve, status);
   add_agent(app, agent, status);
+  add_status(app, node, status);
+  add_policy(app, policy, status);
+  add_conntrack(app, conntrack, status);
+  add_trace(app, trace, status);
+  add_ebpf(app, ebpf, status);
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {

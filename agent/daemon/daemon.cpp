@@ -34,6 +34,8 @@
 #include "agent/source/auto_source.h"
 #include "agent/source/directory_source.h"
 #include "agent/source/kubernetes_source.h"
+#include "agent/view/run_folder.h"
+#include "agent/view/view_writer.h"
 
 namespace postern::agent {
 namespace {
@@ -156,6 +158,7 @@ struct Daemon::Parts {
   TriggerTimes triggers;
   std::unique_ptr<PolicySource> source;
   std::unique_ptr<NodeAgent> node;
+  std::unique_ptr<ViewWriter> view;
   std::unique_ptr<PodGate> gate;
   CniGate* cni_gate = nullptr;  // the gate, where policy is enforced
   std::unique_ptr<RpcServer> rpc;
@@ -244,6 +247,8 @@ Result<void> Daemon::Parts::start_enforcing() {
   if (settings.takeover) options.after_attach = kernel.take_over;
   options.in_force = [this](std::optional<Duration> waited) { policy_in_force(waited); };
   node = std::make_unique<NodeAgent>(loop, *host, *source, *enforcer, std::move(options));
+  const std::string folder = settings.run_folder.empty() ? default_run_folder() : settings.run_folder;
+  view = std::make_unique<ViewWriter>(loop, *node, *source, *enforcer, ViewWriterOptions{folder, settings.node_name});
   node->on_status([this] { tell(); });
   auto cni = std::make_unique<CniGate>(*node, [this] { make_strict("the CNI plug-in"); });
   cni_gate = cni.get();
@@ -450,6 +455,7 @@ void Daemon::Parts::tell() {
   metrics->set_source(source->status(), status.ready && !status.pending && status.failure.empty(), now);
   if (cleanup) metrics->set_cleanup(cleanup->numbers());
   if (cni_gate != nullptr) cni_gate->tell();
+  view->told();
 }
 
 void Daemon::Parts::warn_of_staleness(Instant now) {

@@ -100,6 +100,11 @@ Expected take_flush_period(const std::string& value, Settings& settings) {
 Expected take_cluster_name(const std::string& value, Settings& settings) {
   return read_cluster_name(value, settings.cluster_name);
 }
+Expected take_run_folder(const std::string& value, Settings& settings) {
+  if (!value.empty()) return read_absolute_path(value, settings.run_folder);
+  settings.run_folder.clear();
+  return std::nullopt;
+}
 Expected take_node_name(const std::string& value, Settings& settings) {
   return read_node_name(value, settings.node_name);
 }
@@ -158,6 +163,10 @@ constexpr std::array kTable = {
 
     Setting{"pin-path", "/sys/fs/bpf/postern", "PATH", kKernel,
             "The folder in a mounted bpffs for programs, links and maps", nullptr, take_folder<&S::pin_path>},
+    Setting{"run-folder", "", "PATH", kKernel,
+            "The folder in which the agent keeps what postern on this node names pods and rules by.\n"
+            "Empty: /var/run/aws-node/postern where there is a /var/run/aws-node, else /run/postern",
+            nullptr, take_run_folder},
     Setting{"conntrack-cache-table-size", "262144", "ENTRIES", kKernel,
             "Connections that are tracked at most, from 32768 to 1048576", nullptr,
             take_number<&S::conntrack_table_size, 32'768, 1'048'576>},

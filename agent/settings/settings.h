@@ -41,6 +41,7 @@ struct Settings {
 
   // Kernel
   std::string pin_path;
+  std::string run_folder;  // empty: agent/view/run_folder.h chooses
   std::uint32_t conntrack_table_size{};  // entries
   Duration conntrack_cleanup_period{};
   bool takeover{};

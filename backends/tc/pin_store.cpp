@@ -106,7 +106,7 @@ Result<PinnedGeneration> open_generation(const std::string& folder, std::uint32_
   return found;
 }
 
-// Who holds the lock on a folder: "process 12", "somebody".
+// Who holds the lock on a folder: "process 12"; empty: nobody that can be seen.
 std::string holder_of(const struct stat& folder) {
   std::array<char, 64> place_of_folder{};
   std::snprintf(place_of_folder.data(), place_of_folder.size(), "%02x:%02x:%lu", major(folder.st_dev),
@@ -118,10 +118,15 @@ std::string holder_of(const struct stat& folder) {
     if (!(fields >> number >> type >> advisory >> mode >> process >> place)) continue;
     if (type == "FLOCK" && place == place_of_folder.data()) return "process " + process;
   }
-  return "somebody";
+  return "";
 }
 
 }  // namespace
+
+std::string holder_of_pin_path(const std::string& path) {
+  struct stat folder {};
+  return stat(path.c_str(), &folder) == 0 ? holder_of(folder) : "";
+}
 
 // The folder may be removed and made again between opening and locking it.
 Result<UniqueFd> lock_pin_path(const std::string& path) {
@@ -132,8 +137,9 @@ Result<UniqueFd> lock_pin_path(const std::string& path) {
     if (fstat(fd.get(), &opened) != 0) return fail_errno("looking at " + path, errno);
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return fail_errno("locking " + path, errno);
-      return fail(ErrorCode::invalid_input, "pin path " + path + " is in use by " + holder_of(opened) +
-                                                ": only one agent may enforce with these pins; stop that one");
+      const std::string holder = holder_of(opened);
+      return fail(ErrorCode::invalid_input, "pin path " + path + " is in use by " +
+                                                (holder.empty() ? "somebody" : holder) + ": only one agent may enforce with these pins; stop that one");
     }
     struct stat there {};
     if (stat(path.c_str(), &there) == 0 && there.st_ino == opened.st_ino) return fd;

@@ -75,6 +75,9 @@ class PinStore {
   std::vector<std::string> notes_;
 };
 
+// Who holds the pin path: "process 12", as far as /proc/locks shows; empty: nobody. Takes no lock.
+std::string holder_of_pin_path(const std::string& path);
+
 // For removal without an agent (uninstall.h): folders of all versions, and what one holds.
 Result<UniqueFd> lock_pin_path(const std::string& path);
 Result<std::vector<std::string>> version_folders(const std::string& path);

@@ -40,6 +40,7 @@ TEST(SettingsRefusal, of_a_flag_names_flag_value_and_expectation) {
        "found \"unix:///run/a\", expected nothing, or a path that begins with / and has at most 107 bytes"},
       {"ipamd-socket", "a",
        "found \"a\", expected nothing, or a path that begins with / and has at most 107 bytes"},
+      {"run-folder", "postern", "found \"postern\", expected a path that begins with /"},
       {"pin-path", "postern", "found \"postern\", expected a path that begins with /"},
       {"conntrack-cache-table-size", "32767", "found \"32767\", expected a number from 32768 to 1048576"},
       {"conntrack-cache-table-size", "1048577", "found \"1048577\", expected a number from 32768 to 1048576"},

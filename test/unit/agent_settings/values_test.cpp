@@ -29,6 +29,7 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "grpc-socket") return settings.grpc_socket;
   if (flag == "ipamd-socket") return settings.ipamd_socket;
   if (flag == "pin-path") return settings.pin_path;
+  if (flag == "run-folder") return settings.run_folder;
   if (flag == "conntrack-cache-table-size") return std::to_string(settings.conntrack_table_size);
   if (flag == "conntrack-cache-cleanup-period") return std::to_string(settings.conntrack_cleanup_period.ns);
   if (flag == "takeover") return word(settings.takeover);
@@ -78,6 +79,7 @@ constexpr Row kDefaults[] = {
     {"grpc-socket", "", "/var/run/aws-node/npa.sock"},
     {"ipamd-socket", "", "/var/run/aws-node/ipamd.sock"},
     {"pin-path", "", "/sys/fs/bpf/postern"},
+    {"run-folder", "", ""},
     {"conntrack-cache-table-size", "", "262144"},
     {"conntrack-cache-cleanup-period", "", "300000000000"},
     {"takeover", "", "false"},
@@ -144,6 +146,7 @@ TEST(SettingsValues, reach_the_member_of_their_flag) {
       {"ipamd-socket", "/run/ipamd.sock", "/run/ipamd.sock"},
       {"ipamd-socket", "", ""},
       {"pin-path", "/sys/fs/bpf/other", "/sys/fs/bpf/other"},
+      {"run-folder", "/run/other", "/run/other"},
       {"conntrack-cache-table-size", "32768", "32768"},
       {"conntrack-cache-table-size", "524288", "524288"},
       {"conntrack-cache-table-size", "1048576", "1048576"},

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/view/view_writer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <map>
+
+#include "agent/log/log.h"
+#include "agent/view/run_folder.h"
+#include "engine/abi/tables.h"
+
+namespace postern::agent {
+namespace {
+
+constexpr Duration kViewAfter = milliseconds(200);
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+// Interface names by ifindex, further interfaces of pods included.
+std::map<std::uint32_t, std::string> interface_names(const NodeAgent& node) {
+  std::map<std::uint32_t, std::string> names;
+  for (const auto& [key, pod] : node.pods()) {
+    if (pod.interface) names[pod.interface->ifindex] = pod.interface->name;
+    for (const auto& further : pod.further) names[further.interface.ifindex] = further.interface.name;
+  }
+  return names;
+}
+
+ViewedPod viewed(const EndpointPolicy& endpoint, const std::map<std::uint32_t, std::string>& names) {
+  ViewedPod pod;
+  pod.pod = endpoint.pod;
+  pod.endpoint = endpoint.endpoint;
+  pod.ifindex = endpoint.ifindex;
+  const auto name = names.find(endpoint.ifindex);
+  if (name != names.end()) pod.interface = name->second;
+  pod.addresses = endpoint.addresses;
+  for (const Direction direction : kDirections) {
+    pod.judged[index_of(direction)] = endpoint.at(direction).judged();
+    for (const auto& policy : endpoint.at(direction).isolating) {
+      pod.isolating[index_of(direction)].push_back(policy.key.to_string());
+    }
+  }
+  return pod;
+}
+
+}  // namespace
+
+ViewWriter::~ViewWriter() {
+  loop_.cancel(view_timer_);
+}
+
+void ViewWriter::told() {
+  const auto& status = node_.status();
+  if (!status.ready || status.reconciles == reconciles_) return;
+  reconciles_ = status.reconciles;
+  if (view_timer_ == 0) view_timer_ = loop_.after(kViewAfter, [this] { write_view(); });
+}
+
+NodeView ViewWriter::view() const {
+  NodeView view;
+  view.node = options_.node_name;
+  view.source = source_.name();
+  view.process = getpid();
+  view.generation = enforcer_.generation().value;
+  view.abi = PN_ABI_VERSION;
+  const auto names = interface_names(node_);
+  std::map<RuleId, Tier> used;
+  for (const auto& endpoint : enforcer_.policy().endpoints) {
+    view.pods.push_back(viewed(endpoint, names));
+    for (const Direction direction : kDirections) {
+      view.strict = view.strict || endpoint.at(direction).strict;
+      for (const auto& rule : endpoint.at(direction).rules) used.emplace(rule.id, rule.tier);
+    }
+  }
+  std::sort(view.pods.begin(), view.pods.end(), [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });
+  for (const auto& [key, pod] : node_.pods()) {
+    if (!pod.interface) view.not_found.push_back(key);
+  }
+  view.policies = node_.status().policies;
+  for (const auto& [id, tier] : used) {
+    const RuleOrigin* origin = enforcer_.rules().find(id);
+    if (origin == nullptr) continue;
+    view.complete = view.rules.size() < kMostRules;
+    if (!view.complete) break;
+    view.rules.push_back({id, *origin, tier});
+  }
+  return view;
+}
+
+void ViewWriter::write_view() {
+  view_timer_ = 0;
+  NodeView now = view();
+  if (written_) now.written = written_->written;
+  if (written_ && now == *written_) return;
+  now.written = now_text();
+  put(kViewFile, to_json(now));
+  written_ = std::move(now);
+}
+
+// Once for each thing that goes wrong.
+void ViewWriter::put(const char* file, const std::string& text) {
+  const auto done = replace_file(options_.folder, file, text);
+  if (done) {
+    failure_.clear();
+    return;
+  }
+  if (failure_ == done.error().message) return;
+  failure_ = done.error().message;
+  log_warn("{}; postern on this node will show numbers without names (--run-folder)", failure_);
+}
+
+}  // namespace postern::agent

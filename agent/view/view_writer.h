@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the agent's view (node_view.h) and the objects it goes by (objects_json.h) as files of the run
+// folder. What has changed is written once things are quiet for a moment, and the objects, which can be
+// many, at most every ten seconds: nobody who enforces ever waits for a file. What cannot be written is
+// said once, and enforcement goes on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "agent/loop/event_loop.h"
+#include "agent/node/node_agent.h"
+#include "agent/source/policy_source.h"
+#include "agent/view/node_view.h"
+#include "engine/enforce/node_enforcer.h"
+
+namespace postern::agent {
+
+struct ViewWriterOptions {
+  std::string folder;
+  std::string node_name;
+};
+
+class ViewWriter {
+ public:
+  // All of them outlive the writer.
+  ViewWriter(EventLoop& loop, const NodeAgent& node, const PolicySource& source, const NodeEnforcer& enforcer,
+             ViewWriterOptions options)
+      : loop_(loop), node_(node), source_(source), enforcer_(enforcer), options_(std::move(options)) {}
+  ~ViewWriter();
+  ViewWriter(const ViewWriter&) = delete;
+  ViewWriter& operator=(const ViewWriter&) = delete;
+
+  // After each attempt to put policy in force, whatever came of it.
+  void told();
+
+ private:
+  [[nodiscard]] NodeView view() const;
+  void write_view();
+  void put(const char* file, const std::string& text);
+
+  EventLoop& loop_;
+  const NodeAgent& node_;
+  const PolicySource& source_;
+  const NodeEnforcer& enforcer_;
+  ViewWriterOptions options_;
+  std::uint64_t reconciles_ = 0;  // that were told of
+  std::optional<NodeView> written_;
+  EventLoop::TimerId view_timer_ = 0;
+  std::string failure_;  // that was logged
+};
+
+}  // namespace postern::agent
