@@ -18,6 +18,7 @@
 #include "cli/commands/init.h"
 #include "cli/commands/node_conntrack.h"
 #include "cli/commands/node_ebpf.h"
+#include "cli/commands/node_monitor.h"
 #include "cli/commands/node_policy.h"
 #include "cli/commands/node_status.h"
 #include "cli/commands/node_trace.h"
@@ -308,6 +309,21 @@ void add_trace(CLI::App& app, TraceOptions& options, int& status) {
   command->callback([&] { status = run_trace(options); });
 }
 
+void add_monitor(CLI::App& app, MonitorOptions& options, int& status) {
+  auto* command = app.add_subcommand("monitor", "Verdicts as they are made, a line for each judged packet, like tcpdump");
+  command->add_option("--pod", options.pod, "Only of this pod, namespace/name")->check(not_empty);
+  command->add_option("--verdict", options.verdict, "Only these")->check(CLI::IsMember({"allow", "deny"}));
+  command->add_option("--direction", options.direction, "Only this direction of a pod")
+      ->check(CLI::IsMember({"ingress", "egress"}));
+  command->add_option("--protocol", options.protocol, "Only TCP, UDP, SCTP or ICMP")
+      ->check(CLI::IsMember({"TCP", "UDP", "SCTP", "ICMP"}, CLI::ignore_case));
+  command->add_option("--port", options.port, "Only with this port on either side")->check(CLI::Range(1, 65535));
+  command->add_option("--host", options.host, "Only with this address on either side")->check(not_empty);
+  command->add_option("-c,--count", options.count, "End after so many lines")->check(CLI::PositiveNumber);
+  add_node_options(*command, options.node);
+  command->callback([&] { status = run_monitor(options); });
+}
+
 // The commands of the Amazon agent's tool, with its aliases.
 void add_ebpf(CLI::App& app, EbpfOptions& options, int& status) {
   auto* command = app.add_subcommand("ebpf", "The commands of aws-eks-na-cli: programs, maps, and what is in them");
@@ -370,6 +386,7 @@ int run(int argc, char** argv) {
   ConntrackOptions conntrack;
   PolicyOptions policy;
   TraceOptions trace;
+  MonitorOptions monitor;
   EbpfOptions ebpf;
   ebpf.names = names_of(argc, argv);
 
@@ -388,6 +405,7 @@ int run(int argc, char** argv) {
   add_policy(app, policy, status);
   add_conntrack(app, conntrack, status);
   add_trace(app, trace, status);
+  add_monitor(app, monitor, status);
   add_ebpf(app, ebpf, status);
   try {
     app.parse(words_of(argc, argv));

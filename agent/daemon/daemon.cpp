@@ -248,7 +248,7 @@ Result<void> Daemon::Parts::start_enforcing() {
   options.in_force = [this](std::optional<Duration> waited) { policy_in_force(waited); };
   node = std::make_unique<NodeAgent>(loop, *host, *source, *enforcer, std::move(options));
   const std::string folder = settings.run_folder.empty() ? default_run_folder() : settings.run_folder;
-  view = std::make_unique<ViewWriter>(loop, *node, *source, *enforcer, ViewWriterOptions{folder, settings.node_name});
+  view = std::make_unique<ViewWriter>(loop, *node, *source, *enforcer, ViewWriterOptions{folder, settings.node_name, kernel.objects_text});
   node->on_status([this] { tell(); });
   auto cni = std::make_unique<CniGate>(*node, [this] { make_strict("the CNI plug-in"); });
   cni_gate = cni.get();

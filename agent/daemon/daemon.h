@@ -29,6 +29,8 @@ struct Kernel {
   std::function<Result<std::vector<std::string>>()> remove_all;
   // The scenario that reproduces what a flow should be, for the self-check; none: flows are written as such.
   std::function<Result<std::string>(const ClusterSnapshot& cluster, const FlowRecord& flow)> scenario_of{};
+  // The objects of a snapshot as one List, for the run folder (agent/view); none: they are not kept.
+  std::function<Result<std::string>(const ClusterSnapshot& cluster)> objects_text{};
 };
 
 class Daemon {

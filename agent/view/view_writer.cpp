@@ -16,6 +16,8 @@ namespace postern::agent {
 namespace {
 
 constexpr Duration kViewAfter = milliseconds(200);
+constexpr Duration kObjectsEvery = seconds(10);
+constexpr std::int64_t kShareOfTheLoop = 100;  // one in so many
 
 std::string now_text() {
   const std::time_t now = std::time(nullptr);
@@ -57,6 +59,7 @@ ViewedPod viewed(const EndpointPolicy& endpoint, const std::map<std::uint32_t, s
 
 ViewWriter::~ViewWriter() {
   loop_.cancel(view_timer_);
+  loop_.cancel(objects_timer_);
 }
 
 void ViewWriter::told() {
@@ -64,6 +67,9 @@ void ViewWriter::told() {
   if (!status.ready || status.reconciles == reconciles_) return;
   reconciles_ = status.reconciles;
   if (view_timer_ == 0) view_timer_ = loop_.after(kViewAfter, [this] { write_view(); });
+  if (options_.objects_text && objects_timer_ == 0) {
+    objects_timer_ = loop_.at(std::max(next_objects_, EventLoop::now() + kViewAfter), [this] { write_objects(); });
+  }
 }
 
 NodeView ViewWriter::view() const {
@@ -107,6 +113,20 @@ void ViewWriter::write_view() {
   written_ = std::move(now);
 }
 
+void ViewWriter::write_objects() {
+  objects_timer_ = 0;
+  const Instant begun = EventLoop::now();
+  const auto text = options_.objects_text(source_.cluster());
+  if (!text) {
+    say(text.error().to_string());
+  } else if (const std::size_t digest = std::hash<std::string>{}(*text); digest != objects_) {
+    put(kObjectsFile, *text);
+    objects_ = digest;
+  }
+  const Instant now = EventLoop::now();
+  next_objects_ = now + std::max(kObjectsEvery, Duration{(now - begun).ns * kShareOfTheLoop});
+}
+
 // Once for each thing that goes wrong.
 void ViewWriter::put(const char* file, const std::string& text) {
   const auto done = replace_file(options_.folder, file, text);
@@ -114,8 +134,12 @@ void ViewWriter::put(const char* file, const std::string& text) {
     failure_.clear();
     return;
   }
-  if (failure_ == done.error().message) return;
-  failure_ = done.error().message;
+  say(done.error().message);
+}
+
+void ViewWriter::say(const std::string& failure) {
+  if (failure_ == failure) return;
+  failure_ = failure;
   log_warn("{}; postern on this node will show numbers without names (--run-folder)", failure_);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the agent's view (node_view.h) and the objects it goes by (objects_json.h) as files of the run
-// folder. What has changed is written once things are quiet for a moment, and the objects, which can be
-// many, at most every ten seconds: nobody who enforces ever waits for a file. What cannot be written is
-// said once, and enforcement goes on.
+// Keeps the agent's view (node_view.h) and the objects it goes by as files of the run folder. The view is
+// written a moment after something has changed. The objects can be many: they are written at most every ten
+// seconds, and so seldom that it takes a hundredth of the loop's time. What cannot be written is said once,
+// and enforcement goes on.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,11 @@ namespace postern::agent {
 struct ViewWriterOptions {
   std::string folder;
   std::string node_name;
+  // The objects of a snapshot as text; none: they are not kept.
+  std::function<Result<std::string>(const ClusterSnapshot& cluster)> objects_text{};
 };
+
+inline constexpr const char* kObjectsFile = "objects.json";
 
 class ViewWriter {
  public:
@@ -39,6 +43,8 @@ class ViewWriter {
  private:
   [[nodiscard]] NodeView view() const;
   void write_view();
+  void write_objects();
+  void say(const std::string& failure);
   void put(const char* file, const std::string& text);
 
   EventLoop& loop_;
@@ -48,7 +54,10 @@ class ViewWriter {
   ViewWriterOptions options_;
   std::uint64_t reconciles_ = 0;  // that were told of
   std::optional<NodeView> written_;
+  std::size_t objects_ = 0;  // digest of those that were written last
+  Instant next_objects_;
   EventLoop::TimerId view_timer_ = 0;
+  EventLoop::TimerId objects_timer_ = 0;
   std::string failure_;  // that was logged
 };
 

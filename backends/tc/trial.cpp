@@ -50,8 +50,9 @@ Trial::~Trial() {
   if (object_ != nullptr) bpf_object__close(object_);
 }
 
-Result<std::unique_ptr<Trial>> Trial::load(const PinnedNode& node, std::uint64_t slot, const pn_pod& pod) {
-  std::unique_ptr<Trial> trial(new Trial(node));
+Result<std::unique_ptr<Trial>> Trial::load(const PinnedNode& node, std::uint32_t direction, std::uint64_t slot,
+                                           const pn_pod& pod) {
+  std::unique_ptr<Trial> trial(new Trial(node, direction));
   if (auto loaded = trial->load_object(); !loaded) return fail_as(loaded);
   if (auto filled = trial->fill(slot, pod); !filled) return fail_as(filled);
   return trial;
@@ -75,6 +76,11 @@ Result<void> Trial::load_object() {
     if (std::string_view(name) == "pn_pods") error = bpf_map__set_max_entries(map, kRecord + 1);
     if (error != 0) return fail_errno(std::string("giving a trial the map ") + name, -error, &log);
   }
+  // The verifier takes its time with each program.
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object_) {
+    bpf_program__set_autoload(program, std::string_view(bpf_program__name(program)) == program_name(direction_));
+  }
   if (const int error = bpf_object__load(object_); error != 0) return fail_errno("loading a trial", -error, &log);
   return {};
 }
@@ -93,7 +99,7 @@ Result<void> Trial::fill(std::uint64_t slot, pn_pod pod) {
   return set(object_, "pn_pods", kRecord, &pod);
 }
 
-Result<Classified> Trial::run(std::uint32_t direction, std::span<const std::byte> frame) {
+Result<Classified> Trial::run(std::span<const std::byte> frame) {
   std::array<std::byte, 4096> out{};
   bpf_test_run_opts options{};
   options.sz = sizeof options;
@@ -101,7 +107,7 @@ Result<Classified> Trial::run(std::uint32_t direction, std::span<const std::byte
   options.data_size_in = static_cast<std::uint32_t>(frame.size());
   options.data_out = out.data();
   options.data_size_out = out.size();
-  const bpf_program* program = bpf_object__find_program_by_name(object_, program_name(direction));
+  const bpf_program* program = bpf_object__find_program_by_name(object_, program_name(direction_));
   if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
     return fail_errno("running the program (BPF_PROG_TEST_RUN)", errno);
   }
@@ -115,8 +121,8 @@ Result<Classified> Trial::run(std::uint32_t direction, std::span<const std::byte
   return Classified{options.retval != TC_ACT_SHOT, event.step};
 }
 
-Result<bool> Trial::is_the_pinned_program(std::uint32_t direction) const {
-  const char* name = program_name(direction);
+Result<bool> Trial::is_the_pinned_program() const {
+  const char* name = program_name(direction_);
   const auto own = describe_program(bpf_program__fd(bpf_object__find_program_by_name(object_, name)));
   if (!own) return fail_as(own);
   const auto pinned = describe_program(node_.program_fd(name));

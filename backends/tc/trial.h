@@ -20,24 +20,26 @@ namespace postern::tc {
 
 class Trial {
  public:
-  // `slot` and `pod`: of the interface that the packet passes (engine/decode reads them). The pinned node
-  // outlives the trial. Errors: permission, io.
-  static Result<std::unique_ptr<Trial>> load(const PinnedNode& node, std::uint64_t slot, const pn_pod& pod);
+  // `direction` is the pod's; `slot` and `pod` are of the interface that the packet passes (engine/decode
+  // reads them). The pinned node outlives the trial. Errors: permission, io.
+  static Result<std::unique_ptr<Trial>> load(const PinnedNode& node, std::uint32_t direction, std::uint64_t slot,
+                                             const pn_pod& pod);
   ~Trial();
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
-  // `direction` is the pod's. The packet is the first of its connection. Errors: io.
-  Result<Classified> run(std::uint32_t direction, std::span<const std::byte> frame);
+  // The packet is the first of its connection. Errors: io.
+  Result<Classified> run(std::span<const std::byte> frame);
   // Whether these instructions are those of the pinned program: else another build stands in force.
-  [[nodiscard]] Result<bool> is_the_pinned_program(std::uint32_t direction) const;
+  [[nodiscard]] Result<bool> is_the_pinned_program() const;
 
  private:
-  explicit Trial(const PinnedNode& node) : node_(node) {}
+  Trial(const PinnedNode& node, std::uint32_t direction) : node_(node), direction_(direction) {}
   Result<void> load_object();
   Result<void> fill(std::uint64_t slot, pn_pod pod);
 
   const PinnedNode& node_;
+  std::uint32_t direction_;
   bpf_object* object_ = nullptr;
 };
 

@@ -20,6 +20,7 @@
 #include "backends/tc/tc_backend.h"
 #include "backends/tc/uninstall.h"
 #include "cli/commands/output.h"
+#include "sim/agent/api_object.h"
 
 namespace postern::cli {
 
@@ -87,6 +88,17 @@ Result<std::vector<std::string>> remove_everything(const std::string& pin_path) 
   return std::move(report->removed);
 }
 
+// All objects of a snapshot as one List, as `kubectl get -o json` would print it.
+Result<std::string> objects_text(const ClusterSnapshot& cluster) {
+  const auto objects = sim::api_objects(cluster, sim::ServedPolicies::as_they_are);
+  if (!objects) return fail_as(objects);
+  std::string text = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[";
+  for (const auto& object : *objects) {
+    text += (text.back() == '[' ? "\n" : ",\n") + (object.status.empty() ? object.body : object.status);
+  }
+  return text + "\n]}\n";
+}
+
 // What the daemon needs of the kernel.
 agent::Kernel kernel_of(const agent::Settings& settings) {
   agent::Kernel kernel;
@@ -109,6 +121,7 @@ agent::Kernel kernel_of(const agent::Settings& settings) {
     for (const auto& line : *removed) agent::log_info("taken over with pod {}: {}", pod.to_string(), line);
     return {};
   };
+  kernel.objects_text = objects_text;
   return kernel;
 }
 

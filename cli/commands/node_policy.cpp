@@ -53,6 +53,20 @@ std::string ports_text(const Line& line) {
                                         : fmt::format(" {}-{}", line.ports.lo, line.ports.hi);
 }
 
+// As lines_of, but what is denied for want of a rule is one line: "anything else".
+std::vector<Line> short_lines_of(const PeerAnswer& answer) {
+  std::vector<Line> lines = lines_of(answer);
+  const auto unnamed = [](const Line& line) { return pn_step_allows(line.step) == 0 && pn_step_rule(line.step) == 0; };
+  const auto first = std::find_if(lines.begin(), lines.end(), unnamed);
+  if (lines.size() == 1 || first == lines.end()) return lines;
+  const std::uint32_t step = first->step;
+  std::erase_if(lines, unnamed);
+  lines.push_back({lines.empty() ? "any" : "anything else", {}, false, step});
+  return lines;
+}
+
+bool is_own_node(const PeerAnswer& answer) { return pn_step_reason(answer.icmp) == PN_REASON_OWN_NODE; }
+
 // The prefixes of each answer; the whole of a family is "everyone else".
 std::string peers_text(const DecodedDirection& direction, std::uint32_t answer, bool wide) {
   std::vector<std::string> peers;
@@ -66,6 +80,9 @@ std::string peers_text(const DecodedDirection& direction, std::uint32_t answer, 
     if (whole) continue;
     const bool host = entry.prefix.prefix_length() == entry.prefix.network().bits();
     peers.push_back(host ? entry.prefix.network().to_string() : entry.prefix.to_string());
+  }
+  if (!wide && is_own_node(direction.answers[answer])) {
+    peers = {fmt::format("this node's own {} addresses", peers.size())};
   }
   if (!wide && peers.size() > kShownPrefixes) {
     const std::size_t more = peers.size() - kShownPrefixes;
@@ -90,19 +107,19 @@ std::string direction_text(const NodeState& node, const NodePod& pod, std::uint3
     text += ": isolated by " + joined(pod.viewed->isolating[which]);
   }
   text += "\n";
-  std::vector<std::vector<std::string>> rows;
   // What everybody else gets comes last.
   for (std::uint32_t i = 1; i <= direction.answers.size(); ++i) {
     const auto answer = static_cast<std::uint32_t>(i % direction.answers.size());
-    std::string peers = peers_text(direction, answer, wide);
+    const std::string peers = peers_text(direction, answer, wide);
     if (peers.empty()) continue;
-    for (const auto& line : lines_of(direction.answers[answer])) {
-      rows.push_back({"    " + peers, line.protocol + ports_text(line), verdict_word(line.step),
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& line : short_lines_of(direction.answers[answer])) {
+      rows.push_back({"      " + line.protocol + ports_text(line), verdict_word(line.step),
                       reason_words(node, line.step)});
-      peers.clear();
     }
+    text += "    " + peers + "\n" + in_columns(rows);
   }
-  return text + in_columns(rows);
+  return text;
 }
 
 Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t which) {

@@ -142,12 +142,12 @@ Result<Hop> ask(const NodeState& node, const NodePod& pod, std::uint32_t directi
   hop.direction = direction;
   hop.pod = pod;
   const std::uint64_t slot = pn_slot(pod.interface.ifindex, pod.interface.record, pod.interface.judged ? 1 : 0);
-  const auto trial = tc::Trial::load(node.pins, slot, pod.interface.pod);
+  const auto trial = tc::Trial::load(node.pins, direction, slot, pod.interface.pod);
   if (!trial) return fail_as(trial);
-  const auto kernel = (*trial)->run(direction, frame);
+  const auto kernel = (*trial)->run(frame);
   if (!kernel) return fail_as(kernel);
   hop.kernel = *kernel;
-  const auto same = (*trial)->is_the_pinned_program(direction);
+  const auto same = (*trial)->is_the_pinned_program();
   if (!same) return fail_as(same);
   hop.same_program = *same;
   const auto engine = ask_engine(node, pod, direction, frame);

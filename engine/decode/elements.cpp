@@ -76,7 +76,9 @@ Elements node_elements(const PolicyTables& tables) {
                             {"Host buckets", number(std::uint64_t{node.hosts_mask} + 1)},
                             {"Connection buckets", number(std::uint64_t{node.ct_mask} + 1)},
                             {"Tick shift", number(node.tick_shift)},
-                            {"Last rule", number(node.last_rule)}}};
+                            {"Last rule", number(node.last_rule)},
+                            {"Monitor until tick", number(node.monitor_until)},
+                            {"Monitored interface", number(node.monitor_ifindex)}}};
     for (std::size_t i = 0; i < kTimeouts.size(); ++i) {
       element.fields.emplace_back(std::string("Timeout ") + kTimeouts[i], number(node.timeouts[i]) + " ticks");
     }

@@ -148,9 +148,13 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
   for (const auto& [key, slice] : cluster.endpoint_slices) {
     objects.push_back(finished({Kind::endpoint_slice, slice.key}, object_json(slice)));
   }
-  if (policies == ServedPolicies::network_policies) {
+  if (policies != ServedPolicies::policy_endpoints) {
     for (const auto& [key, policy] : cluster.network_policies) {
       objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
+    }
+    if (policies == ServedPolicies::network_policies) return objects;
+    for (const auto& [key, slice] : cluster.policy_endpoints) {
+      objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
     }
     return objects;
   }

@@ -43,8 +43,8 @@ std::string collection_path(const ApiKey& key);
 // The name under which the API knows a node: the one of pods that name none cannot be written there.
 std::string api_node_name(const std::string& node);
 
-// Which kind of policy the server holds.
-enum class ServedPolicies : std::uint8_t { network_policies, policy_endpoints };
+// Which kind of policy the server holds; `as_they_are`: both, of each what the snapshot has.
+enum class ServedPolicies : std::uint8_t { network_policies, policy_endpoints, as_they_are };
 
 // Everything in a snapshot, and each namespace that something is in. With policy_endpoints the
 // NetworkPolicies are resolved as a controller would. Errors: those of to_policy_endpoints.
