@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -26,6 +28,15 @@ TableId table_id(std::size_t index) { return static_cast<TableId>(index); }
 std::string place(const TableShape& shape, const TableWrite& write) {
   return "table " + std::string(shape.name) + ", element " + std::to_string(write.index) + ", offset " +
          std::to_string(write.offset) + ", " + std::to_string(write.bytes.size()) + " bytes";
+}
+
+// Into zeroed memory: most of a table is not in use, and pages that nobody writes take none.
+void copy_used(std::byte* to, const std::byte* from, std::size_t size) {
+  static constexpr std::array<std::byte, 4096> kZero{};
+  for (std::size_t at = 0; at < size; at += kZero.size()) {
+    const std::size_t length = std::min(kZero.size(), size - at);
+    if (std::memcmp(from + at, kZero.data(), length) != 0) std::memcpy(to + at, from + at, length);
+  }
 }
 
 template <typename Word>
@@ -150,7 +161,7 @@ Result<PolicyTables> KernelTables::read(const TableSizes& sizes) const {
     if (!table.shape.is_hash) {
       std::byte* to = tables.array(table_id(i)).data();
       if (table.stride == size) {
-        std::memcpy(to, table.memory, size * table.shape.entries);
+        copy_used(to, table.memory, size * table.shape.entries);
         continue;
       }
       for (std::size_t n = 0; n < table.shape.entries; ++n) {
