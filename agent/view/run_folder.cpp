@@ -74,6 +74,21 @@ Result<void> replace_file(const std::string& folder, const std::string& file, co
   return {};
 }
 
+Result<std::vector<std::string>> remove_files(const std::string& folder, std::span<const char* const> files) {
+  std::vector<std::string> removed;
+  for (const std::string file : files) {
+    const std::string path = folder + "/" + file;
+    unlink((path + ".new").c_str());  // of one that was killed
+    if (unlink(path.c_str()) == 0) {
+      removed.push_back(path);
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+      return failed("removing " + path, errno);
+    }
+  }
+  if (!removed.empty()) rmdir(folder.c_str());
+  return removed;
+}
+
 Result<std::string> read_run_file(const std::string& path, std::size_t limit) {
   std::FILE* file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return failed("reading " + path, errno);

@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 
@@ -22,6 +23,8 @@ std::string newest_run_folder(const std::string& file);
 // Makes the folder, for its owner alone, and replaces the file in one step: a reader sees the old text or
 // the new one. Errors: io, permission.
 Result<void> replace_file(const std::string& folder, const std::string& file, const std::string& text);
+// Removes these files of it, and the folder if nothing else is in it; a path for each. Errors: io, permission.
+Result<std::vector<std::string>> remove_files(const std::string& folder, std::span<const char* const> files);
 // At most `limit` bytes. Errors: not_found, permission, io, invalid_input (larger).
 Result<std::string> read_run_file(const std::string& path, std::size_t limit);
 

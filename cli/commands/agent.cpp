@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,6 +17,8 @@
 #include "agent/daemon/daemon.h"
 #include "agent/log/level_signals.h"
 #include "agent/log/log.h"
+#include "agent/view/run_folder.h"
+#include "agent/view/view_writer.h"
 #include "backends/tc/amazon_takeover.h"
 #include "backends/tc/tc_backend.h"
 #include "backends/tc/uninstall.h"
@@ -81,10 +84,18 @@ class EndSignals {
   int descriptor_ = -1;
 };
 
-Result<std::vector<std::string>> remove_everything(const std::string& pin_path) {
-  auto report = tc::uninstall(pin_path);
+Result<std::vector<std::string>> remove_everything(const agent::Settings& settings) {
+  auto report = tc::uninstall(settings.pin_path);
   if (!report) return fail_as(report);
   for (const auto& line : report->left) agent::log_warn("left alone, as it is not ours: {}", line);
+  std::vector<std::string> folders{settings.run_folder};
+  if (settings.run_folder.empty()) folders = {agent::kRunFolder, agent::kAmazonRunFolder};
+  for (const auto& folder : folders) {
+    static constexpr std::array<const char*, 2> kFiles{agent::kViewFile, agent::kObjectsFile};
+    const auto files = agent::remove_files(folder, kFiles);
+    if (!files) return fail_as(files);
+    report->removed.insert(report->removed.end(), files->begin(), files->end());
+  }
   return std::move(report->removed);
 }
 
@@ -107,7 +118,7 @@ agent::Kernel kernel_of(const agent::Settings& settings) {
     options.pin_path = pin_path;
     return make_tc_backend(sizes, options);
   };
-  kernel.remove_all = [pin_path = settings.pin_path] { return remove_everything(pin_path); };
+  kernel.remove_all = [settings] { return remove_everything(settings); };
   // The pins are read once, when the first interface is judged by ours.
   auto amazon = std::make_shared<std::optional<tc::AmazonTakeover>>();
   kernel.take_over = [amazon](std::uint32_t ifindex, const NamespacedName& pod) -> Result<void> {
@@ -126,7 +137,7 @@ agent::Kernel kernel_of(const agent::Settings& settings) {
 }
 
 int uninstall(const agent::Settings& settings) {
-  const auto removed = remove_everything(settings.pin_path);
+  const auto removed = remove_everything(settings);
   if (!removed) return refuse(removed.error().to_string());
   for (const auto& line : *removed) fmt::print("removed {}\n", line);
   if (removed->empty()) fmt::print("nothing of Postern is on this node\n");

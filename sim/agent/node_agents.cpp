@@ -95,7 +95,8 @@ Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const Netns& node, const Spe
                                      "--grpc-socket=",
                                      "--ipamd-socket=",
                                      "--log-file=" + spec.folder + "/agent.log",
-                                     "--pin-path=" + spec.folder + "/bpf/postern"};
+                                     "--pin-path=" + spec.folder + "/bpf/postern",
+                                     "--run-folder=" + spec.folder + "/run"};
   arguments.insert(arguments.end(), spec.flags.begin(), spec.flags.end());
   auto process = ChildProcess::start(node, std::move(arguments), spec.folder + "/output.log");
   if (!process) {

@@ -8,6 +8,7 @@ plug-ins connect. When the test program ends, however it ends, the kernel takes 
     node.start_agent("--policy-source", "directory", ...)
     node.pings(a, b)
 """
+import atexit
 import hashlib
 import json
 import os
@@ -71,6 +72,10 @@ def inside():
         name, value = setting.split("=")
         with open("/proc/sys/" + name, "w", encoding="ascii") as file:
             file.write(value)
+    # What agents keep for the command line, and what uninstalling removes, is not the machine's own.
+    folder = tempfile.mkdtemp(prefix="postern-run-")
+    atexit.register(shutil.rmtree, folder, True)
+    os.environ["POSTERN_RUN_FOLDER"] = folder
     # The first process of a namespace takes over orphans; it must not die of a signal that a test sends.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

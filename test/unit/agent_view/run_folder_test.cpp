@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
@@ -36,6 +37,20 @@ TEST_F(RunFolder, AFileIsReplacedAndIsItsOwnersAlone) {
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
   const std::filesystem::directory_iterator files(folder);
   EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "nothing is left aside";
+}
+
+TEST_F(RunFolder, WhatIsRemovedIsSaidAndOtherFilesStay) {
+  const std::string folder = root_ + "/run";
+  constexpr std::array<const char*, 2> kFiles{"view.json", "objects.json"};
+  EXPECT_TRUE(remove_files(folder, kFiles).value().empty());
+  ASSERT_TRUE(replace_file(folder, "view.json", "one"));
+  ASSERT_TRUE(replace_file(folder, "other", "one"));
+  EXPECT_EQ(remove_files(folder, kFiles).value(), std::vector<std::string>{folder + "/view.json"});
+  EXPECT_TRUE(std::filesystem::exists(folder + "/other"));
+  std::filesystem::remove(folder + "/other");
+  ASSERT_TRUE(replace_file(folder, "objects.json", "one"));
+  EXPECT_EQ(remove_files(folder, kFiles).value(), std::vector<std::string>{folder + "/objects.json"});
+  EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
 TEST_F(RunFolder, WhatCannotBeWrittenOrReadSaysWhere) {
