@@ -128,8 +128,8 @@ Result<void> PinnedNode::size_tables() {
     if (!map) return fail_as(map);
     if (map->value_size != shape.value_size || (shape.is_hash && map->key_size != shape.key_size)) {
       return fail(ErrorCode::unsupported,
-                  folder_ + "/" + name + " has values of " + std::to_string(map->value_size) + " bytes, this program's " +
-                      std::to_string(shape.value_size) +
+                  folder_ + "/" + name + " has values of " + std::to_string(map->value_size) +
+                      " bytes, this program's " + std::to_string(shape.value_size) +
                       ": another build made it; use the postern of the agent that runs here");
     }
     sizes_.entries[i] = map->max_entries;

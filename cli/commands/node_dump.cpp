@@ -32,8 +32,8 @@ int print(const EbpfOptions& options, const Dump& dump) {
     std::fputs((dump.entries.dump(2) + "\n").c_str(), stdout);
     return 0;
   }
-  std::fputs((dump.entries.empty() ? "No Entries found, Empty map\n" : dump.text + "Done reading all entries\n").c_str(),
-             stdout);
+  const std::string whole = dump.text + "Done reading all entries\n";
+  std::fputs(dump.entries.empty() ? "No Entries found, Empty map\n" : whole.c_str(), stdout);
   return 0;
 }
 

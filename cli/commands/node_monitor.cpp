@@ -228,8 +228,8 @@ int run_monitor(const MonitorOptions& options) {
   }
   const auto lost = (*monitor)->lost();
   if (!lost) return refuse(lost.error().to_string());
-  note(fmt::format("{} shown of {} judged packets; {} more were lost, as the ring was full", watch.shown(), watch.seen(),
-                   *lost));
+  note(fmt::format("{} shown of {} judged packets; {} more were lost, as the ring was full", watch.shown(),
+                   watch.seen(), *lost));
   return 0;
 }
 

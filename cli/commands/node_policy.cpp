@@ -101,7 +101,8 @@ std::string peers_text(const DecodedDirection& direction, std::uint32_t answer, 
 
 std::string direction_text(const NodeState& node, const NodePod& pod, std::uint32_t which, bool wide) {
   std::string text = which == PN_INGRESS ? "  Ingress (from)" : "  Egress (to)";
-  const auto direction = pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
+  const auto direction =
+      pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
   if (!direction.judged) return text + ": open, no policy isolates it\n";
   if (pod.viewed != nullptr && !pod.viewed->isolating[which].empty()) {
     text += ": isolated by " + joined(pod.viewed->isolating[which]);
@@ -123,7 +124,8 @@ std::string direction_text(const NodeState& node, const NodePod& pod, std::uint3
 }
 
 Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t which) {
-  const auto direction = pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
+  const auto direction =
+      pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
   Json out{{"judged", direction.judged},
            {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[which])},
            {"answers", Json::array()}};

@@ -216,7 +216,8 @@ std::string to_text(const NodeState& node, const Trace& trace) {
     text += "  engine: " + words(node, hop, hop.engine) + (agree(hop) ? "\n" : "   THEY DIFFER\n");
   }
   for (const End* end : {&trace.from, &trace.to}) {
-    if (!end->pod) text += fmt::format("{} is not on this node: what is judged there is not said here.\n", end_text(*end));
+    if (end->pod) continue;
+    text += fmt::format("{} is not on this node: what is judged there is not said here.\n", end_text(*end));
   }
   if (trace.objects) text += "By the objects that the agent goes by:\n" + postern::to_text(*trace.objects);
   return text + "Judged as the first packet of a new connection, aside: nothing was counted or tracked.\n";
@@ -240,6 +241,7 @@ Json to_json(const NodeState& node, const Trace& trace) {
            {"verdict", trace.allowed() ? "allow" : "deny"},
            {"hops", Json::array()}};
   for (const auto& hop : trace.hops) {
+    const Json isolating = hop.pod.viewed == nullptr ? Json() : Json(hop.pod.viewed->isolating[hop.direction]);
     out["hops"].push_back({{"pod", hop.pod.name},
                            {"direction", direction_name(hop.direction)},
                            {"interface", hop.pod.interface_name},
@@ -247,7 +249,7 @@ Json to_json(const NodeState& node, const Trace& trace) {
                            {"kernel", classified_json(node, hop.kernel)},
                            {"engine", classified_json(node, hop.engine)},
                            {"agree", agree(hop)},
-                           {"isolating", hop.pod.viewed == nullptr ? Json() : Json(hop.pod.viewed->isolating[hop.direction])}});
+                           {"isolating", isolating}});
   }
   out["explanation"] = trace.objects ? Json::parse(sim::explanation_json(*trace.objects)) : Json();
   return out;
@@ -282,7 +284,9 @@ int run_trace(const TraceOptions& options) {
   if (!from) return refuse("--from: " + from.error().to_string());
   const auto to = ends_of(*node, cluster, options.to);
   if (!to) return refuse("--to: " + to.error().to_string());
-  if (auto chosen = choose_family(*from, *to, options.family, trace); !chosen) return refuse(chosen.error().to_string());
+  if (auto chosen = choose_family(*from, *to, options.family, trace); !chosen) {
+    return refuse(chosen.error().to_string());
+  }
   if (!trace.from.pod && !trace.to.pod) {
     return refuse("neither " + end_text(trace.from) + " nor " + end_text(trace.to) +
                   " is a pod that is enforced on this node");
@@ -295,7 +299,8 @@ int run_trace(const TraceOptions& options) {
   std::fputs((options.node.json ? to_json(*node, trace).dump(2) + "\n" : to_text(*node, trace)).c_str(), stdout);
   for (const auto& hop : trace.hops) {
     if (!hop.same_program) note("the pinned program is of another build than this one, which is what was run");
-    if (!agree(hop)) return refuse("kernel and engine disagree: please report this, with the output of `postern policy`");
+    if (agree(hop)) continue;
+    return refuse("kernel and engine disagree: please report this, with the output of `postern policy`");
   }
   return trace.allowed() ? 0 : 1;
 }
