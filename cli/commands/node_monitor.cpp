@@ -67,6 +67,8 @@ class Watch {
   [[nodiscard]] std::uint32_t ifindex() const {
     return !options_.pod.empty() && endpoints_.size() == 1 ? only_ifindex_ : 0;
   }
+  // Names of pods and rules that came meanwhile, once the agent has written them down.
+  void look_again();
   void take(const pn_event& event);
   [[nodiscard]] bool done() const { return options_.count != 0 && shown_ >= options_.count; }
   [[nodiscard]] std::uint64_t shown() const { return shown_; }
@@ -89,6 +91,7 @@ class Watch {
   std::int64_t wall_offset_ns_ = 0;
   std::uint64_t shown_ = 0;
   std::uint64_t seen_ = 0;
+  std::uint64_t looked_at_ = 0;  // packets seen when the view was read last
 };
 
 Result<void> Watch::prepare() {
@@ -105,6 +108,17 @@ Result<void> Watch::prepare() {
     only_ifindex_ = pod.interface.ifindex;
   }
   return {};
+}
+
+void Watch::look_again() {
+  if (!node_.view || seen_ == looked_at_) return;  // without a view, or without a packet, there is nothing to learn
+  looked_at_ = seen_;
+  auto view = read_view(node_.run_folder);
+  if (!view || view->written == node_.view->written) return;
+  auto node = open_node(options_.node);
+  if (!node) return;
+  node_ = std::move(*node);
+  learn_names();
 }
 
 void Watch::learn_names() {
@@ -224,6 +238,7 @@ int run_monitor(const MonitorOptions& options) {
     const std::int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     if (now_ns - renewed_ns < kRenewNs) continue;
     renewed_ns = now_ns;
+    watch.look_again();
     if (auto renewed = (*monitor)->renew(); !renewed) return refuse(renewed.error().to_string());
   }
   const auto lost = (*monitor)->lost();

@@ -19,15 +19,6 @@ namespace {
 
 constexpr std::size_t kMostBytes = 64U << 20;
 
-Result<agent::NodeView> read_view(const std::string& folder) {
-  const std::string path = folder + "/" + agent::kViewFile;
-  const auto text = agent::read_run_file(path, kMostBytes);
-  if (!text) return fail_as(text);
-  auto view = agent::parse_view(*text);
-  if (!view) return fail(view.error().code, path + ": " + view.error().message);
-  return view;
-}
-
 void find_view(const NodeOptions& options, NodeState& node) {
   node.run_folder = options.run_folder.empty() ? agent::newest_run_folder(agent::kViewFile) : options.run_folder;
   if (node.run_folder.empty()) {
@@ -60,6 +51,15 @@ const agent::ViewedPod* viewed_at(const NodeState& node, const DecodedInterface&
 }
 
 }  // namespace
+
+Result<agent::NodeView> read_view(const std::string& folder) {
+  const std::string path = folder + "/" + agent::kViewFile;
+  const auto text = agent::read_run_file(path, kMostBytes);
+  if (!text) return fail_as(text);
+  auto view = agent::parse_view(*text);
+  if (!view) return fail(view.error().code, path + ": " + view.error().message);
+  return view;
+}
 
 std::string NodeOptions::pins() const {
   return pin_path.empty() ? agent::find_setting("pin-path")->default_text : pin_path;

@@ -51,6 +51,9 @@ struct NodeState {
 // Errors: tc::PinnedNode's. A view that is missing is a line on standard error, and no error.
 Result<NodeState> open_node(const NodeOptions& options);
 
+// The agent's view in a folder. Errors: not_found, permission, and those of agent::parse_view.
+Result<agent::NodeView> read_view(const std::string& folder);
+
 // "allow", "deny" of a final step.
 const char* verdict_word(std::uint32_t step);
 // Why: "shop/db-in rule 1", "isolated".

@@ -147,6 +147,19 @@ TEST(ApiObjectTest, PolicyEndpointsReadBackAreWhatTheyWere) {
   EXPECT_EQ(read, *slices);
 }
 
+TEST(ApiObjectTest, AsTheyAreBothKindsOfPolicyAreWritten) {
+  auto before = sample();
+  const auto slices = to_policy_endpoints(before);
+  ASSERT_TRUE(slices);
+  for (const auto& slice : *slices) before.policy_endpoints[slice.key] = slice;
+  ASSERT_FALSE(before.policy_endpoints.empty());
+  auto objects = api_objects(before, ServedPolicies::as_they_are);
+  ASSERT_TRUE(objects);
+  const auto after = snapshot_of(read_back(*objects));
+  EXPECT_EQ(after.network_policies, before.network_policies);
+  EXPECT_EQ(after.policy_endpoints, before.policy_endpoints);
+}
+
 TEST(ApiObjectTest, ObjectsThatOthersStandInComeFirst) {
   const auto objects = api_objects(sample(), ServedPolicies::network_policies);
   ASSERT_TRUE(objects) << objects.error().message;
