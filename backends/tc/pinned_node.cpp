@@ -175,13 +175,13 @@ Result<PolicyTables> PinnedNode::tables() const {
 
 Result<std::vector<ConntrackEntry>> PinnedNode::connections() const {
   ConntrackTable table;
-  table.open(map_fd("pn_ct"), sizes_.conntrack_buckets);
+  table.open({map_fd("pn_ct"), sizes_.conntrack_buckets, 0, {}});
   return table.read();
 }
 
 Result<void> PinnedNode::forget_connections(EndpointId endpoint) {
   ConntrackTable table;
-  table.open(map_fd("pn_ct"), sizes_.conntrack_buckets);
+  table.open({map_fd("pn_ct"), sizes_.conntrack_buckets, 0, {}});
   return table.forget(endpoint);
 }
 

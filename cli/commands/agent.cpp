@@ -23,6 +23,7 @@
 #include "backends/tc/tc_backend.h"
 #include "backends/tc/uninstall.h"
 #include "cli/commands/output.h"
+#include "cli/commands/record.h"
 #include "sim/agent/api_object.h"
 
 namespace postern::cli {
@@ -133,6 +134,9 @@ agent::Kernel kernel_of(const agent::Settings& settings) {
     return {};
   };
   kernel.objects_text = objects_text;
+  kernel.scenario_of = [strict = settings.strict](const ClusterSnapshot& cluster, const agent::FlowRecord& flow) {
+    return scenario_of(cluster, flow, strict);
+  };
   return kernel;
 }
 

@@ -2,6 +2,8 @@
 // The flow comes from words, a capture or a log; what is written has been read back and run before.
 #include "cli/commands/record.h"
 
+#include <netinet/in.h>
+
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -139,6 +141,17 @@ Result<void> check_log(const sim::FlowText& flow, const sim::Recording& recordin
                   ": they are not what the node had, or not all of it");
 }
 
+Result<std::string> checked_text(const sim::Recording& recording, const sim::RecordingOrigin& origin) {
+  std::string text = sim::scenario_text(recording, origin);
+  auto clusters = make_clusters("sim", {});
+  if (!clusters) return fail_as(clusters);
+  if (const auto held = sim::check_scenario_holds(text, *clusters->front()); !held) {
+    return fail(held.error().code, "the file would not reproduce the verdict, so it is not written: " +
+                                       held.error().to_string());
+  }
+  return text;
+}
+
 Result<std::string> text_of(const Asked& asked, const ClusterSnapshot& cluster, const RecordOptions& options) {
   auto query = query_of(cluster, {asked.flow.from, asked.flow.to, asked.flow.port, asked.flow.protocol, options.strict});
   if (!query) return fail_as(query);
@@ -152,17 +165,28 @@ Result<std::string> text_of(const Asked& asked, const ClusterSnapshot& cluster, 
   const auto recording = sim::record(cluster, *query);
   if (!recording) return fail_as(recording);
   if (const auto agrees = check_log(asked.flow, *recording); !agrees) return fail_as(agrees);
-  std::string text = sim::scenario_text(*recording, asked.origin);
-  auto clusters = make_clusters("sim", {});
-  if (!clusters) return fail_as(clusters);
-  if (const auto held = sim::check_scenario_holds(text, *clusters->front()); !held) {
-    return fail(held.error().code, "the file would not reproduce the verdict, so it is not written: " +
-                                       held.error().to_string());
-  }
-  return text;
+  return checked_text(*recording, asked.origin);
 }
 
 }  // namespace
+
+Result<std::string> scenario_of(const ClusterSnapshot& cluster, const agent::FlowRecord& flow, bool strict) {
+  const auto end_of = [](const agent::FlowEnd& end) {
+    return end.pod.name.empty() ? end.address.to_string() : end.pod.to_string();
+  };
+  const bool icmp = flow.protocol == IPPROTO_ICMP || flow.protocol == IPPROTO_ICMPV6;
+  const bool ports = !icmp && flow.destination.port != 0;
+  auto query = query_of(cluster, {end_of(flow.source), end_of(flow.destination),
+                                  ports ? std::to_string(flow.destination.port) : std::string(),
+                                  icmp ? "ICMP" : std::to_string(flow.protocol), strict});
+  if (!query) return fail_as(query);
+  if (const auto chosen = in_family(cluster, *query, flow.family == 4 ? IpFamily::v4 : IpFamily::v6)) query = *chosen;
+  const auto recording = sim::record(cluster, *query);
+  if (!recording) return fail_as(recording);
+  const auto at = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(flow.unix_ns));
+  return checked_text(*recording, {"a live verdict of node " + flow.node,
+                                   time_text(std::chrono::system_clock::time_point(at))});
+}
 
 int run_record(const RecordOptions& options) {
   std::error_code error;

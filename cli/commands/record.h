@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/flow/flow_record.h"
+#include "engine/base/result.h"
+#include "engine/model/snapshot.h"
+
 namespace postern::cli {
 
 struct RecordOptions {
@@ -25,5 +29,9 @@ struct RecordOptions {
 
 // Exit status: 0 written, 2 something could not be read, found, reproduced or written; then nothing is.
 int run_record(const RecordOptions& options);
+
+// The smallest scenario in which the flow gets the verdict that the policies of `cluster` give it, whatever
+// the flow says that it got. Errors: an end that nobody knows, a flow that no scenario can tell.
+Result<std::string> scenario_of(const ClusterSnapshot& cluster, const agent::FlowRecord& flow, bool strict);
 
 }  // namespace postern::cli
