@@ -20,7 +20,7 @@
 namespace postern::tc {
 namespace {
 
-constexpr std::uint32_t kBatch = 2048;  // buckets of one read: 960 KB
+constexpr std::uint32_t kBatch = 256;  // buckets of one read: 120 KB, which the heap need not grow for
 
 std::size_t whole_pages(std::size_t bytes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
