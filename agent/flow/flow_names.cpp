@@ -5,22 +5,13 @@
 #include <array>
 #include <cstring>
 
+#include "engine/enforce/event_address.h"
 #include "engine/explain/explain.h"
 
 namespace postern::agent {
 namespace {
 
 constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpV6 = 58, kSctp = 132;
-
-IpAddress address_of(const std::uint8_t (&bytes)[16], std::uint8_t family) {
-  if (family == 6) {
-    std::array<std::uint8_t, 16> copy{};
-    std::copy(std::begin(bytes), std::end(bytes), copy.begin());
-    return IpAddress::v6(copy);
-  }
-  return IpAddress::v4(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
-                       bytes[3]);
-}
 
 const EndpointPolicy* find_endpoint(const ResolvedPolicy& policy, std::uint32_t number) {
   const auto found = std::lower_bound(
@@ -88,8 +79,8 @@ FlowRecord FlowNames::name(const pn_event& event, std::int64_t unix_offset_ns) {
   record.direction = event.direction == PN_EGRESS ? Direction::egress : Direction::ingress;
   record.family = event.family;
   record.protocol = event.protocol;
-  record.source.address = address_of(event.source, event.family);
-  record.destination.address = address_of(event.destination, event.family);
+  record.source.address = event_address(event.source, event.family);
+  record.destination.address = event_address(event.destination, event.family);
   if (event.protocol == kIcmp || event.protocol == kIcmpV6) {
     record.icmp_type = static_cast<std::uint8_t>(event.source_port >> 8);
     record.icmp_code = static_cast<std::uint8_t>(event.source_port);

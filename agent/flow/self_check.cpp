@@ -12,6 +12,7 @@
 
 #include "agent/flow/flow_text.h"
 #include "agent/log/log.h"
+#include "engine/enforce/event_address.h"
 #include "engine/explain/explain.h"
 #include "engine/policy/judge.h"
 
@@ -51,16 +52,6 @@ bool is_of_policy(std::uint32_t reason) {
   return false;
 }
 
-IpAddress address_of(const std::uint8_t (&bytes)[16], std::uint8_t family) {
-  if (family == 6) {
-    std::array<std::uint8_t, 16> copy{};
-    std::copy(std::begin(bytes), std::end(bytes), copy.begin());
-    return IpAddress::v6(copy);
-  }
-  return IpAddress::v4(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
-                       bytes[3]);
-}
-
 std::string words_of(std::uint32_t step) {
   return fmt::format("{} ({}, rule {})", pn_step_allows(step) != 0 ? "allow" : "deny",
                      reason_name(pn_step_reason(step)), pn_step_rule(step));
@@ -77,7 +68,7 @@ std::optional<std::uint32_t> judged_again(const ResolvedPolicy& policy, const pn
   const Direction direction = event.direction == PN_EGRESS ? Direction::egress : Direction::ingress;
   if (!endpoint->at(direction).judged()) return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
   const auto& peer = direction == Direction::egress ? event.destination : event.source;
-  return judge(policy, *endpoint, direction, address_of(peer, event.family), event.protocol, event.destination_port);
+  return judge(policy, *endpoint, direction, event_address(peer, event.family), event.protocol, event.destination_port);
 }
 
 void SelfCheck::take(const pn_event& event) {

@@ -19,6 +19,7 @@
 #include "cli/commands/output.h"
 #include "engine/datapath/parse.h"
 #include "engine/decode/elements.h"
+#include "engine/enforce/event_address.h"
 #include "engine/explain/explain.h"
 
 namespace postern::cli {
@@ -34,14 +35,6 @@ std::int64_t clock_ns(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
   return now.tv_sec * kSecondNs + now.tv_nsec;
-}
-
-IpAddress address_of(const std::uint8_t (&bytes)[16], std::uint8_t family) {
-  std::array<std::uint8_t, 16> copy{};
-  std::copy(std::begin(bytes), std::end(bytes), copy.begin());
-  if (family == 6) return IpAddress::v6(copy);
-  return IpAddress::v4(std::uint32_t{copy[0]} << 24 | std::uint32_t{copy[1]} << 16 | std::uint32_t{copy[2]} << 8 |
-                       copy[3]);
 }
 
 // tcpdump's letters, '.' for an acknowledgement.
@@ -144,8 +137,8 @@ bool Watch::wanted(const pn_event& event) const {
     return false;
   }
   if (!host_) return true;
-  return event.family != 0 && (address_of(event.source, event.family) == *host_ ||
-                               address_of(event.destination, event.family) == *host_);
+  return event.family != 0 && (event_address(event.source, event.family) == *host_ ||
+                               event_address(event.destination, event.family) == *host_);
 }
 
 std::string Watch::time_text(std::uint64_t monotonic_ns, bool with_date) const {
@@ -177,9 +170,9 @@ std::string Watch::line(const pn_event& event) const {
   if (event.family == 0) return text + fmt::format("not IP, length {}", event.length);
   const bool has_ports = pn_has_ports(event.protocol) != 0;
   text += event.family == 4 ? "IP " : "IP6 ";
-  text += side(address_of(event.source, event.family), has_ports ? std::optional(event.source_port) : std::nullopt);
+  text += side(event_address(event.source, event.family), has_ports ? std::optional(event.source_port) : std::nullopt);
   text += " > ";
-  text += side(address_of(event.destination, event.family),
+  text += side(event_address(event.destination, event.family),
                has_ports ? std::optional(event.destination_port) : std::nullopt);
   text += ": " + protocol_words(event.protocol);
   if (event.protocol == PN_IP_TCP) text += fmt::format(", Flags [{}]", flags_text(event.tcp_flags));
@@ -202,8 +195,8 @@ Json Watch::object(const pn_event& event) const {
   if (event.family == 0) return out;
   const bool has_ports = pn_has_ports(event.protocol) != 0;
   const bool icmp = pn_is_icmp(event.protocol) != 0;
-  out.update({{"source", address_of(event.source, event.family).to_string()},
-              {"destination", address_of(event.destination, event.family).to_string()},
+  out.update({{"source", event_address(event.source, event.family).to_string()},
+              {"destination", event_address(event.destination, event.family).to_string()},
               {"protocol", protocol_words(event.protocol)},
               {"sourcePort", has_ports ? Json(event.source_port) : Json()},
               {"destinationPort", has_ports ? Json(event.destination_port) : Json()},
