@@ -219,6 +219,21 @@ class Node:
             self.delete_pod(pod)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def give_v6(self, pod, address):
+        """An address, and a way between pod and node by static neighbours."""
+        pod.v6 = address
+        host = re.search(r" dev (\S+)", run("ip", "route", "get", pod.address).stdout).group(1)
+
+        def hardware(text):
+            return re.search(r"link/ether (\S+)", text).group(1)
+        here = hardware(run("ip", "link", "show", "dev", host).stdout)
+        there = hardware(pod.run("ip", "link", "show", "dev", "eth0").stdout)
+        pod.run("ip", "-6", "addr", "add", address + "/128", "dev", "eth0", "nodad")
+        pod.run("ip", "-6", "neigh", "add", "fe80::1", "lladdr", here, "dev", "eth0", "nud", "permanent")
+        pod.run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0", "onlink")
+        run("ip", "-6", "neigh", "add", address, "lladdr", there, "dev", host, "nud", "permanent")
+        run("ip", "-6", "route", "add", address, "dev", host)
+
     def pings(self, source, target):
         """Whether an echo and its reply get through."""
         return source.run("ping", "-n", "-c", "1", "-W", "0.5", target.address, check=False).returncode == 0
