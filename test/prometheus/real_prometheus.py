@@ -20,7 +20,7 @@ ROOT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../..")
 RULES = os.path.join(ROOT, "deploy/prometheus/rules.yaml")
 SCRAPE = os.path.join(ROOT, "deploy/prometheus/scrape.yaml")
 PORT = 9090
-INTERVAL = "250ms"
+SCRAPE_INTERVAL, EVALUATION_INTERVAL = "500ms", "250ms"
 # A metric of the agent and its matchers, in an expression.
 TARGET = ("__name__", "instance", "job", "node")
 SELECTOR = re.compile(r"\b(?:postern|network_policy|awsnodeagent)_[a-z_]+(?:\{[^}]*\})?")
@@ -44,7 +44,8 @@ class Prometheus:
     def __init__(self, folder, scrape):
         self.folder = os.path.join(folder, "prometheus")
         os.makedirs(self.folder)
-        config = {"global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+        config = {"global": {"scrape_interval": SCRAPE_INTERVAL, "scrape_timeout": SCRAPE_INTERVAL,
+                             "evaluation_interval": EVALUATION_INTERVAL},
                   "rule_files": ["rules.yaml"], "scrape_configs": scrape}
         with open(RULES, encoding="utf-8") as file:
             self.write("rules.yaml", shortened(file.read()))
