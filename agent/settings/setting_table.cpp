@@ -148,7 +148,7 @@ constexpr std::array kTable = {
             "aws:eks:cluster-name of the instance",
             "CLUSTER_NAME", take_cluster_name},
     Setting{"enable-ipv6", "false", "true|false", kNode,
-            "The node's address is its IPv6 one. Both families are enforced either way", nullptr,
+            "Accepted without effect: both families are enforced either way", nullptr,
             take_switch<&S::enable_ipv6>},
     Setting{"netns-directory", "/var/run/netns", "PATH", kNode,
             "Where the network namespaces of pods are to be found", nullptr,
