@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sim/objects/object_json.h"
 #include "sim/objects/yaml_text.h"
 
 namespace postern::cli {
@@ -17,21 +18,11 @@ std::string text_of(const Cidr& block) {
   return host ? block.network().to_string() : block.to_string();
 }
 
-const char* text_of(SelectorOperator op) {
-  switch (op) {
-    case SelectorOperator::in: return "In";
-    case SelectorOperator::not_in: return "NotIn";
-    case SelectorOperator::exists: return "Exists";
-    case SelectorOperator::does_not_exist: return "DoesNotExist";
-  }
-  return "";
-}
-
 Json object_of(const LabelSelector& selector) {
   Json out = Json::object();
   for (const auto& [key, value] : selector.match_labels) out["matchLabels"][key] = value;
   for (const auto& requirement : selector.match_expressions) {
-    Json one{{"key", requirement.key}, {"operator", text_of(requirement.op)}};
+    Json one{{"key", requirement.key}, {"operator", sim::word_of(requirement.op)}};
     if (!requirement.values.empty()) one["values"] = requirement.values;
     out["matchExpressions"].push_back(std::move(one));
   }

@@ -5,8 +5,6 @@ namespace postern::sim {
 
 using nlohmann::json;
 
-namespace {
-
 std::string_view word_of(SelectorOperator op) {
   switch (op) {
     case SelectorOperator::in: return "In";
@@ -16,6 +14,8 @@ std::string_view word_of(SelectorOperator op) {
   }
   return "";
 }
+
+namespace {
 
 json selector_json(const LabelSelector& selector) {
   json made = json::object();

@@ -21,6 +21,9 @@ struct ObjectName {
 // apiVersion, kind and metadata.
 nlohmann::json object_head(const ObjectName& name, const Labels& labels = {});
 
+// As the API writes it: "In", "NotIn", "Exists", "DoesNotExist".
+std::string_view word_of(SelectorOperator op);
+
 nlohmann::json object_json(const NetworkPolicy& policy);
 nlohmann::json object_json(const PolicyEndpoint& slice);
 // One without a ClusterIP is written as headless.
