@@ -3,6 +3,7 @@
 // nothing here is optional unless the API gives absence a meaning of its own.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -50,10 +51,16 @@ struct LabelSelector {
 bool matches(const LabelRequirement& requirement, const Labels& labels);
 std::string to_string(const LabelRequirement& requirement);
 
+// The default where no tier decides: allow, or deny (R25).
+enum class Enforcement : std::uint8_t { standard, strict };
+
 struct Namespace {
   std::string name;
   Labels labels;  // always with kubernetes.io/metadata.name (R34)
   std::map<std::string, std::string> annotations;
+  // By Direction, what its annotations say of its pods; absent: the cluster's setting (R45).
+  std::array<std::optional<Enforcement>, 2> enforcement{};
+  bool audit = false;  // its own NetworkPolicies and its strictness isolate nobody (R44)
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
 
@@ -170,6 +177,7 @@ struct NetworkPolicy {
   bool isolates_egress = false;
   std::vector<PolicyRule> ingress;
   std::vector<PolicyRule> egress;
+  bool audit = false;  // isolates nobody and allows nothing (R44)
   friend bool operator==(const NetworkPolicy&, const NetworkPolicy&) = default;
 };
 

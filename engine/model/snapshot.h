@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/cluster_network_policy.h"
 #include "engine/model/objects.h"
 
 namespace postern {
@@ -18,6 +19,7 @@ struct ClusterSnapshot {
   std::map<NamespacedName, Service> services;
   std::map<NamespacedName, EndpointSlice> endpoint_slices;
   std::map<NamespacedName, NetworkPolicy> network_policies;
+  std::map<std::string, ClusterNetworkPolicy> cluster_network_policies;
   std::map<NamespacedName, PolicyEndpoint> policy_endpoints;  // by their own names
 
   // Labels of a namespace; one that is used but was never applied has its name label alone (R34).

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy: ordered rules of cluster administrators, before
+// and behind all NetworkPolicies. The older forms (AdminNetworkPolicy, BaselineAdminNetworkPolicy and
+// the ClusterNetworkPolicy of networking.k8s.aws) are read into this one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/model/objects.h"
+#include "engine/model/tier.h"
+
+namespace postern {
+
+// Pods by the labels of their namespaces and their own; an empty selector selects everything, and so
+// does a null one (R33). A peer or subject `namespaces` is one with an empty selector of pods.
+struct ClusterPods {
+  LabelSelector namespaces;
+  LabelSelector pods;
+  friend auto operator<=>(const ClusterPods&, const ClusterPods&) = default;
+};
+
+// Every address in status.addresses of the nodes (R43). Egress only.
+struct ClusterNodes {
+  LabelSelector nodes;
+  friend auto operator<=>(const ClusterNodes&, const ClusterNodes&) = default;
+};
+
+// Any address inside, those of pods included (R43). Egress only.
+struct ClusterNetworks {
+  std::vector<Cidr> networks;
+  friend auto operator<=>(const ClusterNetworks&, const ClusterNetworks&) = default;
+};
+
+// Carried only: nobody here resolves names, so an Accept of it matches nothing.
+struct ClusterDomainNames {
+  std::vector<std::string> names;
+  friend auto operator<=>(const ClusterDomainNames&, const ClusterDomainNames&) = default;
+};
+
+// A peer of a newer API: `fields` are those that it has. It makes its whole rule fail closed (R31).
+struct UnknownPeer {
+  std::vector<std::string> fields;
+  friend auto operator<=>(const UnknownPeer&, const UnknownPeer&) = default;
+};
+
+using ClusterPeer = std::variant<ClusterPods, ClusterNodes, ClusterNetworks, ClusterDomainNames, UnknownPeer>;
+
+// destinationNamedPort: "it takes number and protocol from every container port of that name" (R43).
+struct NamedPort {
+  std::string name;
+  friend auto operator<=>(const NamedPort&, const NamedPort&) = default;
+};
+
+// One entry of a rule's protocols. `ports` absent: every port of the protocol.
+struct ProtocolPorts {
+  Protocol protocol = Protocol::tcp;
+  std::optional<PortRange> ports;
+  friend auto operator<=>(const ProtocolPorts&, const ProtocolPorts&) = default;
+};
+
+using ClusterPort = std::variant<ProtocolPorts, NamedPort>;
+
+// The first rule of a direction that matches decides. Peers are never empty; empty `protocols`: every
+// protocol, those without ports included.
+struct ClusterRule {
+  std::string name;  // may be empty
+  Action action = Action::deny;
+  std::vector<ClusterPeer> peers;
+  std::vector<ClusterPort> protocols;
+  friend bool operator==(const ClusterRule&, const ClusterRule&) = default;
+};
+
+struct ClusterNetworkPolicy {
+  std::string name;
+  Tier tier = Tier::admin;     // admin or baseline
+  std::uint32_t priority = 0;  // ascending
+  ClusterPods subject;
+  std::vector<ClusterRule> ingress;
+  std::vector<ClusterRule> egress;
+  bool audit = false;  // R44
+  friend bool operator==(const ClusterNetworkPolicy&, const ClusterNetworkPolicy&) = default;
+};
+
+}  // namespace postern
