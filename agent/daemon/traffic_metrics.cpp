@@ -38,6 +38,12 @@ prometheus::Histogram::BucketBoundaries node_buckets() {
   return {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
 }
 
+// Every reason that there is has its series from the first page on, at 0 if need be: a series that begins with
+// its first packets has no increase by them. The numbers between the reasons have a name in common, and none.
+bool is_known(std::uint32_t reason) { return reason_name(reason) != reason_name(PN_REASON_COUNT); }
+
+bool drops(std::uint32_t reason) { return reason == PN_REASON_NONE || reason >= PN_REASON_ISOLATED; }
+
 const char* direction_name(std::uint32_t direction) { return direction == PN_INGRESS ? "ingress" : "egress"; }
 
 }  // namespace
@@ -100,14 +106,14 @@ void TrafficMetrics::set_counters(const std::vector<pn_counter>& counters) {
   for (std::uint32_t direction = 0; direction < 2; ++direction) {
     pn_counter dropped{};
     for (std::uint32_t reason = 0; reason < PN_REASON_COUNT; ++reason) {
+      if (!is_known(reason)) continue;
       const pn_counter& one = counters[pn_counter_index(direction, reason)];
-      if (one.packets == 0) continue;
       const prometheus::Labels labels{{"direction", direction_name(direction)},
                                       {"reason", std::string(reason_name(reason))},
                                       {"tier", std::string(tier_name(tier_of_reason(reason)))}};
       raise_to(verdict_packets_.Add(labels), static_cast<double>(one.packets));
       raise_to(verdict_bytes_.Add(labels), static_cast<double>(one.bytes));
-      if (reason != PN_REASON_NONE && reason < PN_REASON_ISOLATED) continue;  // allowed
+      if (!drops(reason)) continue;
       dropped.packets += one.packets;
       dropped.bytes += one.bytes;
     }
@@ -127,8 +133,8 @@ void TrafficMetrics::set_dropped(std::uint32_t direction, const std::vector<pn_c
                                  const pn_counter& all) {
   std::map<std::string_view, pn_counter> by_name;
   for (std::uint32_t reason = 0; reason < PN_REASON_COUNT; ++reason) {
+    if (!is_known(reason) || !drops(reason)) continue;
     const pn_counter& one = counters[pn_counter_index(direction, reason)];
-    if (one.packets == 0 || (reason != PN_REASON_NONE && reason < PN_REASON_ISOLATED)) continue;
     by_name[reason_name(reason)].packets += one.packets;
     by_name[reason_name(reason)].bytes += one.bytes;
   }

@@ -52,7 +52,45 @@ TEST(TrafficMetrics, counters_become_series_by_direction_tier_and_reason) {
        }) {
     EXPECT_TRUE(has_line(page, line)) << line << "\n" << page;
   }
-  EXPECT_EQ(page.find(R"(postern_dropped_packets_total{direction="egress")"), std::string::npos) << "allowed";
+  EXPECT_EQ(page.find(R"(postern_dropped_packets_total{direction="egress",reason="rule")"), std::string::npos) << "allowed";
+}
+
+// A series that begins with its first burst has no increase by it.
+TEST(TrafficMetrics, every_series_is_there_before_its_first_packet_and_there_are_no_more_of_them) {
+  prometheus::Registry registry;
+  TrafficMetrics metrics(registry, true);
+  EXPECT_EQ(page_of(registry).find("postern_verdict_packets_total{"), std::string::npos)
+      << "before the kernel was asked: a 0 now and its count then would be an increase that never was";
+  metrics.set_counters(std::vector<pn_counter>(PN_COUNTERS));
+  const std::string page = page_of(registry);
+  for (const char* line : {
+           R"(postern_verdict_packets_total{direction="ingress",reason="denied",tier="ADMIN"} 0)",
+           R"(postern_verdict_bytes_total{direction="egress",reason="established",tier="DEFAULT"} 0)",
+           R"(postern_verdict_packets_total{direction="ingress",reason="none",tier="ERROR"} 0)",
+           R"(postern_dropped_packets_total{direction="egress",reason="spoofed-source"} 0)",
+           R"(postern_dropped_bytes_total{direction="ingress",reason="strict"} 0)",
+           R"(network_policy_drop_count_total{direction="ingress"} 0)",
+           R"(network_policy_drop_bytes_total{direction="egress"} 0)",
+           R"(postern_ring_events_lost_total{ring="events"} 0)",
+           "postern_conntrack_evictions_total 0",
+       }) {
+    EXPECT_TRUE(has_line(page, line)) << line << "\n" << page;
+  }
+  const auto series_of = [](const std::string& text, const std::string& name) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find("\n" + name + "{"); at != std::string::npos; at = text.find("\n" + name + "{", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  const auto count_all = [&](const std::string& text) {
+    return std::pair(series_of(text, "postern_verdict_packets_total"), series_of(text, "postern_dropped_packets_total"));
+  };
+  EXPECT_EQ(count_all(page), std::pair(std::size_t{2 * 23}, std::size_t{2 * 11})) << page;
+  EXPECT_EQ(page.find("unknown"), std::string::npos);
+  std::vector<pn_counter> all(PN_COUNTERS, pn_counter{1, 1});
+  metrics.set_counters(all);
+  EXPECT_EQ(count_all(page_of(registry)), count_all(page));
 }
 
 TEST(TrafficMetrics, without_event_logs_the_amazon_agents_counters_are_not_there) {
