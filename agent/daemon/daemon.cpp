@@ -18,6 +18,7 @@
 
 #include "agent/cloudwatch/cloudwatch_log.h"
 #include "agent/conntrack/cleanup_loop.h"
+#include "agent/conntrack/connection_count.h"
 #include "agent/daemon/cni_gate.h"
 #include "agent/daemon/host_watch.h"
 #include "agent/daemon/node_metrics.h"
@@ -44,8 +45,6 @@ constexpr Duration kBeat = seconds(1);
 // A resource that cannot be followed is said again this often, with its age.
 constexpr Duration kStaleWarning = seconds(300);
 constexpr std::uint32_t kWaysOfBucket = 8;  // engine/abi/conntrack.h
-// Reading every connection takes milliseconds; a page may count them as they were so long ago.
-constexpr Duration kConnectionsAge = seconds(5);
 constexpr std::chrono::milliseconds kPagePatience{500};
 
 std::uint64_t random_number() {
@@ -151,6 +150,7 @@ struct Daemon::Parts {
   EnforcerSettings enforcing;
   std::unique_ptr<NodeEnforcer> enforcer;
   std::unique_ptr<CleanupLoop> cleanup;
+  std::unique_ptr<ConnectionCount> connections;  // there where clean-up is
   std::unique_ptr<HostWatch> host;
   std::unique_ptr<SelfCheck> check;
   std::unique_ptr<cloudwatch::CloudWatchLog> cloudwatch;  // where records of flows go too; or none
@@ -163,7 +163,6 @@ struct Daemon::Parts {
   CniGate* cni_gate = nullptr;  // the gate, where policy is enforced
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<IpamdClient> ipamd;
-  std::optional<Instant> connections_read;
   EventLoop::TimerId beat_timer = 0;
   std::map<std::string, Instant> stale_said;  // by resource: when it was last said
 };
@@ -268,6 +267,7 @@ void Daemon::Parts::start_cleanup() {
   options.tick_ns = enforcer->backend().clock().tick_ns;
   options.node = [this] { return node_in_force(*enforcer); };
   cleanup = std::make_unique<CleanupLoop>(loop, *table, std::move(options), make_node_conntrack());
+  connections = std::make_unique<ConnectionCount>(loop, *table);
 }
 
 Result<void> Daemon::Parts::connect() {
@@ -390,7 +390,7 @@ void Daemon::Parts::policy_in_force(std::optional<Duration> waited) {
   }
 }
 
-// What only the kernel knows, and what is dear to ask for. Events that lie in the ring are taken first, so
+// What only the kernel knows, and what is dear to ask for; connections are counted aside. Events that lie in the ring are taken first, so
 // that one page agrees with itself.
 void Daemon::Parts::read_kernel() {
   if (flows) flows->drain();
@@ -400,12 +400,9 @@ void Daemon::Parts::read_kernel() {
   if (check) traffic->set_self_check(check->counts());
   if (cloudwatch) traffic->set_cloudwatch(cloudwatch->counters());
   traffic->set_tables(enforcer->table_use());
-  const Instant now = EventLoop::now();
-  if (connections_read && now - *connections_read < kConnectionsAge) return;
-  connections_read = now;
-  if (const auto entries = backend.conntrack()) {
-    traffic->set_connections(entries->size(), std::size_t{backend.sizes().conntrack_buckets} * kWaysOfBucket);
-  }
+  if (!connections) return;
+  connections->ask();
+  traffic->set_connections(connections->entries(), std::size_t{backend.sizes().conntrack_buckets} * kWaysOfBucket);
 }
 
 // On the thread of the page. The loop may be busy, or not run any more: the page then has what was known.

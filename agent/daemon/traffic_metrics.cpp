@@ -149,8 +149,8 @@ void TrafficMetrics::set_dropped(std::uint32_t direction, const std::vector<pn_c
   raise_to(amazon_bytes_->Add(labels), static_cast<double>(all.bytes));
 }
 
-void TrafficMetrics::set_connections(std::size_t entries, std::size_t room) {
-  connections_.Add({}).Set(static_cast<double>(entries));
+void TrafficMetrics::set_connections(std::optional<std::uint64_t> entries, std::size_t room) {
+  if (entries) connections_.Add({}).Set(static_cast<double>(*entries));
   connections_room_.Add({}).Set(static_cast<double>(room));
 }
 

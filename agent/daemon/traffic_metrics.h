@@ -32,7 +32,8 @@ class TrafficMetrics {
 
   // As Backend::counters() has them.
   void set_counters(const std::vector<pn_counter>& counters);
-  void set_connections(std::size_t entries, std::size_t room);
+  // `entries`: nothing as long as nobody has counted them.
+  void set_connections(std::optional<std::uint64_t> entries, std::size_t room);
   void set_tables(const std::vector<TableUse>& tables);
   void set_flow_log(const FlowCounts& counts, std::uint64_t evicted_flows);
   void set_cloudwatch(const cloudwatch::DeliveryCounters& counters);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/conntrack/cleanup_loop.h"
+#include "agent/conntrack/connection_count.h"
 #include "test/kernel_conntrack/tracked_pod.h"
 
 namespace postern::test {
@@ -69,6 +70,12 @@ void fill(TcBackend& backend, std::uint32_t tick) {
   }
 }
 
+Instant time_of_this_thread() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return Instant{std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
+}
+
 // The kernel's table, at the time of the test.
 class AtTick final : public ConnectionTable {
  public:
@@ -80,22 +87,21 @@ class AtTick final : public ConnectionTable {
     return cost ? Result<std::uint32_t>(tick_) : cost;
   }
   Result<void> read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) override {
-    return table_.read(first, count, into);
+    const Instant before = time_of_this_thread();
+    auto done = table_.read(first, count, into);
+    longest_read = std::max(longest_read, time_of_this_thread() - before);
+    return done;
   }
   Result<void> change(std::span<ConnectionChange> changes, std::uint32_t now) override {
     return table_.change(changes, now);
   }
 
+  Duration longest_read{};
+
  private:
   ConnectionTable& table_;
   std::uint32_t tick_;
 };
-
-Instant time_of_this_thread() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return Instant{std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
-}
 
 TEST(LargeTable, TheLoopIsNeverHeldUpLong) {
   auto made = TrackedPod::make(kBuckets, true);
@@ -105,6 +111,18 @@ TEST(LargeTable, TheLoopIsNeverHeldUpLong) {
   auto loop = EventLoop::make();
   ASSERT_TRUE(loop);
   AtTick table(pod.table(), pod.tick());
+  {
+    agent::ConnectionCount count(**loop, table);
+    std::function<void()> look = [&] {
+      if (count.entries()) return (*loop)->stop();
+      (*loop)->after(milliseconds(5), look);
+    };
+    look();
+    ASSERT_TRUE((*loop)->run());
+    std::printf("counted in slices, the longest %.2f ms\n", static_cast<double>(table.longest_read.ns) / 1e6);
+    EXPECT_EQ(count.entries(), kEntries) << "expired ones too";
+    EXPECT_LT(table.longest_read, milliseconds(25)) << "it is a tenth of one";
+  }
   CleanupOptions options;
   options.period = milliseconds(20);
   options.tick_ns = std::int64_t{1} << 30;
