@@ -2,6 +2,7 @@
 #include "agent/view/node_view.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -46,6 +47,19 @@ json to_value(const ViewedRule& rule) {
           {"tier", tier_name(rule.tier)}};
 }
 
+// Numbers of 64 bits are no numbers to every reader of JSON.
+json to_value(const TableStamp& stamp) {
+  return {{"lineage", std::to_string(stamp.lineage)},
+          {"epoch", stamp.epoch},
+          {"digest", std::to_string(stamp.digest)}};
+}
+
+// Throws json::exception, as below.
+TableStamp stamp_of(const json& value) {
+  const auto number = [&](const char* key) { return std::strtoull(value.at(key).get_ref<const std::string&>().c_str(), nullptr, 10); };
+  return {number("lineage"), value.at("epoch"), number("digest")};
+}
+
 // Throws json::exception where something is missing or of another type; parse_view() catches.
 ViewedPod pod_of(const json& value) {
   ViewedPod pod;
@@ -86,6 +100,7 @@ NodeView view_of(const json& value) {
   view.process = value.at("process");
   view.generation = value.at("generation");
   view.abi = value.at("abi");
+  if (value.contains("tables")) view.tables = stamp_of(value.at("tables"));
   view.strict = value.at("strict");
   view.policies = value.at("policies");
   view.complete = value.at("complete");
@@ -114,6 +129,7 @@ std::string to_json(const NodeView& view) {
              {"abi", view.abi},             {"strict", view.strict},     {"policies", view.policies},
              {"complete", view.complete},   {"pods", json::array()},     {"notFound", json::array()},
              {"rules", json::array()}};
+  if (view.tables) value["tables"] = to_value(*view.tables);
   for (const auto& pod : view.pods) value["pods"].push_back(to_value(pod));
   for (const auto& pod : view.not_found) value["notFound"].push_back({{"namespace", pod.ns}, {"name", pod.name}});
   for (const auto& rule : view.rules) value["rules"].push_back(to_value(rule));

@@ -6,9 +6,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/view/table_stamp.h"
 #include "engine/base/ids.h"
 #include "engine/base/ip.h"
 #include "engine/base/result.h"
@@ -45,6 +47,7 @@ struct NodeView {
   std::int64_t process = 0;  // of the agent
   std::uint32_t generation = 0;  // complete policies that this process has put in force
   std::uint32_t abi = 0;         // PN_ABI_VERSION of its tables
+  std::optional<TableStamp> tables;  // that it is of; nullopt: written by an agent that did not say
   bool strict = false;
   std::uint64_t policies = 0;    // of the cluster, as the source has them
   std::vector<ViewedPod> pods;   // that are enforced; sorted by ifindex

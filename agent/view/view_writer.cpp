@@ -79,6 +79,7 @@ NodeView ViewWriter::view() const {
   view.process = getpid();
   view.generation = enforcer_.generation().value;
   view.abi = PN_ABI_VERSION;
+  view.tables = stamp_of(enforcer_.tables());
   const auto names = interface_names(node_);
   std::map<RuleId, Tier> used;
   for (const auto& endpoint : enforcer_.policy().endpoints) {

@@ -153,12 +153,12 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
 }  // namespace
 
 int run_policy(const PolicyOptions& options) {
-  const auto node = open_node(options.node);
+  const auto node = open_node(options.node, StaleNames::said_by_command);
   if (!node) return refuse(node.error().to_string());
   const auto pods = node->pods_named(options.pod);
   if (!pods) return refuse(pods.error().to_string());
   Json out = Json::array();
-  std::string text;
+  std::string text = node->names_line();
   for (const auto& pod : *pods) {
     std::vector<std::string> addresses;
     for (const auto& address : pod.addresses) addresses.push_back(address.to_string());
@@ -169,7 +169,8 @@ int run_policy(const PolicyOptions& options) {
                {"endpoint", pod.endpoint().value},
                {"ifindex", pod.interface.ifindex},
                {"interface", pod.interface_name},
-               {"addresses", addresses}};
+               {"addresses", addresses},
+               {"view", node->names_json()}};
     for (const std::uint32_t direction : {PN_INGRESS, PN_EGRESS}) {
       if (options.node.json) {
         entry[direction_name(direction)] = direction_json(*node, pod, direction);

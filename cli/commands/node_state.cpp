@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/node_state.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "agent/settings/setting_table.h"
 #include "agent/view/run_folder.h"
 #include "backends/tc/attachment.h"
+#include "backends/tc/pin_store.h"
 #include "cli/commands/columns.h"
 #include "cli/commands/output.h"
 #include "engine/base/nearest_names.h"
@@ -19,17 +24,58 @@ namespace {
 
 constexpr std::size_t kMostBytes = 64U << 20;
 
+// A view follows the tables by 0.2 s.
+constexpr int kLooks = 10;
+constexpr std::chrono::milliseconds kBetweenLooks{100};
+
+void judge_view(NodeState& node) {
+  NamesState& names = node.names;
+  names.written = node.view->written;
+  const std::string which = "the agent's view in " + node.run_folder + " (written " + names.written + ")";
+  if (!node.view->tables) {
+    names.state = "unknown";
+    names.detail = which + " does not say which tables it is of: names may be wrong";
+    return;
+  }
+  const agent::TableStamp tables = agent::stamp_of(node.tables);
+  names.epoch = node.view->tables->epoch;
+  const std::string epochs = fmt::format("it is of epoch {}, they of {}", *names.epoch, tables.epoch);
+  switch (agent::fit_of(*node.view->tables, tables)) {
+    case agent::ViewFit::current: names.state = "current"; return;
+    case agent::ViewFit::older:
+      names.state = "older";
+      names.detail = which + " is older than the tables in force (" + epochs + "): names may be missing or wrong";
+      return;
+    case agent::ViewFit::newer:
+      names.state = "newer";
+      names.detail = which + " is newer than the tables in force (" + epochs + "): names may be missing or wrong";
+      return;
+    case agent::ViewFit::changed:
+      names.state = "changed";
+      names.detail = which + " is not of the tables in force, which have changed since, in epoch " +
+                     std::to_string(tables.epoch) + ": names may be missing or wrong";
+      return;
+    case agent::ViewFit::other:
+      names.state = "other";
+      names.detail = which + " is of other tables than those in force, of another agent's: numbers stand for names";
+      node.view.reset();
+      return;
+  }
+}
+
 void find_view(const NodeOptions& options, NodeState& node) {
+  node.view.reset();
+  node.names = {};
   node.run_folder = options.run_folder.empty() ? agent::newest_run_folder(agent::kViewFile) : options.run_folder;
   if (node.run_folder.empty()) {
-    node.view_missing = std::string("no agent's view in ") + agent::kRunFolder + " or " + agent::kAmazonRunFolder;
+    node.names.detail = std::string("no agent's view in ") + agent::kRunFolder + " or " + agent::kAmazonRunFolder;
   } else if (auto view = read_view(node.run_folder)) {
     node.view = std::move(*view);
-    return;
+    return judge_view(node);
   } else {
-    node.view_missing = view.error().message;
+    node.names.detail = view.error().message;
   }
-  note(node.view_missing + ": numbers stand for names (the agent writes it, see --run-folder)");
+  node.names.detail += ": numbers stand for names (the agent writes it, see --run-folder)";
 }
 
 std::vector<IpAddress> addresses_of(const pn_pod& pod) {
@@ -70,14 +116,38 @@ EndpointId NodePod::endpoint() const {
   return viewed == nullptr ? EndpointId{} : viewed->endpoint;
 }
 
-Result<NodeState> open_node(const NodeOptions& options) {
-  auto pins = tc::PinnedNode::open(options.pins());
-  if (!pins) return fail_as(pins);
-  auto tables = pins->tables();
-  if (!tables) return fail_as(tables);
-  NodeState node{std::move(*pins), std::move(*tables), {}, {}, {}};
-  find_view(options, node);
-  return node;
+Result<NodeState> open_node(const NodeOptions& options, StaleNames stale) {
+  for (int look = 1;; ++look) {
+    // Each time from the pins on: another agent may have taken over.
+    auto pins = tc::PinnedNode::open(options.pins());
+    if (!pins) return fail_as(pins);
+    auto tables = pins->tables();
+    if (!tables) return fail_as(tables);
+    NodeState node{std::move(*pins), std::move(*tables), {}, {}, {}};
+    find_view(options, node);
+    const bool missing = node.names.state == "missing";
+    const bool settled = missing || node.names.state == "current" || node.names.state == "unknown";
+    if (!settled && look < kLooks && !tc::holder_of_pin_path(options.pins()).empty()) {
+      std::this_thread::sleep_for(kBetweenLooks);
+      continue;
+    }
+    if (!node.names.detail.empty() && (missing || stale == StaleNames::note)) note(node.names.detail);
+    return node;
+  }
+}
+
+std::string NodeState::names_line() const {
+  if (names.detail.empty() || names.state == "missing") return "";
+  return "Attention: " + names.detail + "\n";
+}
+
+nlohmann::ordered_json NodeState::names_json() const {
+  using Json = nlohmann::ordered_json;
+  return {{"state", names.state},
+          {"folder", run_folder.empty() ? Json() : Json(run_folder)},
+          {"written", names.written.empty() ? Json() : Json(names.written)},
+          {"epoch", names.epoch ? Json(*names.epoch) : Json()},
+          {"detail", names.detail.empty() ? Json() : Json(names.detail)}};
 }
 
 Result<std::vector<NodePod>> NodeState::pods() const {
@@ -118,10 +188,10 @@ Result<std::vector<NodePod>> NodeState::pods_named(const std::string& name) cons
     if (pod.name == name) found.push_back(std::move(pod));
   }
   if (!found.empty()) return found;
-  const std::vector<std::string> names(known.begin(), known.end());
-  const std::string hint = did_you_mean(name, names);
+  const std::vector<std::string> all_names(known.begin(), known.end());
+  const std::string hint = did_you_mean(name, all_names);
   return fail(ErrorCode::not_found, "no pod " + name + " is enforced on this node" +
-                                        (hint.empty() ? "; there are: " + joined(names) : hint));
+                                        (hint.empty() ? "; there are: " + joined(all_names) : hint));
 }
 
 std::string NodeState::rule_name(std::uint32_t rule) const {

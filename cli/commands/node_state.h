@@ -3,6 +3,7 @@
 // the agent keeps beside them. No agent has to run; without its view numbers stand in place of names.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,12 +32,20 @@ struct NodePod {
   [[nodiscard]] EndpointId endpoint() const;
 };
 
+// How far the names can be believed.
+struct NamesState {
+  std::string state = "missing";  // "current", or why not: "missing", "older", "newer", "other", "changed", "unknown"
+  std::string detail;             // for people; empty: they are current
+  std::string written;            // RFC 3339; empty: missing
+  std::optional<std::uint32_t> epoch;  // of the tables that the view is of
+};
+
 struct NodeState {
   tc::PinnedNode pins;
   PolicyTables tables;
-  std::optional<agent::NodeView> view;
-  std::string view_missing;  // why there is none
-  std::string run_folder;    // that was read; may be empty
+  std::optional<agent::NodeView> view;  // none where it is of other tables: its names would be wrong
+  NamesState names;
+  std::string run_folder;  // that was read; may be empty
 
   [[nodiscard]] PolicyDecoder decoder() const { return PolicyDecoder(tables); }
   // Sorted by ifindex.
@@ -46,10 +55,19 @@ struct NodeState {
   // "shop/db-in rule 1", without a view "rule 7"; empty for rule 0.
   [[nodiscard]] std::string rule_name(std::uint32_t rule) const;
   [[nodiscard]] std::string endpoint_name(EndpointId endpoint) const;
+  // For the head of a text, with its end of line; empty: the names are those of the tables, or there is no view
+  // at all, which standard error has.
+  [[nodiscard]] std::string names_line() const;
+  [[nodiscard]] nlohmann::ordered_json names_json() const;
 };
 
-// Errors: tc::PinnedNode's. A view that is missing is a line on standard error, and no error.
-Result<NodeState> open_node(const NodeOptions& options);
+// Whether the command says itself, by names_line() and names_json(), that the view is not of these tables;
+// else a line on standard error does.
+enum class StaleNames : std::uint8_t { note, said_by_command };
+
+// Errors: tc::PinnedNode's. A view that is missing is a line on standard error, and no error. While an agent
+// runs, one that is not of the tables is read again for a second: it is written a moment after them.
+Result<NodeState> open_node(const NodeOptions& options, StaleNames stale = StaleNames::note);
 
 // The agent's view in a folder. Errors: not_found, permission, and those of agent::parse_view.
 Result<agent::NodeView> read_view(const std::string& folder);

@@ -83,7 +83,7 @@ const char* verdict_of_reason(std::uint32_t reason) {
 std::string to_text(const Status& status) {
   const auto& view = status.node.view;
   const pn_node node = status.node.decoder().node();
-  std::string text;
+  std::string text = status.node.names_line();
   if (view) {
     text += fmt::format("Node {}, policy source {}, {} policies; policy {} of the agent, written {}\n", view->node,
                         view->source, view->policies, view->generation, view->written);
@@ -126,6 +126,7 @@ Json to_json(const Status& status) {
            {"policies", view ? Json(view->policies) : Json()},
            {"generation", view ? Json(view->generation) : Json()},
            {"viewWritten", view ? Json(view->written) : Json()},
+           {"view", status.node.names_json()},
            {"agent", status.agent.empty() ? Json() : Json(status.agent)},
            {"pins", status.node.pins.folder()},
            {"epoch", node.epoch},
@@ -167,7 +168,7 @@ Json to_json(const Status& status) {
 }  // namespace
 
 int run_status(const NodeOptions& options) {
-  const auto node = open_node(options);
+  const auto node = open_node(options, StaleNames::said_by_command);
   if (!node) return refuse(node.error().to_string());
   const auto status = gather(options, *node);
   if (!status) return refuse(status.error().to_string());

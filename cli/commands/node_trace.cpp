@@ -204,7 +204,8 @@ std::string end_text(const End& end) {
 std::string to_text(const NodeState& node, const Trace& trace) {
   const bool has_ports = trace.protocol != static_cast<std::uint8_t>(Protocol::icmp) &&
                          trace.protocol != static_cast<std::uint8_t>(Protocol::icmpv6);
-  std::string text = fmt::format("{} -> {}, {}{}: {}\n", end_text(trace.from), end_text(trace.to),
+  std::string text = node.names_line();
+  text += fmt::format("{} -> {}, {}{}: {}\n", end_text(trace.from), end_text(trace.to),
                                  protocol_words(trace.protocol), has_ports ? fmt::format(" {}", trace.port) : "",
                                  trace.allowed() ? "allowed" : "DENIED");
   for (const auto& hop : trace.hops) {
@@ -239,6 +240,7 @@ Json to_json(const NodeState& node, const Trace& trace) {
            {"protocol", protocol_words(trace.protocol)},
            {"port", trace.port},
            {"verdict", trace.allowed() ? "allow" : "deny"},
+           {"view", node.names_json()},
            {"hops", Json::array()}};
   for (const auto& hop : trace.hops) {
     const Json isolating = hop.pod.viewed == nullptr ? Json() : Json(hop.pod.viewed->isolating[hop.direction]);
@@ -273,7 +275,7 @@ int run_trace(const TraceOptions& options) {
   trace.port = options.port;
   const bool icmp = trace.protocol == static_cast<std::uint8_t>(Protocol::icmp);
   if (icmp != (options.port == 0)) return refuse(icmp ? "ICMP has no ports: leave --port out" : "--port is missing");
-  const auto node = open_node(options.node);
+  const auto node = open_node(options.node, StaleNames::said_by_command);
   if (!node) return refuse(node.error().to_string());
   const auto files = object_files(options, *node);
   const auto objects = files.empty() ? std::nullopt : load_manifests(files, true);

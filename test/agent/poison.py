@@ -15,18 +15,30 @@ def bpf(command, attributes):
     return done
 
 
+def opened(name):
+    """A table of the generation in force."""
+    path = ctypes.create_string_buffer(("/sys/fs/bpf/postern/%s/%s" % (generation(), name)).encode())
+    return bpf(7, struct.pack("QII", ctypes.addressof(path), 0, 0))
+
+
+def read(table, index, size):
+    key, value = ctypes.c_uint32(index), ctypes.create_string_buffer(size)
+    bpf(1, struct.pack("I4xQQQ", table, ctypes.addressof(key), ctypes.addressof(value), 0))
+    return value.raw
+
+
+def write(table, index, element):
+    key, value = ctypes.c_uint32(index), ctypes.create_string_buffer(element, len(element))
+    bpf(2, struct.pack("I4xQQQ", table, ctypes.addressof(key), ctypes.addressof(value), 0))
+
+
 def poison(name, elements):
     """Whatever the first elements of a table deny for want of a rule, they allow by rule 999."""
     isolated, allowed = 32 << 24, 1 << 30 | 3 << 24 | 999
-    path = ctypes.create_string_buffer(("/sys/fs/bpf/postern/%s/%s" % (generation(), name)).encode())
-    table = bpf(7, struct.pack("QII", ctypes.addressof(path), 0, 0))
+    table = opened(name)
     for index in range(elements):
-        key, value = ctypes.c_uint32(index), ctypes.create_string_buffer(64)
-        at = struct.pack("I4xQQQ", table, ctypes.addressof(key), ctypes.addressof(value), 0)
-        bpf(1, at)
-        words = struct.unpack("16I", value.raw)
-        value.raw = struct.pack("16I", *[allowed if word == isolated else word for word in words])
-        bpf(2, at)
+        words = struct.unpack("16I", read(table, index, 64))
+        write(table, index, struct.pack("16I", *[allowed if word == isolated else word for word in words]))
     os.close(table)
 
 

@@ -16,6 +16,7 @@ NodeView some_view() {
   view.process = 4711;
   view.generation = 7;
   view.abi = 4;
+  view.tables = TableStamp{0xfedcba9876543210, 5, 0xffffffffffffffff};
   view.strict = true;
   view.policies = 2;
   ViewedPod pod;
@@ -38,6 +39,14 @@ TEST(NodeView, WhatWasWrittenIsRead) {
   const auto read = parse_view(to_json(some_view()));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, some_view());
+}
+
+TEST(NodeView, OneThatDoesNotSayWhatTablesItIsOfIsReadAllTheSame) {
+  NodeView view = some_view();
+  view.tables.reset();
+  const auto read = parse_view(to_json(view));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, view);
 }
 
 TEST(NodeView, PodsAndRulesAreFoundByTheirNumbers) {
@@ -67,6 +76,7 @@ TEST(NodeView, WhatIsNoViewIsRefusedWithTheReason) {
       {"another format", "\"format\": 1", "\"format\": 2", ErrorCode::unsupported, "format 2, this program reads 1"},
       {"a key is missing", "\"policies\"", "\"polices\"", ErrorCode::invalid_input, "policies"},
       {"text for a number", "\"ifindex\": 12", "\"ifindex\": \"12\"", ErrorCode::invalid_input, "number"},
+      {"a stamp without its digest", "\"digest\"", "\"digit\"", ErrorCode::invalid_input, "digest"},
       {"a number for a list", "\"rules\": [", "\"rules\": 1, \"other\": [", ErrorCode::invalid_input, ""},
   };
   for (const auto& row : rows) {
