@@ -71,6 +71,8 @@ TrafficMetrics::TrafficMetrics(prometheus::Registry& registry, bool event_logs)
                           "Those that found the ring full")),
       flow_events_(family(registry, prometheus::BuildCounter, "postern_flow_log_events_total",
                           "Events that flow logs received, by what became of them")),
+      flow_summaries_(family(registry, prometheus::BuildCounter, "postern_flow_log_summaries_total",
+                             "Lines about the last events of a flow that its interval had held back")),
       flows_evicted_(family(registry, prometheus::BuildCounter, "postern_flow_log_flows_evicted_total",
                             "Flows that were forgotten for want of room while their interval was running")),
       cloudwatch_events_(family(registry, prometheus::BuildCounter, "postern_cloudwatch_events_total",
@@ -170,6 +172,7 @@ void TrafficMetrics::set_flow_log(const FlowCounts& counts, std::uint64_t evicte
   set("suppressed", counts.suppressed);
   set("over_limit", counts.over_limit);
   set("below_level", counts.below_level);
+  raise_to(flow_summaries_.Add({}), static_cast<double>(counts.summaries));
   raise_to(flows_evicted_.Add({}), static_cast<double>(evicted_flows));
 }
 

@@ -62,6 +62,7 @@ class TrafficMetrics {
   Counters& events_;
   Counters& events_lost_;
   Counters& flow_events_;
+  Counters& flow_summaries_;
   Counters& flows_evicted_;
   Counters& cloudwatch_events_;
   Gauges& cloudwatch_held_;

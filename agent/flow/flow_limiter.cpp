@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "engine/abi/verdict.h"
 
@@ -48,9 +49,40 @@ void FlowLimiter::make_room() {
     const bool done = oldest.suppressed == 0 && oldest.spoke_ns + interval <= now_ns_;
     if (!done && flows_.size() < limits_.flows) return;
     if (!done) ++evicted_;
+    if (oldest.suppressed != 0 && may_speak(now_ns_)) of_evicted_.push_back({oldest.last, oldest.suppressed - 1});
     flows_.erase(oldest.key);
     order_.pop_front();
   }
+}
+
+void FlowLimiter::hold_back(Flow& flow, const pn_event& event) {
+  ++flow.suppressed;
+  flow.last = event;
+}
+
+std::vector<FlowLimiter::Summary> FlowLimiter::take_summaries(std::uint64_t now_ns) {
+  std::vector<Summary> summaries = std::exchange(of_evicted_, {});
+  const auto interval = static_cast<std::uint64_t>(limits_.interval.ns);
+  while (!order_.empty() && order_.front().spoke_ns + interval <= now_ns) {
+    Flow& flow = order_.front();
+    if (flow.suppressed == 0) {
+      flows_.erase(flow.key);
+      order_.pop_front();
+      continue;
+    }
+    if (!may_speak(now_ns)) break;  // it waits
+    summaries.push_back({flow.last, flow.suppressed - 1});
+    flow.suppressed = 0;
+    flow.spoke_ns = now_ns;
+    order_.splice(order_.end(), order_, order_.begin());
+  }
+  return summaries;
+}
+
+std::optional<std::uint64_t> FlowLimiter::next_summary_ns() const {
+  if (!of_evicted_.empty()) return now_ns_;
+  if (order_.empty()) return std::nullopt;
+  return order_.front().spoke_ns + static_cast<std::uint64_t>(limits_.interval.ns);
 }
 
 // A flow that may not speak because of the others is not remembered: its next event asks again.
@@ -61,18 +93,18 @@ FlowLimiter::Decision FlowLimiter::take(const pn_event& event) {
     if (!may_speak(event.time_ns)) return {Answer::over_limit};
     if (limits_.interval.ns > 0) {
       make_room();
-      flows_.emplace(key, order_.insert(order_.end(), Flow{key, event.time_ns, 0}));
+      flows_.emplace(key, order_.insert(order_.end(), Flow{key, event.time_ns, 0, {}}));
     }
     return {Answer::record, 0};
   }
   Flow& flow = *found->second;
   const auto interval = static_cast<std::uint64_t>(limits_.interval.ns);
   if (event.time_ns < flow.spoke_ns + interval) {
-    ++flow.suppressed;
+    hold_back(flow, event);
     return {Answer::suppressed};
   }
   if (!may_speak(event.time_ns)) {
-    ++flow.suppressed;
+    hold_back(flow, event);
     return {Answer::over_limit};
   }
   const Decision decision{Answer::record, flow.suppressed};

@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
@@ -38,6 +39,7 @@ FlowLog::FlowLog(EventLoop& loop, Backend& backend, FlowSources sources, const F
 
 FlowLog::~FlowLog() {
   loop_.cancel(timer_);
+  loop_.cancel(summary_timer_);
   if (watching_) loop_.forget(backend_.event_fd());
 }
 
@@ -83,6 +85,31 @@ void FlowLog::drain() {
   const std::string text = drained ? std::string() : drained.error().to_string();
   if (text != refusal_ && !text.empty()) log_error("flow logs: {}", text);
   refusal_ = text;
+  follow_summaries();
+}
+
+// On a quiet node nothing is remembered in the end, and nobody is woken.
+void FlowLog::follow_summaries() {
+  const auto next = limiter_.next_summary_ns();
+  if (!next || summary_timer_ != 0) return;
+  const Instant due = std::max(Instant{static_cast<std::int64_t>(*next)}, EventLoop::now() + kSummariesEvery);
+  summary_timer_ = loop_.at(due, [this] {
+    summary_timer_ = 0;
+    summarize();
+    follow_summaries();
+  });
+}
+
+void FlowLog::summarize() {
+  level_ = log_level();
+  unix_offset_ns_ = read_clock_ns(CLOCK_REALTIME) - read_clock_ns(CLOCK_MONOTONIC);
+  const std::uint64_t before = counts_.summaries;
+  for (const auto& summary : limiter_.take_summaries(static_cast<std::uint64_t>(EventLoop::now().ns))) {
+    if (pn_step_allows(summary.last.step) != 0 && level_ != LogLevel::debug) continue;
+    ++counts_.summaries;
+    tell(summary.last, summary.suppressed);
+  }
+  if (counts_.summaries != before) flush_flow_lines();
 }
 
 void FlowLog::on_event(const pn_event& event) {
@@ -103,9 +130,13 @@ void FlowLog::on_event(const pn_event& event) {
     case FlowLimiter::Answer::record:
       break;
   }
-  FlowRecord record = names_.name(event, unix_offset_ns_);
-  record.suppressed = decision.suppressed;
   ++counts_.written;
+  tell(event, decision.suppressed);
+}
+
+void FlowLog::tell(const pn_event& event, std::uint64_t suppressed) {
+  FlowRecord record = names_.name(event, unix_offset_ns_);
+  record.suppressed = suppressed;
   write(record);
   for (const auto& listener : listeners_) listener(record);
 }

@@ -8,6 +8,7 @@
 //
 // Every event that is received has exactly one outcome, and each is counted:
 //   received = written + suppressed + over limit + below level
+// A summary (flow_limiter.h) is a line about events that have had theirs, and is counted beside.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct FlowCounts {
   std::uint64_t written = 0;
   std::uint64_t suppressed = 0;   // by the interval of their flow
   std::uint64_t over_limit = 0;   // of lines per second
+  std::uint64_t summaries = 0;    // lines about the last events that a flow's interval held back
   std::uint64_t below_level = 0;  // allowed flows that the level leaves out; they are there for another reason
 };
 
@@ -48,6 +50,7 @@ EventMode event_mode_for(bool flow_logs, bool self_check, LogLevel level);
 class FlowLog final : private EventSink {
  public:
   static constexpr Duration kPause = milliseconds(20);
+  static constexpr Duration kSummariesEvery = milliseconds(250);
 
   // Gets each record that is written, in the order of the ring.
   using Listener = std::function<void(const FlowRecord& record)>;
@@ -77,7 +80,10 @@ class FlowLog final : private EventSink {
 
  private:
   void on_event(const pn_event& event) override;
+  void tell(const pn_event& event, std::uint64_t suppressed);
   void write(const FlowRecord& record);
+  void summarize();
+  void follow_summaries();
   void pause();
   void look();
 
@@ -92,6 +98,7 @@ class FlowLog final : private EventSink {
   Witness witness_;
   bool watching_ = false;
   EventLoop::TimerId timer_ = 0;
+  EventLoop::TimerId summary_timer_ = 0;
   LogLevel level_ = LogLevel::info;      // of this drain
   std::int64_t unix_offset_ns_ = 0;  // the same
   std::string refusal_;              // the last error that was logged

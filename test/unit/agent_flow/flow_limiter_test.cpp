@@ -83,6 +83,62 @@ TEST(FlowLimiter, a_flow_that_was_kept_from_speaking_says_how_much_that_was) {
   EXPECT_EQ(decision.suppressed, 2u);
 }
 
+std::uint64_t ns(double at_s) { return static_cast<std::uint64_t>(at_s * 1e9); }
+
+TEST(FlowLimiter, a_flow_that_ends_while_it_is_held_back_has_its_last_event_and_their_number) {
+  FlowLimiter limiter({.interval = seconds(10), .per_second = 1000});
+  EXPECT_FALSE(limiter.next_summary_ns());
+  (void)limiter.take(denied_event(1, 1));
+  for (const double at_s : {2.0, 3.0, 4.0}) (void)limiter.take(denied_event(1, at_s));
+  (void)limiter.take(denied_event(2, 1.5));
+  EXPECT_EQ(limiter.next_summary_ns(), ns(11));
+  EXPECT_TRUE(limiter.take_summaries(ns(10.9)).empty());
+  const auto summaries = limiter.take_summaries(ns(12));
+  ASSERT_EQ(summaries.size(), 1u) << "the other has said all of its events";
+  EXPECT_EQ(summaries[0].last.source_port, 1);
+  EXPECT_EQ(summaries[0].last.time_ns, ns(4));
+  EXPECT_EQ(summaries[0].suppressed, 2u) << "and the last itself";
+  EXPECT_EQ(limiter.remembered(), 1u);
+
+  EXPECT_EQ(limiter.take(denied_event(1, 13)).answer, Answer::suppressed) << "a summary begins an interval";
+  EXPECT_EQ(limiter.take(denied_event(1, 22.5)).suppressed, 1u) << "and is said once";
+  EXPECT_TRUE(limiter.take_summaries(ns(40)).empty());
+  EXPECT_EQ(limiter.remembered(), 0u);
+  EXPECT_FALSE(limiter.next_summary_ns()) << "nobody has to be woken";
+}
+
+TEST(FlowLimiter, summaries_keep_to_the_limit_and_those_that_may_not_speak_wait) {
+  FlowLimiter limiter({.interval = seconds(1), .per_second = 10});
+  for (std::uint16_t port = 1; port <= 30; ++port) {
+    const double at_s = 1 + port * 0.1;
+    EXPECT_EQ(limiter.take(denied_event(port, at_s)).answer, Answer::record);
+    (void)limiter.take(denied_event(port, at_s));
+  }
+  std::size_t said = 0;
+  for (const double at_s : {10.0, 10.0, 10.5, 11.0, 12.0, 13.0}) {
+    const std::size_t now = limiter.take_summaries(ns(at_s)).size();
+    EXPECT_LE(now, 10u) << at_s;
+    said += now;
+  }
+  EXPECT_EQ(said, 30u);
+}
+
+TEST(FlowLimiter, who_makes_room_has_its_summary_too) {
+  FlowLimiter limiter({.interval = seconds(10), .per_second = 1000, .flows = 2});
+  (void)limiter.take(denied_event(1, 1));
+  (void)limiter.take(denied_event(1, 1.1));
+  (void)limiter.take(denied_event(2, 1.2));
+  (void)limiter.take(denied_event(3, 1.3));
+  EXPECT_EQ(limiter.evicted(), 1u);
+  ASSERT_TRUE(limiter.next_summary_ns());
+  EXPECT_LE(*limiter.next_summary_ns(), ns(1.3));
+  const auto summaries = limiter.take_summaries(ns(1.4));
+  ASSERT_EQ(summaries.size(), 1u);
+  EXPECT_EQ(summaries[0].last.source_port, 1);
+  EXPECT_EQ(summaries[0].suppressed, 0u);
+  EXPECT_TRUE(limiter.take_summaries(ns(1.5)).empty());
+}
+
 TEST(FlowLimiter, without_an_interval_every_event_speaks_and_nothing_is_remembered) {
   FlowLimiter limiter({.interval = seconds(0)});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(limiter.take(denied_event(1)).answer, Answer::record);

@@ -196,6 +196,48 @@ TEST_F(FlowLogTest, every_event_has_one_outcome) {
   EXPECT_EQ(lines().size(), counts.written);
 }
 
+// Times of events are those of the machine, as the timer goes by it.
+pn_event denied_now(std::uint16_t port) {
+  pn_event event = denied_event(port);
+  event.time_ns = static_cast<std::uint64_t>(EventLoop::now().ns);
+  return event;
+}
+
+TEST_F(FlowLogTest, a_flow_that_ends_has_a_last_line_when_its_interval_is_over_and_no_more) {
+  start(LogLevel::info, {.format = FlowLogFormat::json, .silent = false, .limits = {.interval = milliseconds(300)}});
+  std::vector<std::uint64_t> told;
+  log_->listen([&](const FlowRecord& record) { told.push_back(record.suppressed); });
+  for (int i = 0; i < 5; ++i) ring_.put(denied_now(1));
+  ring_.put(denied_now(2));
+  log_->drain();
+  ASSERT_EQ(told.size(), 2u);
+  run_for(seconds(2));
+  EXPECT_EQ(told, (std::vector<std::uint64_t>{0, 0, 3}));
+  const auto written = lines();
+  ASSERT_EQ(written.size(), 3u);
+  EXPECT_NE(written[2].find(R"("src_port":1,)"), std::string::npos) << written[2];
+  EXPECT_NE(written[2].find(R"("suppressed":3})"), std::string::npos) << written[2];
+  EXPECT_EQ(log_->counts().summaries, 1u);
+  EXPECT_EQ(log_->counts().received, 6u);
+  EXPECT_EQ(log_->counts().written, 2u);
+  EXPECT_EQ(log_->counts().suppressed, 4u);
+  EXPECT_EQ(log_->limiter().remembered(), 0u) << "nothing is left to wake anybody for";
+}
+
+TEST_F(FlowLogTest, the_last_line_of_an_allowed_flow_is_left_out_where_the_level_leaves_it_out) {
+  start(LogLevel::debug, {.format = FlowLogFormat::json, .silent = false, .limits = {.interval = milliseconds(100)}});
+  for (int i = 0; i < 2; ++i) {
+    pn_event event = denied_now(1);
+    event.step = pn_step_allow(PN_REASON_RULE, 1);
+    ring_.put(event);
+  }
+  log_->drain();
+  set_log_level(LogLevel::info);
+  run_for(milliseconds(800));
+  EXPECT_EQ(lines().size(), 1u);
+  EXPECT_EQ(log_->counts().summaries, 0u);
+}
+
 TEST_F(FlowLogTest, a_silent_one_shows_events_to_its_witness_and_writes_nothing) {
   start(LogLevel::debug, {.format = FlowLogFormat::compat, .silent = true, .limits = {}});
   std::uint64_t seen = 0;
