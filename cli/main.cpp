@@ -152,8 +152,10 @@ void add_record(CLI::App& app, RecordOptions& options, int& status) {
   command
       ->add_option("--manifests", options.manifests,
                    "Files and folders of Kubernetes manifests, - is standard input; repeatable")
-      ->required()
       ->allow_extra_args(false);
+  command->add_flag("--agent", options.agent, "In place of manifests the objects that the agent of this node goes by");
+  command->add_option("--run-folder", options.run_folder,
+                      "With --agent: its --run-folder. Without it the newest of the usual two");
   command
       ->add_option("--flow", options.flow,
                    "'SRC -> DST:PORT/PROTOCOL': namespace/pod, service:namespace/name, node:NAME or an address, as "

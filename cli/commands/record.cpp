@@ -10,8 +10,11 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/view/run_folder.h"
+#include "agent/view/view_writer.h"
 #include "backends/native/native_backend.h"
 #include "cli/commands/cluster.h"
+#include "cli/commands/node_state.h"
 #include "cli/commands/output.h"
 #include "cli/commands/query.h"
 #include "cli/commands/test_backends.h"
@@ -46,10 +49,13 @@ std::string time_text(Instant at) {
       std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(at.ns))));
 }
 
+// Where the objects are from, for the head of the file.
+std::string objects_words(const RecordOptions& options) { return options.agent ? "an agent's objects" : "manifests"; }
+
 Result<Asked> from_flow(const RecordOptions& options) {
   const auto flow = sim::parse_flow(options.flow);
   if (!flow) return fail(flow.error().code, "--flow: " + flow.error().message);
-  return Asked{*flow, {"manifests", time_text(std::chrono::system_clock::now())}};
+  return Asked{*flow, {objects_words(options), time_text(std::chrono::system_clock::now())}};
 }
 
 Result<Asked> from_capture(const RecordOptions& options, const ClusterSnapshot& cluster) {
@@ -64,7 +70,7 @@ Result<Asked> from_capture(const RecordOptions& options, const ClusterSnapshot& 
   std::string source = options.packet ? "packet " + std::to_string(*options.packet) + " of " : "a flow of ";
   std::string file = fs::path(options.capture).filename().string();
   std::erase_if(file, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  return Asked{found->flow, {source + file + " and manifests", time_text(found->at)}};
+  return Asked{found->flow, {source + file + " and " + objects_words(options), time_text(found->at)}};
 }
 
 // The one flow that the lines speak of. Lines that are no records of flows are passed over where another is.
@@ -110,7 +116,7 @@ Result<Asked> from_log(const RecordOptions& options) {
     flow = sim::parse_flow_record(options.log);
   }
   if (!flow) return fail(flow.error().code, "--log: " + flow.error().to_string());
-  return Asked{*flow, {"a record of a flow log and manifests", flow->when}};
+  return Asked{*flow, {"a record of a flow log and " + objects_words(options), flow->when}};
 }
 
 Result<Asked> asked_of(const RecordOptions& options, const ClusterSnapshot& cluster) {
@@ -188,7 +194,42 @@ Result<std::string> scenario_of(const ClusterSnapshot& cluster, const agent::Flo
                                    time_text(std::chrono::system_clock::time_point(at))});
 }
 
-int run_record(const RecordOptions& options) {
+namespace {
+
+// `options` with what an agent of this node left in its run folder, running or not: its objects for manifests, and its
+// mode. The objects follow the cluster by ten seconds at most.
+Result<RecordOptions> with_agent(RecordOptions options) {
+  if (options.agent == !options.manifests.empty()) {
+    return fail(ErrorCode::invalid_input, "found " + std::string(options.agent ? "both" : "neither") +
+                                              ", expected either --manifests or --agent");
+  }
+  if (!options.agent) return options;
+  if (options.run_folder.empty()) options.run_folder = agent::newest_run_folder(agent::kObjectsFile);
+  if (options.run_folder.empty()) {
+    return fail(ErrorCode::not_found, std::string("--agent: no ") + agent::kObjectsFile + " in " + agent::kRunFolder +
+                                          " or " + agent::kAmazonRunFolder + ": no agent has run here, or its "
+                                          "--run-folder is elsewhere");
+  }
+  const std::string path = options.run_folder + "/" + agent::kObjectsFile;
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    const bool hidden = error == std::errc::permission_denied;
+    return fail(hidden ? ErrorCode::permission : ErrorCode::not_found,
+                "--agent: " + path + (hidden ? " may not be read (run as root)" : " is not there: its agent writes it"));
+  }
+  options.manifests = {path};
+  const auto view = read_view(options.run_folder);
+  if (!view) return fail(view.error().code, "--agent: " + view.error().message);
+  options.strict = options.strict || view->strict;
+  return options;
+}
+
+}  // namespace
+
+int run_record(const RecordOptions& given) {
+  const auto complete = with_agent(given);
+  if (!complete) return refuse(complete.error().to_string());
+  const RecordOptions& options = *complete;
   std::error_code error;
   if (options.output != "-" && !options.force && fs::exists(fs::symlink_status(options.output, error))) {
     return refuse(options.output + " is there already, expected another --output, or --force to overwrite it");

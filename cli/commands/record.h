@@ -16,6 +16,8 @@ namespace postern::cli {
 
 struct RecordOptions {
   std::vector<std::string> manifests;   // files and folders, "-": standard input
+  bool agent = false;                   // in place of them the objects, and the mode, that an agent on this node goes by
+  std::string run_folder;               // where that agent keeps them; empty: the newest of the usual two
   std::string flow;                     // "x/a -> y/b:80/TCP"; empty: none
   std::string capture;                  // a file; empty: none
   std::optional<std::uint64_t> packet;  // of the capture
