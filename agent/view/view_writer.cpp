@@ -15,8 +15,6 @@
 namespace postern::agent {
 namespace {
 
-constexpr Duration kViewAfter = milliseconds(200);
-constexpr Duration kObjectsEvery = seconds(10);
 constexpr std::int64_t kShareOfTheLoop = 100;  // one in so many
 
 std::string now_text() {
@@ -66,9 +64,9 @@ void ViewWriter::told() {
   const auto& status = node_.status();
   if (!status.ready || status.reconciles == reconciles_) return;
   reconciles_ = status.reconciles;
-  if (view_timer_ == 0) view_timer_ = loop_.after(kViewAfter, [this] { write_view(); });
+  if (view_timer_ == 0) view_timer_ = loop_.after(options_.view_after, [this] { write_view(); });
   if (options_.objects_text && objects_timer_ == 0) {
-    objects_timer_ = loop_.at(std::max(next_objects_, EventLoop::now() + kViewAfter), [this] { write_objects(); });
+    objects_timer_ = loop_.at(std::max(next_objects_, EventLoop::now() + options_.view_after), [this] { write_objects(); });
   }
 }
 
@@ -125,7 +123,7 @@ void ViewWriter::write_objects() {
     objects_ = digest;
   }
   const Instant now = EventLoop::now();
-  next_objects_ = now + std::max(kObjectsEvery, Duration{(now - begun).ns * kShareOfTheLoop});
+  next_objects_ = now + std::max(options_.objects_every, Duration{(now - begun).ns * kShareOfTheLoop});
 }
 
 // Once for each thing that goes wrong.

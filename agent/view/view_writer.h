@@ -23,6 +23,8 @@ struct ViewWriterOptions {
   std::string node_name;
   // The objects of a snapshot as text; none: they are not kept.
   std::function<Result<std::string>(const ClusterSnapshot& cluster)> objects_text{};
+  Duration view_after = milliseconds(200);   // of a change; what comes meanwhile is in the same file
+  Duration objects_every = seconds(10);      // at most
 };
 
 inline constexpr const char* kObjectsFile = "objects.json";

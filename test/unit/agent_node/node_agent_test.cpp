@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "backends/native/native_backend.h"
+#include "test/unit/agent_node/fakes.h"
 #include "test/unit/agent_node/pictures.h"
 
 namespace postern::agent {
@@ -16,36 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-class FakeSource final : public PolicySource {
- public:
-  std::string_view name() const override { return "fake"; }
-  Result<void> start(Listener& to) override {
-    listener = &to;
-    return {};
-  }
-  bool synced() const override { return is_synced; }
-  const ClusterSnapshot& cluster() const override { return snapshot; }
-  std::vector<SourceStatus> status() const override {
-    SourceStatus status;
-    status.resource = "fakes";
-    status.detail = "not now";
-    return {status};
-  }
-
-  Listener* listener = nullptr;
-  bool is_synced = false;
-  ClusterSnapshot snapshot;
-};
-
-class FakeHost final : public HostView {
- public:
-  const NetworkPicture& picture() const override { return small.picture; }
-  void look_again(std::span<const IpAddress>) override { ++looks; }
-
-  SmallHost small;
-  int looks = 0;
-};
 
 const NamespacedName kA{"x", "a"};
 const NamespacedName kB{"x", "b"};
