@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "agent/conntrack/cleanup_loop.h"
 #include "agent/conntrack/connection_sweep.h"
 #include "agent/conntrack/node_conntrack.h"
 #include "backends/tc/tc_backend.h"
@@ -113,6 +114,18 @@ Result<void> add_to_node_conntrack(NetlinkSocket& socket, const NodeTuple& tuple
   put_tuple(request.header(), CTA_TUPLE_REPLY, turned(tuple), true);
   request.put(CTA_TIMEOUT, htonl(600));
   return socket.change(request, "adding to the node's conntrack");
+}
+
+// That one connection, and no other.
+Result<void> take_out_of_node_conntrack(const NodeTuple& tuple) {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return fail_as(socket);
+  NetlinkRequest request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+  auto& fixed = request.fixed<nfgenmsg>();
+  fixed.nfgen_family = netlink_family(tuple.source);
+  fixed.version = NFNETLINK_V0;
+  put_tuple(request.header(), CTA_TUPLE_ORIG, tuple, false);
+  return socket->change(request, "deleting from the node's conntrack");
 }
 
 // The entry that the datapath has of it.
@@ -288,6 +301,79 @@ TEST_F(NodeConntrackTest, OnlyWhatIsIdleHereAndGoneThereIsEnded) {
   EXPECT_EQ(sweep_->totals().freed, 0u);
   EXPECT_EQ(sweep_->totals().spared, 0u);
   EXPECT_EQ(sweep_->alive(), entries - ended);
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    if (row.lives) {
+      EXPECT_TRUE(answers(row.flow));
+    } else {
+      EXPECT_TRUE(is_silent(row.flow));
+    }
+  }
+}
+
+// As the agent runs it: its loop, its reader, real connections, and nothing but time between the steps.
+TEST_F(NodeConntrackTest, TheAgentsLoopEndsTheOneThatIsTakenOutOfTheNodesTableAndNoOther) {
+  const auto rules = run_nft(kRules);
+  ASSERT_TRUE(rules) << rules.error().to_string();
+  const auto ip = [](const char* text) { return *IpAddress::parse(text); };
+  const struct {
+    const char* name;
+    PodRig::Pair flow;
+    NodeTuple there;
+    bool taken_out;
+    bool in_use;
+    bool lives;
+  } rows[] = {
+      {"idle, and taken out", pair(0, 1001, {kPeer4, 2001}), {ip("10.0.0.9"), ip(kPeer4), PN_IP_UDP, 1001, 2001}, true, false, false},
+      {"idle, and still there", pair(0, 1002, {kPeer4, 2002}), {ip("10.0.0.9"), ip(kPeer4), PN_IP_UDP, 1002, 2002}, false, false, true},
+      {"IPv6, idle, and taken out", pair(2, 1001, {kPeer6, 2001}), {ip("fd00::9"), ip(kPeer6), PN_IP_UDP, 1001, 2001}, true, false, false},
+      {"IPv6, idle, and still there", pair(2, 1002, {kPeer6, 2002}), {ip("fd00::9"), ip(kPeer6), PN_IP_UDP, 1002, 2002}, false, false, true},
+      {"taken out, and in use", pair(0, 1003, {kPeer4, 2003}), {ip("10.0.0.9"), ip(kPeer4), PN_IP_UDP, 1003, 2003}, true, true, true},
+  };
+  for (const auto& row : rows) {
+    ASSERT_TRUE(opens(row.flow)) << row.name;
+    ASSERT_TRUE(answers(row.flow)) << row.name;
+  }
+  auto loop = agent::EventLoop::make();
+  ASSERT_TRUE(loop);
+  agent::CleanupOptions options;
+  options.period = milliseconds(100);
+  options.least_idle = seconds(60);  // the agent's 300 s are more than a UDP connection lives
+  options.tick_ns = enforcer_->backend().clock().tick_ns;
+  options.node = [&] { return std::optional(node_); };
+  agent::CleanupLoop cleanup(**loop, *enforcer_->backend().connection_table(), options, agent::make_node_conntrack());
+  const auto cross_checks = [&](std::uint64_t count) {
+    const std::uint64_t wanted = cleanup.numbers().cross_checks + count;
+    const std::uint64_t sweeps = cleanup.numbers().sweeps + 2 * count;
+    std::function<void()> look = [&] {
+      if (cleanup.numbers().cross_checks >= wanted && cleanup.numbers().sweeps >= sweeps) return (*loop)->stop();
+      (*loop)->after(milliseconds(5), look);
+    };
+    look();
+    ASSERT_TRUE((*loop)->run());
+  };
+  cross_checks(2);
+  EXPECT_EQ(noted(), std::size(rows)) << "known to both";
+  EXPECT_EQ(cleanup.numbers().totals, ConnectionSweep::Totals{});
+
+  for (const auto& row : rows) {
+    if (row.taken_out) {
+      const auto done = take_out_of_node_conntrack(row.there);
+      ASSERT_TRUE(done) << row.name << ": " << done.error().to_string();
+    }
+  }
+  cross_checks(2);
+  EXPECT_EQ(cleanup.numbers().totals, ConnectionSweep::Totals{}) << "gone there, and not idle for so long here";
+  EXPECT_EQ(cleanup.numbers().entries, std::size(rows));
+
+  ASSERT_TRUE(enforcer_->backend().age_connections(seconds(90)));
+  for (const auto& row : rows) {
+    EXPECT_TRUE(!row.in_use || answers(row.flow)) << row.name;
+  }
+  cross_checks(2);
+  EXPECT_EQ(cleanup.numbers().totals.retired, 2u);
+  EXPECT_EQ(cleanup.numbers().totals.freed, 0u);
+  EXPECT_EQ(cleanup.numbers().entries, std::size(rows) - 2);
   for (const auto& row : rows) {
     SCOPED_TRACE(row.name);
     if (row.lives) {
