@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kMostBytes = 64U << 20;
 
 // A view follows the tables by 0.2 s.
-constexpr int kLooks = 10;
+constexpr std::chrono::seconds kPatience{1};
 constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 void judge_view(NodeState& node) {
@@ -117,7 +117,8 @@ EndpointId NodePod::endpoint() const {
 }
 
 Result<NodeState> open_node(const NodeOptions& options, StaleNames stale) {
-  for (int look = 1;; ++look) {
+  const auto patient_until = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
     // Each time from the pins on: another agent may have taken over.
     auto pins = tc::PinnedNode::open(options.pins());
     if (!pins) return fail_as(pins);
@@ -127,7 +128,7 @@ Result<NodeState> open_node(const NodeOptions& options, StaleNames stale) {
     find_view(options, node);
     const bool missing = node.names.state == "missing";
     const bool settled = missing || node.names.state == "current" || node.names.state == "unknown";
-    if (!settled && look < kLooks && !tc::holder_of_pin_path(options.pins()).empty()) {
+    if (!settled && std::chrono::steady_clock::now() < patient_until && !tc::holder_of_pin_path(options.pins()).empty()) {
       std::this_thread::sleep_for(kBetweenLooks);
       continue;
     }
