@@ -390,8 +390,8 @@ void Daemon::Parts::policy_in_force(std::optional<Duration> waited) {
   }
 }
 
-// What only the kernel knows, and what is dear to ask for; connections are counted aside. Events that lie in the ring are taken first, so
-// that one page agrees with itself.
+// What only the kernel knows, and what is dear to ask for; connections are counted aside. Events that lie in the
+// ring are taken first, so that one page agrees with itself.
 void Daemon::Parts::read_kernel() {
   if (flows) flows->drain();
   const Backend& backend = enforcer->backend();
