@@ -22,12 +22,14 @@ struct Put {
   }
   void operator()(const EndpointSlice& slice) const { cluster.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) const { cluster.network_policies[policy.key] = policy; }
+  void operator()(const ClusterNetworkPolicy& policy) const { cluster.cluster_network_policies[policy.name] = policy; }
   void operator()(const PolicyEndpoint&) const {}  // AgreeingSlices has them
 };
 
 struct KeyOf {
   NamespacedName operator()(const Namespace& ns) const { return {"", ns.name}; }
   NamespacedName operator()(const Node& node) const { return {"", node.name}; }
+  NamespacedName operator()(const ClusterNetworkPolicy& policy) const { return {"", policy.name}; }
   NamespacedName operator()(const manifest::PodObject& object) const { return object.pod.key; }
   NamespacedName operator()(const manifest::ServiceObject& object) const { return object.service.key; }
   template <typename Other>
@@ -45,6 +47,7 @@ void with_map(ClusterSnapshot& cluster, std::string_view kind, Use use) {
   if (kind == "Service") use(cluster.services);
   if (kind == "EndpointSlice") use(cluster.endpoint_slices);
   if (kind == "NetworkPolicy") use(cluster.network_policies);
+  if (kind == "ClusterNetworkPolicy") use(cluster.cluster_network_policies);
 }
 
 }  // namespace

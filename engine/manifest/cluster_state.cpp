@@ -138,6 +138,8 @@ Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) 
     look(held.endpoint_slices, key);
   } else if (ref.kind == "NetworkPolicy") {
     look(held.network_policies, key);
+  } else if (ref.kind == "ClusterNetworkPolicy") {
+    look(held.cluster_network_policies, ref.name);
   } else if (ref.kind == "PolicyEndpoint") {
     look(held.policy_endpoints, key);
   } else {
@@ -174,6 +176,8 @@ void ClusterState::remove(Held& held, const ObjectRef& ref) {
     held.endpoint_slices.erase(key);
   } else if (ref.kind == "NetworkPolicy") {
     held.network_policies.erase(key);
+  } else if (ref.kind == "ClusterNetworkPolicy") {
+    held.cluster_network_policies.erase(ref.name);
   } else if (ref.kind == "PolicyEndpoint") {
     held.policy_endpoints.erase(key);
   } else {
@@ -198,6 +202,7 @@ struct Put {
   void operator()(const ServiceObject& service) { held.services[service.service.key] = {service, location}; }
   void operator()(const EndpointSlice& slice) { held.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) { held.network_policies[policy.key] = policy; }
+  void operator()(const ClusterNetworkPolicy& policy) { held.cluster_network_policies[policy.name] = policy; }
   void operator()(const PolicyEndpoint& slice) { held.policy_endpoints[slice.key] = slice; }
 };
 
@@ -379,6 +384,7 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
   snapshot.namespaces = next.namespaces;
   snapshot.endpoint_slices = next.endpoint_slices;
   snapshot.network_policies = next.network_policies;
+  snapshot.cluster_network_policies = next.cluster_network_policies;
   snapshot.policy_endpoints = next.policy_endpoints;
   held_ = std::move(next);
   return snapshot;

@@ -85,6 +85,7 @@ class ClusterState {
     std::map<NamespacedName, HeldService> services;
     std::map<NamespacedName, EndpointSlice> endpoint_slices;
     std::map<NamespacedName, NetworkPolicy> network_policies;
+    std::map<std::string, ClusterNetworkPolicy> cluster_network_policies;
     std::map<NamespacedName, PolicyEndpoint> policy_endpoints;
     AddressBook addresses;
   };

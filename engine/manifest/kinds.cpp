@@ -22,6 +22,7 @@ const std::vector<KindRow>& known_kinds() {
       {"Service", "v1", true, read_service},
       {"EndpointSlice", "discovery.k8s.io/v1", true, read_endpoint_slice},
       {"NetworkPolicy", "networking.k8s.io/v1", true, read_network_policy},
+      {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2", false, read_cluster_network_policy},
       {"PolicyEndpoint", "networking.k8s.aws/v1alpha1", true, read_policy_endpoint},
   };
   return kKinds;
@@ -65,7 +66,7 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
   metadata.labels = label_strings_at(report, written, "labels");
   metadata.annotations = strings_at(report, written, "annotations");
   const std::string kind = object.find("kind") == nullptr ? "" : object.find("kind")->text;
-  const bool may_change_enforcement = !report.live || kind == "Namespace" || kind == "NetworkPolicy";
+  const bool may_change_enforcement = !report.live || kind == "Namespace" || kind == "NetworkPolicy" || kind == "ClusterNetworkPolicy";
   for (const auto& [key, value] : metadata.annotations) {
     if (!may_change_enforcement) break;
     // Audit (R44) and enforcement by namespace (R45) come here; read in silence they would pass for it.

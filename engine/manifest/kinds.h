@@ -48,6 +48,7 @@ AnyObject read_workload(const Report& report, const Value& object, Metadata meta
 AnyObject read_service(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_cluster_network_policy(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_policy_endpoint(const Report& report, const Value& object, Metadata metadata);
 
 }  // namespace postern::manifest

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "engine/base/result.h"
+#include "engine/model/cluster_network_policy.h"
 #include "engine/model/objects.h"
 
 namespace postern::manifest {
@@ -40,7 +41,7 @@ struct Object {
   Location location;
   std::string kind;
   std::variant<Namespace, Node, PodObject, Workload, ServiceObject, EndpointSlice, NetworkPolicy,
-               PolicyEndpoint>
+               ClusterNetworkPolicy, PolicyEndpoint>
       value;
 };
 

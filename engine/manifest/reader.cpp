@@ -37,10 +37,8 @@ bool decides_packets(std::string_view kind) {
 
 // Policy kinds that are to come.
 bool planned(std::string_view group, std::string_view kind) {
-  return (group == "policy.networking.k8s.io" && kind == "ClusterNetworkPolicy") ||
-         (group == "networking.k8s.aws" &&
-          (kind == "ClusterPolicyEndpoint" || kind == "ApplicationNetworkPolicy" ||
-           kind == "ClusterNetworkPolicy"));
+  return group == "networking.k8s.aws" && (kind == "ClusterPolicyEndpoint" || kind == "ApplicationNetworkPolicy" ||
+                                           kind == "ClusterNetworkPolicy");
 }
 
 std::string name_of(const Value& object) {

@@ -190,6 +190,9 @@ Result<void> AgentCluster::place(const Placement& placement) {
   if (!placement.cluster.policy_endpoints.empty()) {
     return tl::unexpected(unsupported("has one source of policy and takes no PolicyEndpoints of a scenario"));
   }
+  if (!placement.cluster.cluster_network_policies.empty()) {
+    return tl::unexpected(unsupported("takes no ClusterNetworkPolicies: the agent does not follow them yet"));
+  }
   if (auto done = state_->house->place(placement); !done) return done;
   const auto objects = api_objects(placement.cluster, state_->options.policies);
   if (!objects) return fail_as(objects);

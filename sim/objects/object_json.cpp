@@ -15,8 +15,6 @@ std::string_view word_of(SelectorOperator op) {
   return "";
 }
 
-namespace {
-
 json selector_json(const LabelSelector& selector) {
   json made = json::object();
   if (!selector.match_labels.empty()) made["matchLabels"] = selector.match_labels;
@@ -27,6 +25,8 @@ json selector_json(const LabelSelector& selector) {
   }
   return made;
 }
+
+namespace {
 
 json block_json(const IpBlock& block) {
   json made{{"cidr", block.cidr.to_string()}};

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/model/cluster_network_policy.h"
 #include "engine/model/objects.h"
 
 namespace postern::sim {
@@ -24,7 +25,10 @@ nlohmann::json object_head(const ObjectName& name, const Labels& labels = {});
 // As the API writes it: "In", "NotIn", "Exists", "DoesNotExist".
 std::string_view word_of(SelectorOperator op);
 
+nlohmann::json selector_json(const LabelSelector& selector);
+
 nlohmann::json object_json(const NetworkPolicy& policy);
+nlohmann::json object_json(const ClusterNetworkPolicy& policy);
 nlohmann::json object_json(const PolicyEndpoint& slice);
 // One without a ClusterIP is written as headless.
 nlohmann::json object_json(const Service& service);

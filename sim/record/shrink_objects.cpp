@@ -63,6 +63,41 @@ bool shrink(NetworkPolicy& policy, const Holds& holds) {
   return shrink(policy.pod_selector, holds) || shrunk;
 }
 
+bool shrink(ClusterPods& pods, const Holds& holds) {
+  bool shrunk = shrink(pods.namespaces, holds);
+  return shrink(pods.pods, holds) || shrunk;
+}
+
+bool shrink(ClusterPeer& peer, const Holds& holds) {
+  if (auto* pods = std::get_if<ClusterPods>(&peer)) return shrink(*pods, holds);
+  if (auto* nodes = std::get_if<ClusterNodes>(&peer)) return shrink(nodes->nodes, holds);
+  if (auto* networks = std::get_if<ClusterNetworks>(&peer)) {
+    return shrink_list(networks->networks, [&] { return !networks->networks.empty() && holds(); });
+  }
+  if (auto* domains = std::get_if<ClusterDomainNames>(&peer)) {
+    return shrink_list(domains->names, [&] { return !domains->names.empty() && holds(); });
+  }
+  return false;
+}
+
+// A rule that goes leaves the others in their order.
+bool shrink(std::vector<ClusterRule>& rules, const Holds& holds) {
+  bool shrunk = shrink_list(rules, holds);
+  for (auto& rule : rules) {
+    shrunk |= simplify(rule.name, {}, holds);
+    shrunk |= shrink_list(rule.peers, [&] { return !rule.peers.empty() && holds(); });
+    for (auto& peer : rule.peers) shrunk |= shrink(peer, holds);
+    shrunk |= shrink_list(rule.protocols, holds);
+  }
+  return shrunk;
+}
+
+bool shrink(ClusterNetworkPolicy& policy, const Holds& holds) {
+  bool shrunk = shrink(policy.ingress, holds);
+  shrunk |= shrink(policy.egress, holds);
+  return shrink(policy.subject, holds) || shrunk;
+}
+
 bool shrink(std::vector<EndpointInfo>& infos, const Holds& holds) {
   bool shrunk = shrink_list(infos, holds);
   for (auto& info : infos) {

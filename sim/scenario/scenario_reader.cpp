@@ -163,9 +163,7 @@ void ScenarioBuilder::read_deletes(const Value& step, Step& read) {
     const auto ns = string_at(report_, entry, "namespace");
     if (!kind || !name) continue;
     const auto* row = manifest::find_kind(*kind);
-    if (row == nullptr && *kind == "ClusterNetworkPolicy") {
-      unsupported(report_, *entry, "ClusterNetworkPolicy");
-    } else if (row == nullptr) {
+    if (row == nullptr) {
       std::vector<std::string> known;
       for (const auto& each : manifest::known_kinds()) known.emplace_back(each.kind);
       report_.unexpected(*entry->find("kind"), "kind",

@@ -321,11 +321,11 @@ TEST(ManifestReader, refuses_each_of_these_texts_with_place_found_and_expected) 
 }
 
 const RefusedText kUnsupportedPolicies[] = {
-    {"a ClusterNetworkPolicy",
-     "apiVersion: policy.networking.k8s.io/v1alpha2\n"
+    {"Amazon's ClusterNetworkPolicy",
+     "apiVersion: networking.k8s.aws/v1alpha1\n"
      "kind: ClusterNetworkPolicy\n"
      "metadata: {name: c}\n",
-     {"1:1: ClusterNetworkPolicy c (policy.networking.k8s.io/v1alpha2) is not supported yet, expected "
+     {"1:1: ClusterNetworkPolicy c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
     {"an AdminNetworkPolicy",
      "apiVersion: policy.networking.k8s.io/v1alpha1\n"
@@ -422,8 +422,8 @@ TEST(ManifestReader, tells_which_objects_are_wrong_where_the_others_are_right) {
       {"an object without a name", right + "---\n{apiVersion: v1, kind: Pod, metadata: {}}\n", 1, 1, 0, true},
       {"an object without a kind", right + "---\n{apiVersion: v1}\n", 1, 1, 0, true},
       {"no YAML after it", right + "---\n[", 1, 1, 0, true},
-      {"a kind that is to come", right + "---\n{apiVersion: policy.networking.k8s.io/v1alpha2, kind: "
-                                         "ClusterNetworkPolicy, metadata: {name: p}}\n", 1, 1, 0, false},
+      {"a kind that is to come", right + "---\n{apiVersion: networking.k8s.aws/v1alpha1, kind: "
+                                         "ApplicationNetworkPolicy, metadata: {name: p}}\n", 1, 1, 0, false},
       {"more errors than are kept", right + many, 1, 1000, 500, true},
   };
   for (const auto& row : rows) {

@@ -386,21 +386,16 @@ const Row kToCome[] = {
      "  limits: {peers: 16}\n"
      "  steps: [{name: a}]",
      {"5:19: limits.peers is not supported yet"}},
-    {"a ClusterNetworkPolicy",
+    {"a ClusterPolicyEndpoint",
      "spec:\n"
      "  steps:\n"
      "  - apply:\n"
-     "    - {apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: "
+     "    - {apiVersion: networking.k8s.aws/v1alpha1, kind: ClusterPolicyEndpoint, metadata: "
      "{name: c}}",
-     {"7:7: ClusterNetworkPolicy c (policy.networking.k8s.io/v1alpha2) is not "
+     {"7:7: ClusterPolicyEndpoint c (networking.k8s.aws/v1alpha1) is not "
       "supported yet, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change "
       "verdicts"}},
-    {"a delete of a ClusterNetworkPolicy",
-     "spec:\n"
-     "  steps:\n"
-     "  - {delete: [{kind: ClusterNetworkPolicy, name: c}]}",
-     {"6:15: ClusterNetworkPolicy is not supported yet"}},
 };
 
 TEST(ScenarioReader, says_of_each_of_these_that_it_is_not_supported_yet) {

@@ -236,7 +236,7 @@ const Row kFiles[] = {
      "  steps:\n"
      "  - {delete: [{kind: NetworkPolcy, name: a}]}\n",
      {"6:22: kind: found \"NetworkPolcy\", expected a kind that policy depends on; did you mean "
-      "NetworkPolicy?"}},
+      "NetworkPolicy or ClusterNetworkPolicy?"}},
     {"a delete of a node in a namespace",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
