@@ -14,6 +14,7 @@ void append_rule(const ResolvedRule& rule, std::vector<std::uint32_t>& key) {
                 static_cast<std::uint32_t>(rule.names_cluster_ips) << 18);
   key.push_back(rule.priority);
   key.push_back(rule.policy);
+  key.push_back(rule.order);
   key.push_back(rule.id.value);
   key.push_back(static_cast<std::uint32_t>(rule.peers.size()));
   key.insert(key.end(), rule.peers.begin(), rule.peers.end());

@@ -40,12 +40,13 @@ class ClusterTier {
   struct Entry {
     std::uint32_t priority;
     std::uint32_t policy;
+    std::uint32_t order;
     std::uint32_t id;
     Action action;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
   static Entry entry_of(const ResolvedRule& rule) {
-    return {rule.priority, rule.policy, rule.id.value, rule.action};
+    return {rule.priority, rule.policy, rule.order, rule.id.value, rule.action};
   }
   std::multiset<Entry> active_;
 };

@@ -61,10 +61,10 @@ const ResolvedRule* cluster_tier(const Question& question, Tier tier) {
     const bool first_of_its_policy = std::none_of(
         question.rules.rules.begin(), question.rules.rules.end(), [&](const ResolvedRule& other) {
           return other.tier == tier && other.priority == rule.priority && other.policy == rule.policy &&
-                 other.id < rule.id && matches(other, question);
+                 std::tie(other.order, other.id) < std::tie(rule.order, rule.id) && matches(other, question);
         });
     if (!first_of_its_policy) continue;
-    const auto rank = [](const ResolvedRule& r) { return std::tuple(r.action, r.policy, r.id); };
+    const auto rank = [](const ResolvedRule& r) { return std::tuple(r.action, r.policy, r.order, r.id); };
     if (best == nullptr || rank(rule) < rank(*best)) best = &rule;
   }
   return best;

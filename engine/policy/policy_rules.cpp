@@ -26,6 +26,16 @@ std::vector<PortMatch> ports_on(const Pod& subject, const PolicyPort& named) {
   return out;
 }
 
+void finish_on_subject(const RuleForSubjects& source, const Pod& subject, std::vector<ResolvedRule>& out) {
+  ResolvedRule rule = source.rule;
+  for (const auto& named : source.named) {
+    for (const auto& port : ports_on(subject, named)) rule.ports.push_back(port);
+  }
+  if (!rule.any_port && rule.ports.empty()) return;
+  sort_unique(rule.ports);
+  out.push_back(std::move(rule));
+}
+
 void PolicyRuleTable::resolve_peers(const PolicyRule& rule, const std::string& ns, ResolvedRule& out) {
   out.any_peer = rule.peers.empty();
   for (const auto& peer : rule.peers) out.peers.push_back(terms_.term_of(peer, ns));

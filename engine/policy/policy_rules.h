@@ -39,6 +39,9 @@ class PolicyRuleTable {
   std::map<std::pair<const NetworkPolicy*, Direction>, std::vector<RuleForSubjects>> resolved_;
 };
 
+// Adds the rule as it is for one subject; nothing where it has no port of the names.
+void finish_on_subject(const RuleForSubjects& source, const Pod& subject, std::vector<ResolvedRule>& out);
+
 // The ports of the subject that an entry with a name stands for (R9, R35).
 std::vector<PortMatch> ports_on(const Pod& subject, const PolicyPort& named);
 

@@ -2,7 +2,8 @@
 // Each policy that selects a local pod is resolved once into rules that stand for all its subjects;
 // only ingress rules with named ports differ from subject to subject (R9) and are finished there.
 // Policies that select no local pod are never looked into. PolicyEndpoints, whose selectors somebody
-// else has resolved, stand beside them (resolve_policy_endpoints.h).
+// else has resolved, stand beside them (resolve_policy_endpoints.h), and ClusterNetworkPolicies before and
+// behind both (cluster_policy_rules.h).
 //
 // ClusterIPs are no addresses of any term: what holds for a Service (R7) follows from its backends
 // (resolve_services.h), whatever the rules are; only rules that say so name a ClusterIP itself (R46).
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/cluster_policy_rules.h"
 #include "engine/policy/policy_rules.h"
 #include "engine/policy/resolve_policy_endpoints.h"
 #include "engine/policy/resolve_services.h"
@@ -30,7 +32,8 @@ class Resolver {
         rules_(rules),
         terms_(cluster),
         network_policies_(terms_, rules, compat(ServiceIpBlocks::meaning)),
-        policy_endpoints_(cluster, endpoints, {compat(ServiceIpBlocks::compat)}) {}
+        policy_endpoints_(cluster, endpoints, {compat(ServiceIpBlocks::compat)}),
+        cluster_policies_(cluster, terms_, rules) {}
 
   Result<ResolvedPolicy> run(std::span<const LocalEndpoint> endpoints);
 
@@ -41,7 +44,6 @@ class Resolver {
   Result<EndpointPolicy> endpoint(const LocalEndpoint& local);
   Result<void> apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
                             DirectionPolicy& out);
-  static void finish_on_subject(const RuleForSubjects& source, const Pod& subject, DirectionPolicy& out);
   void sort_terms(ResolvedPolicy& policy);
 
   const ClusterSnapshot& cluster_;
@@ -50,17 +52,8 @@ class Resolver {
   TermTable terms_;
   PolicyRuleTable network_policies_;
   EndpointRuleTable policy_endpoints_;
+  ClusterRuleTable cluster_policies_;
 };
-
-void Resolver::finish_on_subject(const RuleForSubjects& source, const Pod& subject, DirectionPolicy& out) {
-  ResolvedRule rule = source.rule;
-  for (const auto& named : source.named) {
-    for (const auto& port : ports_on(subject, named)) rule.ports.push_back(port);
-  }
-  if (!rule.any_port && rule.ports.empty()) return;
-  sort_unique(rule.ports);
-  out.rules.push_back(std::move(rule));
-}
 
 Result<void> Resolver::apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
                                     DirectionPolicy& out) {
@@ -70,7 +63,7 @@ Result<void> Resolver::apply_policy(const NetworkPolicy& policy, const Pod& pod,
   out.isolating.push_back({PolicyKind::network_policy, policy.key});
   const auto rules = network_policies_.rules_of(policy, direction);
   if (!rules) return fail_as(rules);
-  for (const auto& rule : **rules) finish_on_subject(rule, pod, out);
+  for (const auto& rule : **rules) finish_on_subject(rule, pod, out.rules);
   return {};
 }
 
@@ -100,6 +93,7 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
     }
   }
   if (auto done = policy_endpoints_.apply(pod, terms_, rules_, out); !done) return fail_as(done);
+  if (auto done = cluster_policies_.apply(pod, out); !done) return fail_as(done);
   for (auto& direction : out.directions) sort_unique(direction.isolating);
   return out;
 }
@@ -115,7 +109,7 @@ void Resolver::sort_terms(ResolvedPolicy& policy) {
         std::sort(rule.peers.begin(), rule.peers.end());
       }
       const auto place = [](const ResolvedRule& rule) {
-        return std::tie(rule.tier, rule.priority, rule.policy, rule.id, rule.any_peer, rule.peers,
+        return std::tie(rule.tier, rule.priority, rule.policy, rule.order, rule.id, rule.any_peer, rule.peers,
                         rule.names_cluster_ips, rule.ports);
       };
       std::sort(direction.rules.begin(), direction.rules.end(),
@@ -154,6 +148,11 @@ Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const L
 bool selects(const NetworkPolicy& policy, const Pod& pod) {
   return pod.live() && !pod.host_network && policy.key.ns == pod.key.ns &&
          policy.pod_selector.matches(pod.labels);
+}
+
+bool selects(const ClusterNetworkPolicy& policy, const Pod& pod, const Labels& namespace_labels) {
+  return pod.live() && !pod.host_network && policy.subject.namespaces.matches(namespace_labels) &&
+         policy.subject.pods.matches(pod.labels);
 }
 
 }  // namespace postern

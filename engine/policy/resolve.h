@@ -65,7 +65,7 @@ struct ResolveOptions {
   std::optional<ServiceIpBlocks> service_ip_blocks;
 };
 
-// NetworkPolicies and PolicyEndpoints of the snapshot are enforced together. Errors: more rules than 24
+// NetworkPolicies, PolicyEndpoints and ClusterNetworkPolicies of the snapshot are enforced together. Errors: more rules than 24
 // bits name (table_full); slices of a PolicyEndpoint policy that select one of these pods and disagree
 // (invalid_input, see resolve_policy_endpoints.h). An endpoint whose pod is not in the snapshot, or not
 // live, gets no rules (an interface may come before its pod is known); strict holds for it too.
@@ -74,5 +74,7 @@ Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const L
 
 // Whether a policy selects a pod: same namespace, selector matches, not hostNetwork, live.
 bool selects(const NetworkPolicy& policy, const Pod& pod);
+// Whether a policy selects a pod: its namespace's labels and its own match, not hostNetwork, live.
+bool selects(const ClusterNetworkPolicy& policy, const Pod& pod, const Labels& namespace_labels);
 
 }  // namespace postern

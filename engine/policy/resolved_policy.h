@@ -64,7 +64,8 @@ struct ResolvedRule {
   Action action = Action::accept;
   std::uint32_t priority = 0;    // cluster-wide kinds: ascending, first match decides; else 0
   std::uint32_t policy = 0;      // cluster-wide kinds: tells policies of equal priority apart (R29); else 0
-  RuleId id;                     // cluster-wide kinds: rules of one policy in written order
+  std::uint32_t order = 0;       // cluster-wide kinds: place in the written order of its policy; else 0
+  RuleId id;
   bool any_peer = false;         // else some term of `peers`
   std::vector<TermIndex> peers;  // sorted, unique
   // Egress: the peers match a ClusterIP's own address and the Service's own port too (R46).
@@ -79,7 +80,7 @@ struct DirectionPolicy {
   bool isolated = false;             // some NetworkPolicy selects the pod for this direction
   bool strict = false;               // where no tier decides: deny (R25)
   std::vector<PolicyRef> isolating;  // sorted; what an `isolated` denial names
-  // Order matters inside a cluster tier only; here sorted by (tier, priority, policy, id).
+  // Order matters inside a cluster tier only; here sorted by (tier, priority, policy, order, id).
   std::vector<ResolvedRule> rules;
   // Whether the datapath has to look at packets of this direction at all.
   [[nodiscard]] bool judged() const { return isolated || strict || !rules.empty(); }

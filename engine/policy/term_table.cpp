@@ -134,6 +134,15 @@ const std::vector<NamedPortTerm>& TermTable::named_port(const PolicyPeer* peer,
   return found->second;
 }
 
+TermIndex TermTable::nodes(const LabelSelector& selector) {
+  std::vector<IpAddress> found;
+  for (const auto& [name, node] : cluster_.nodes) {
+    if (!selector.matches(node.labels)) continue;
+    for (const auto& entry : node.addresses) found.push_back(entry.address);
+  }
+  return addresses("nodes " + text_of(selector), std::move(found));
+}
+
 TermIndex TermTable::addresses(const std::string& key, std::vector<IpAddress> addresses) {
   const auto known = by_key_.find(key);
   if (known != by_key_.end()) return known->second;

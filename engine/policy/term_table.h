@@ -22,7 +22,7 @@ struct NamedPortTerm {
 
 class TermTable {
  public:
-  explicit TermTable(const ClusterSnapshot& cluster) : peers_(cluster) {}
+  explicit TermTable(const ClusterSnapshot& cluster) : cluster_(cluster), peers_(cluster) {}
 
   // The addresses of a peer. Indexes count in the order of first use until finish().
   TermIndex term_of(const PolicyPeer& peer, const std::string& policy_namespace);
@@ -30,6 +30,8 @@ class TermTable {
   // pod, which is what an empty `to` names here. Only pods have named ports, also inside a block.
   const std::vector<NamedPortTerm>& named_port(const PolicyPeer* peer, const std::string& policy_namespace,
                                                const std::string& name, Protocol protocol);
+  // Every address in status.addresses of the nodes of a selector (R43).
+  TermIndex nodes(const LabelSelector& selector);
   // A set of addresses that comes as such. `key`: of its own, beginning with a word that no key of a
   // peer begins with; the addresses of a key that is known are ignored.
   TermIndex addresses(const std::string& key, std::vector<IpAddress> addresses);
@@ -43,6 +45,7 @@ class TermTable {
   TermIndex add(Term term);
   std::vector<PeerMember> members_of(const PolicyPeer* peer, const std::string& policy_namespace) const;
 
+  const ClusterSnapshot& cluster_;
   PeerIndex peers_;
   std::vector<Term> terms_;
   std::map<std::string, TermIndex> by_key_;
