@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands/output.h"
+#include "engine/policy/policy_warnings.h"
 
 namespace postern::cli {
 
@@ -50,6 +51,7 @@ std::optional<sim::ManifestCluster> load_manifests(std::span<const std::string> 
     refuse(left_out.location.file + ": " + left_out.kind + ' ' + left_out.name +
            " is not supported and left out");
   }
+  for (const auto& warning : policy_warnings(loaded->cluster)) note(warning);
   return std::move(*loaded);
 }
 

@@ -47,6 +47,10 @@ int run_resolve(const ResolveOptions& options) {
   const auto slices = to_policy_endpoints(cluster, endpoints);
   if (!slices) return refuse(slices.error().to_string());
   if (cluster.network_policies.empty()) note("the manifests have no NetworkPolicy: nothing to resolve");
+  if (const auto left_out = cluster.cluster_network_policies.size(); left_out != 0) {
+    note(std::to_string(left_out) + (left_out == 1 ? " ClusterNetworkPolicy is" : " ClusterNetworkPolicies are") +
+         " left out: PolicyEndpoints have no tiers");
+  }
   const std::string text = options.json ? to_json(*slices) : to_yaml(*slices);
   if (options.output != "-") return write_file(options.output, text) ? 0 : 2;
   std::fputs(text.c_str(), stdout);

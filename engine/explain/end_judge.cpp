@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/explain/cluster_tier.h"
 #include "engine/explain/policy_view.h"
 #include "engine/policy/sort_unique.h"
 
@@ -66,6 +67,8 @@ class EndJudge {
     end_.judged = true;
     read_policies();
     decide();
+    end_.policed = !end_.isolating.empty() || traffic_.strict ||
+                   (!by_cluster_ip_ && has_cluster_rules(traffic_.cluster, *subject_.pod, direction_));
     if (end_.allowed) end_.near_misses.clear();
     else rank();
     return std::move(end_);
@@ -107,16 +110,44 @@ class EndJudge {
       end_.note = "a pod always reaches itself";
       return set(true, PN_REASON_SELF);
     }
-    if (std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end()) {
-      end_.note = peer_.who + " is the node " + subject_.who +
-                  " runs on: NetworkPolicies cannot cut a pod from its own node";
-      return set(true, PN_REASON_OWN_NODE);
+    const bool to_own_node = std::find(own_node.begin(), own_node.end(), peer_.address) != own_node.end();
+    if (to_own_node && direction_ == Direction::ingress) return set_own_node();
+    if (ask_tier(Tier::admin)) return;
+    if (!end_.isolating.empty() && !to_own_node) {
+      return end_.allowing.empty() ? set(false, PN_REASON_ISOLATED) : set(true, PN_REASON_RULE);
     }
-    if (end_.isolating.empty()) {
-      return traffic_.strict ? set(false, PN_REASON_STRICT) : set(true, PN_REASON_NOT_ISOLATED);
+    if (ask_tier(Tier::baseline)) return;
+    if (to_own_node) return set_own_node();
+    return traffic_.strict ? set(false, PN_REASON_STRICT) : set(true, PN_REASON_NOT_ISOLATED);
+  }
+
+  void set_own_node() {
+    end_.note = peer_.who + " is the node " + subject_.who +
+                " runs on: NetworkPolicies cannot cut a pod from its own node";
+    set(true, PN_REASON_OWN_NODE);
+  }
+
+  // Whether the tier decides. Rules of the NetworkPolicy tier have had no say then.
+  bool ask_tier(Tier tier) {
+    if (by_cluster_ip_) return false;
+    TierAnswer answer = ask_cluster_tier(traffic_, direction_, tier);
+    if (!answer.said) return false;
+    if (answer.said->action == Action::pass) {
+      end_.passed.push_back(std::move(*answer.said));
+      return false;
     }
-    if (end_.allowing.empty()) set(false, PN_REASON_ISOLATED);
-    else set(true, PN_REASON_RULE);
+    const bool admin = tier == Tier::admin;
+    end_.allowing.clear();
+    end_.near_misses.clear();
+    if (answer.said->action == Action::accept) {
+      end_.allowing.push_back(answer.said->rule);
+      set(true, admin ? PN_REASON_RULE_ADMIN : PN_REASON_RULE_BASELINE);
+    } else {
+      end_.near_misses = std::move(answer.near_misses);
+      set(false, admin ? PN_REASON_DENIED_ADMIN : PN_REASON_DENIED_BASELINE);
+    }
+    end_.decided_by = std::move(answer.said);
+    return true;
   }
 
   void set(bool allowed, std::uint32_t reason) {

@@ -76,6 +76,16 @@ struct NearMiss {
   std::uint32_t distance = 0;    // letters or port numbers away, to order equal costs
 };
 
+// A rule of a ClusterNetworkPolicy that had its say.
+struct ClusterVerdict {
+  RuleRef rule;  // its policy has no namespace
+  std::string rule_name;
+  Tier tier = Tier::admin;
+  Action action = Action::deny;
+  std::uint32_t priority = 0;
+  bool failed_closed = false;  // it has a peer of an unknown kind (R31)
+};
+
 struct EndExplanation {
   Direction direction = Direction::egress;
   std::string who;      // "x/a", "node n1", "203.0.113.7"
@@ -84,6 +94,10 @@ struct EndExplanation {
   std::uint32_t reason = PN_REASON_NONE;  // enum pn_reason; none when not judged
   std::vector<NamespacedName> isolating;  // sorted
   std::vector<RuleRef> allowing;          // sorted
+  std::optional<ClusterVerdict> decided_by;  // where a tier of ClusterNetworkPolicies decides
+  std::vector<ClusterVerdict> passed;        // Pass on the way there, in order
+  // Whether some policy or strictness has a say here at all: else the datapath looks at no packet.
+  bool policed = false;
   std::vector<NearMiss> near_misses;      // nearest first, only when denied; at most kNearMisses
   std::string note;                       // own node, self, host network, …; may be empty
 };

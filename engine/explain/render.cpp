@@ -12,7 +12,25 @@ constexpr std::size_t kShownMisses = 3;
 constexpr std::size_t kShownNames = 6;
 
 std::string rule_text(const RuleRef& rule) {
-  return rule.policy.to_string() + " rule " + std::to_string(rule.rule);
+  const std::string policy =
+      rule.policy.ns.empty() ? "ClusterNetworkPolicy " + rule.policy.name : rule.policy.to_string();
+  return policy + " rule " + std::to_string(rule.rule);
+}
+
+// "ClusterNetworkPolicy guard rule 2 \"no ssh\" (Admin tier, priority 10)"
+std::string cluster_text(const ClusterVerdict& said) {
+  std::string text = rule_text(said.rule);
+  if (!said.rule_name.empty()) text += " \"" + said.rule_name + "\"";
+  text += std::string(" (") + (said.tier == Tier::admin ? "Admin" : "Baseline") + " tier, priority " +
+          std::to_string(said.priority);
+  if (said.failed_closed) text += ", which has a peer of an unknown kind and so denies every peer";
+  return text + ")";
+}
+
+std::string passed_text(const EndExplanation& end, const char* before, const char* after) {
+  std::string text;
+  for (const auto& said : end.passed) text += before + std::string("passed on by ") + cluster_text(said) + after;
+  return text;
 }
 
 template <typename T, typename Text>
@@ -54,7 +72,9 @@ std::string denied_text(const EndExplanation& end) {
     return "denied: no policy selects it for " + std::string(to_string(end.direction)) +
            ", and strict enforcement denies by default.\n";
   }
-  std::string text = "denied.\n  isolated by " + policies(end.isolating) + "; no rule allows this\n";
+  std::string text = end.decided_by
+                         ? "denied by " + cluster_text(*end.decided_by) + ".\n"
+                         : "denied.\n  isolated by " + policies(end.isolating) + "; no rule allows this\n";
   for (std::size_t i = 0; i < end.near_misses.size() && i < kShownMisses; ++i) {
     const auto& miss = end.near_misses[i];
     // A rule that lacks much more than the nearest one is no help to anybody.
@@ -62,12 +82,13 @@ std::string denied_text(const EndExplanation& end) {
     text +=
         (i == 0 ? "  nearest:  " : "  then:     ") + rule_text(miss.rule) + ": " + missing_text(miss) + "\n";
   }
-  if (end.near_misses.empty())
+  if (end.near_misses.empty() && !end.decided_by)
     text += "  no " + std::string(to_string(end.direction)) + " rule of its namespace comes near\n";
   return text;
 }
 
 std::string allowed_text(const EndExplanation& end) {
+  if (end.decided_by) return "allowed by " + cluster_text(*end.decided_by) + ".\n";
   if (end.reason == PN_REASON_NOT_ISOLATED) {
     return "allowed: no policy isolates it for " + std::string(to_string(end.direction)) + ".\n";
   }
@@ -79,7 +100,7 @@ std::string allowed_text(const EndExplanation& end) {
 
 std::string end_text(const EndExplanation& end) {
   if (!end.judged) return head(end) + "not judged: " + end.note + ".\n";
-  return head(end) + (end.allowed ? allowed_text(end) : denied_text(end));
+  return head(end) + (end.allowed ? allowed_text(end) : denied_text(end)) + passed_text(end, "  ", "\n");
 }
 
 // One backend after the other: each has its own rules at both ends.
@@ -115,6 +136,7 @@ std::string why_line(const EndExplanation& end) {
   const std::string place = std::string(to_string(end.direction)) + " of " + end.who;
   if (!end.judged) return "nothing judged at " + place + ": " + end.note;
   if (end.allowed) {
+    if (end.decided_by) return "allowed at " + place + " by " + cluster_text(*end.decided_by);
     if (end.reason == PN_REASON_RULE) return "allowed at " + place + " by " + rules(end.allowing);
     if (end.reason == PN_REASON_NOT_ISOLATED) return "allowed at " + place + ", which no policy isolates";
     return "allowed at " + place + ": " + end.note;
@@ -122,7 +144,9 @@ std::string why_line(const EndExplanation& end) {
   if (end.reason == PN_REASON_STRICT)
     return "denied at " + place + " by strict enforcement, no policy selects it";
   if (says_itself(end)) return "denied at " + place + ": " + end.note;
-  std::string text = "denied at " + place + ", isolated by " + policies(end.isolating);
+  std::string text = "denied at " + place + (end.decided_by ? " by " + cluster_text(*end.decided_by)
+                                                            : ", isolated by " + policies(end.isolating));
+  if (end.near_misses.empty() && end.decided_by) return text;
   if (end.near_misses.empty()) return text + "; no rule of its namespace comes near";
   const auto& nearest = end.near_misses.front();
   return text + "; nearest: " + rule_text(nearest.rule) + ": " + missing_text(nearest);

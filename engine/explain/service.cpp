@@ -81,6 +81,7 @@ void join(EndExplanation& into, const EndExplanation& other) {
   if (other.reason < into.reason) {
     into.reason = other.reason;
     into.note = other.note;
+    into.decided_by = other.decided_by;
   }
 }
 
@@ -109,6 +110,7 @@ EndExplanation together(const Traffic& traffic, const std::vector<BackendExplana
   if (!differ) return egress;
   egress.allowed = false;
   egress.reason = PN_REASON_BACKENDS_DIFFER;
+  egress.decided_by.reset();
   egress.note = "the backends of " + traffic.to.who + " disagree (allowed: " + names_of(backends, true) +
                 "; denied: " + names_of(backends, false) + "), so no connection to it passes";
   return egress;
@@ -166,11 +168,12 @@ void explain_service(const Traffic& traffic, Explanation& explanation) {
   const std::string note = traffic.to.who + " has no ready backend for " + to_string(traffic.asked);
   EndExplanation& egress = explanation.egress = judge_end(traffic, Direction::egress);
   explanation.ingress = nobody(traffic, note + ": nobody answers");
-  if (!egress.judged || egress.reason == PN_REASON_NOT_ISOLATED) return;
-  if (judge_cluster_ip(traffic).reason == PN_REASON_RULE) return;
+  if (!egress.policed) return;
+  if (egress.reason == PN_REASON_RULE && judge_cluster_ip(traffic).reason == PN_REASON_RULE) return;
   egress.allowed = false;
   egress.reason = PN_REASON_NO_BACKEND;
   egress.note = note;
+  egress.decided_by.reset();
   egress.allowing.clear();
   egress.near_misses.clear();
 }

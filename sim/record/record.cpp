@@ -53,6 +53,9 @@ std::vector<Object> objects_of(const ClusterSnapshot& cluster, IpFamily family) 
     objects.push_back({{}, "EndpointSlice", std::move(bare)});
   }
   for (const auto& [key, policy] : cluster.network_policies) objects.push_back({{}, "NetworkPolicy", policy});
+  for (const auto& [name, policy] : cluster.cluster_network_policies) {
+    objects.push_back({{}, "ClusterNetworkPolicy", policy});
+  }
   for (const auto& [key, slice] : cluster.policy_endpoints) {
     PolicyEndpoint bare = slice;
     bare.last_change_trigger_time.clear();
@@ -93,7 +96,8 @@ const EndExplanation& end_of(const Explanation& explanation, Direction direction
 // As a node gives it: what nobody isolates is not looked at there, so of the true reasons of such an allow
 // (R41) it can only give one.
 std::uint32_t reason_at_node(const EndExplanation& end, bool strict) {
-  return end.allowed && end.isolating.empty() && !strict ? std::uint32_t{PN_REASON_NOT_ISOLATED} : end.reason;
+  const bool looked_at = end.policed || strict;
+  return end.allowed && !looked_at ? std::uint32_t{PN_REASON_NOT_ISOLATED} : end.reason;
 }
 
 // The question, asked again and again of fewer objects.
@@ -169,6 +173,7 @@ class Trial {
       const bool inside = recording_.from == recording_.to;
       if ((inside ? end.reason : reason_at_node(end, recording_.strict)) != wanted.reason) return false;
       if (!wanted.policy) return true;
+      if (!end.allowed && end.decided_by) return end.decided_by->rule.policy == *wanted.policy;
       if (!end.allowed) return std::binary_search(end.isolating.begin(), end.isolating.end(), *wanted.policy);
       return std::any_of(end.allowing.begin(), end.allowing.end(),
                          [&](const RuleRef& rule) { return rule.policy == *wanted.policy; });
@@ -183,6 +188,7 @@ class Trial {
 RecordedEnd recorded(const EndExplanation& end, bool strict) {
   RecordedEnd out{end.direction, reason_at_node(end, strict), {}, {}};
   if (end.reason == PN_REASON_RULE && !end.allowing.empty()) out.policy = end.allowing.front().policy;
+  if (end.decided_by) out.policy = end.decided_by->rule.policy;
   if (end.reason == PN_REASON_ISOLATED && !end.isolating.empty()) out.policy = end.isolating.front();
   return out;
 }

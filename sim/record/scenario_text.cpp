@@ -110,7 +110,7 @@ Json packet_json(const Recording& recording, std::size_t index) {
   Json& expect = packet["expect"];
   expect["verdict"] = verdict_word(recording.allowed);
   expect["reason"] = std::string(reason_name(end.reason));
-  if (end.policy) expect["policy"] = end.policy->to_string();
+  if (end.policy) expect["policy"] = end.policy->ns.empty() ? end.policy->name : end.policy->to_string();
   if (end.rule) expect["rule"] = *end.rule;
   expect["at"] = end.direction == Direction::egress ? "from" : "to";
   return packet;
@@ -144,7 +144,7 @@ std::string end_text(const Recording& recording, const RecordedEnd& end) {
   std::string text = std::string(end.direction == Direction::egress ? "leaving " + recording.from
                                                                      : "arriving at " + recording.to) +
                      ": " + std::string(reason_name(end.reason));
-  if (end.policy) text += ", by " + end.policy->to_string();
+  if (end.policy) text += ", by " + (end.policy->ns.empty() ? end.policy->name : end.policy->to_string());
   return text;
 }
 

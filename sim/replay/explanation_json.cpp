@@ -27,7 +27,18 @@ const char* kind_name(MissingKind kind) {
 }
 
 Json rule_json(const RuleRef& rule) {
-  return {{"policy", rule.policy.to_string()}, {"rule", rule.rule}};
+  const std::string policy = rule.policy.ns.empty() ? rule.policy.name : rule.policy.to_string();
+  return {{"policy", policy}, {"rule", rule.rule}};
+}
+
+Json cluster_json(const ClusterVerdict& said) {
+  static constexpr const char* kActions[] = {"Deny", "Accept", "Pass"};
+  Json json = rule_json(said.rule);
+  if (!said.rule_name.empty()) json["name"] = said.rule_name;
+  json["tier"] = said.tier == Tier::admin ? "Admin" : "Baseline";
+  json["priority"] = said.priority;
+  json["action"] = kActions[static_cast<std::size_t>(said.action)];
+  return json;
 }
 
 Json miss_json(const NearMiss& miss) {
@@ -52,6 +63,8 @@ Json end_json(const EndExplanation& end) {
   json["isolated_by"] = std::move(isolating);
   json["allowed_by"] = std::move(allowing);
   json["near_misses"] = std::move(misses);
+  if (end.decided_by) json["decided_by"] = cluster_json(*end.decided_by);
+  for (const auto& said : end.passed) json["passed_by"].push_back(cluster_json(said));
   if (!end.note.empty()) json["note"] = end.note;
   return json;
 }

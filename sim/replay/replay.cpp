@@ -278,6 +278,9 @@ std::vector<PolicyAccount> Replay::State::policies() const {
   std::map<PolicyRef, PolicyAccount> accounts;
   std::map<PolicyRef, std::map<std::pair<Direction, std::uint32_t>, std::uint64_t>> hits;
   for (const auto& [key, policy] : cluster.network_policies) accounts[{PolicyKind::network_policy, key}];
+  for (const auto& [name, policy] : cluster.cluster_network_policies) {
+    accounts[{PolicyKind::cluster_network_policy, {"", name}}];
+  }
   for (const auto& [key, slice] : cluster.policy_endpoints) {
     accounts[{PolicyKind::network_policy, policy_of(slice.policy)}];
   }
