@@ -2,8 +2,8 @@
 """IPv4 becomes IPv6: every address is carried over bit by bit, in one of two places of the longer one."""
 import ipaddress
 
-from model import (NoTwin, Twin, address_or_none, blocks_of, lines_of, networks_of, objects_of,
-                   status_of, steps_of, written_addresses)
+from model import (NoTwin, Twin, address_or_none, blocks_of, cluster_peers_of, cluster_policies_of, lines_of,
+                   networks_of, objects_of, status_of, steps_of, written_addresses)
 
 ICMP_TYPES = {0: 129, 3: 1, 8: 128, 11: 3, 12: 4}
 HEADER_GROWTH = 20  # bytes: an IPv6 header less an IPv4 one
@@ -61,6 +61,10 @@ def make(document, rng):
     for block in blocks_of(document):
         block["cidr"] = carrier.network(block["cidr"])
         block["except"] = [carrier.network(each) for each in block.get("except") or []]
+    for policy in cluster_policies_of(document):
+        for peer in cluster_peers_of(policy):
+            if peer.get("networks"):
+                peer["networks"] = [carrier.network(each) for each in peer["networks"]]
     for step in steps_of(document):
         for line in lines_of(step):
             for key in ("from", "to", "source"):
@@ -81,7 +85,7 @@ def blocks_over_assigned(document):
             if not (thing.get("spec") or {}).get("hostNetwork"):
                 return True
         if thing["kind"] not in ("Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy",
-                                 "PolicyEndpoint"):
+                                 "PolicyEndpoint", "ClusterNetworkPolicy"):
             return True
     return False
 

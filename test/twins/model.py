@@ -95,14 +95,17 @@ def lines_of(step):
     return lines
 
 
+CLUSTER_WIDE = ("Namespace", "Node", "ClusterNetworkPolicy")
+
+
 def key_of(thing):
     metadata = thing.get("metadata") or {}
-    namespace = "" if thing["kind"] in ("Namespace", "Node") else metadata.get("namespace") or "default"
+    namespace = "" if thing["kind"] in CLUSTER_WIDE else metadata.get("namespace") or "default"
     return (thing["kind"], namespace, metadata["name"])
 
 
 def deleted_key(reference):
-    namespaced = reference["kind"] not in ("Namespace", "Node")
+    namespaced = reference["kind"] not in CLUSTER_WIDE
     return (reference["kind"], (reference.get("namespace") or "default") if namespaced else "",
             reference["name"])
 
@@ -117,6 +120,25 @@ def status_of(thing):
 
 def policies_of(document):
     return [each for each in objects_of(document) if each["kind"] == "NetworkPolicy"]
+
+
+def cluster_policies_of(document):
+    return [each for each in objects_of(document) if each["kind"] == "ClusterNetworkPolicy"]
+
+
+def cluster_peers_of(policy):
+    """The subject and every peer of a ClusterNetworkPolicy."""
+    yield spec_of(policy)["subject"]
+    for rule, peers in rules_of(policy):
+        yield from rule.get(peers) or []
+
+
+def cluster_selectors_of(peer):
+    """Pairs of a selector and whether it is one of namespaces."""
+    yield peer.get("namespaces") or {}, True
+    yield (peer.get("pods") or {}).get("namespaceSelector") or {}, True
+    yield (peer.get("pods") or {}).get("podSelector") or {}, False
+    yield peer.get("nodes") or {}, False
 
 
 def slices_of(document):
@@ -151,6 +173,10 @@ def networks_of(document):
     for block in blocks_of(document):
         for text in [block["cidr"]] + list(block.get("except") or []):
             yield ipaddress.ip_network(text, strict=False)
+    for policy in cluster_policies_of(document):
+        for peer in cluster_peers_of(policy):
+            for text in peer.get("networks") or []:
+                yield ipaddress.ip_network(text, strict=False)
 
 
 def address_or_none(text):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every namespace gets another name, and another place in the order of names."""
-from model import (NoTwin, Twin, address_or_none, key_of, lines_of, objects_of, policies_of, rules_of,
-                   slices_of, spec_of, steps_of)
+from model import (CLUSTER_WIDE, NoTwin, Twin, address_or_none, cluster_peers_of, cluster_policies_of,
+                   cluster_selectors_of, key_of, lines_of, objects_of, policies_of, rules_of, slices_of,
+                   spec_of, steps_of)
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-CLUSTER_WIDE = ("Namespace", "Node")
 
 
 def make(document, rng):
@@ -23,6 +23,10 @@ def make(document, rng):
         for rule, peers in rules_of(policy):
             for peer in rule.get(peers) or []:
                 rename_selector(peer.get("namespaceSelector") or {}, rename)
+    for policy in cluster_policies_of(document):
+        for peer in cluster_peers_of(policy):
+            for selector, _ in cluster_selectors_of(peer):
+                rename_selector(selector, rename)
     for piece in slices_of(document):
         for each in [spec_of(piece)["policyRef"]] + (spec_of(piece).get("podSelectorEndpoints") or []):
             each["namespace"] = rename(each["namespace"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every list whose order means nothing is shuffled: objects, rules, peers, ports, labels, blocks."""
-from model import NoTwin, Twin, infos_of, key_of, objects_of, rules_of, spec_of, steps_of, text_of
+from model import (NoTwin, Twin, cluster_peers_of, cluster_selectors_of, infos_of, key_of, objects_of, rules_of,
+                   spec_of, steps_of, text_of)
 
 
 def make(document, rng):
@@ -11,6 +12,8 @@ def make(document, rng):
         shuffle_labels(thing, rng)
         if thing["kind"] == "NetworkPolicy":
             shuffle_policy(thing, rng, rules_are_counted)
+        elif thing["kind"] == "ClusterNetworkPolicy":
+            shuffle_cluster_policy(thing, rng)
         elif thing["kind"] == "PolicyEndpoint":
             shuffle_slice(thing, rng)
         elif thing["kind"] == "Service":
@@ -74,6 +77,17 @@ def shuffle_slice(piece, rng):
     for info in infos_of(piece):
         mix(info.get("except"), rng)
         mix(info.get("ports"), rng)
+
+
+def shuffle_cluster_policy(policy, rng):
+    """The order of its rules has a meaning, that inside a rule has none."""
+    for peer in cluster_peers_of(policy):
+        for selector, _ in cluster_selectors_of(peer):
+            shuffle_selector(selector, rng)
+        mix(peer.get("networks"), rng)
+    for rule, peers in rules_of(policy):
+        mix(rule.get(peers), rng)
+        mix(rule.get("protocols"), rng)
 
 
 def shuffle_policy(policy, rng, rules_are_counted):
