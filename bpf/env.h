@@ -37,6 +37,7 @@ PN_ENV_ARRAY(pn_env_body, pn_bodies, const struct pn_body)
 PN_ENV_ARRAY(pn_env_portdir, pn_portdirs, const struct pn_port_steps)
 PN_ENV_ARRAY(pn_env_portpage, pn_portpages, const struct pn_port_steps)
 PN_ENV_ARRAY(pn_env_ct, pn_ct, struct pn_ct_bucket)
+PN_ENV_ARRAY(pn_env_fragments, pn_fragments, struct pn_fragment_bucket)
 PN_ENV_ARRAY(pn_env_counter, pn_counters, struct pn_counter)
 
 PN_INLINE const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn_address *address)
@@ -54,6 +55,8 @@ PN_INLINE const struct pn_node *pn_env_node(struct pn_env *env)
 
 PN_INLINE void pn_env_lock(struct pn_ct_bucket *bucket) { bpf_spin_lock(&bucket->lock); }
 PN_INLINE void pn_env_unlock(struct pn_ct_bucket *bucket) { bpf_spin_unlock(&bucket->lock); }
+PN_INLINE void pn_env_lock_fragments(struct pn_fragment_bucket *bucket) { bpf_spin_lock(&bucket->lock); }
+PN_INLINE void pn_env_unlock_fragments(struct pn_fragment_bucket *bucket) { bpf_spin_unlock(&bucket->lock); }
 
 PN_INLINE pn_u32 pn_env_tick(struct pn_env *env, const struct pn_node *node)
 {

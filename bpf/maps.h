@@ -16,6 +16,7 @@
 
 #include "engine/abi/conntrack.h"
 #include "engine/abi/event.h"
+#include "engine/abi/fragments.h"
 #include "engine/abi/tables.h"
 
 #define PN_EVENTS_BYTES (512 * 1024)
@@ -58,6 +59,14 @@ struct {
     __type(key, __u32);
     __type(value, struct pn_ct_bucket);
 } pn_ct SEC(".maps");
+
+/* As pn_ct. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct pn_fragment_bucket);
+} pn_fragments SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

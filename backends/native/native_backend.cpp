@@ -56,6 +56,7 @@ NativeBackend::NativeBackend(const TableSizes& sizes)
       bucket_count_(sizes.conntrack_buckets),
       buckets_(map_buckets(bucket_count_ * sizeof(pn_ct_bucket)),
                Unmap{bucket_count_ * sizeof(pn_ct_bucket)}),
+      fragments_(sizes.fragment_buckets),
       counters_(PN_COUNTERS) {}
 
 NativeBackend::~NativeBackend() = default;
@@ -97,12 +98,16 @@ Result<std::vector<ConntrackEntry>> NativeBackend::conntrack() const {
 
 Result<void> NativeBackend::forget_connections(EndpointId endpoint) {
   for (auto& bucket : buckets()) forget_in_bucket(bucket, endpoint);
+  if (endpoint.value == 0) fragments_.assign(fragments_.size(), {});
   return {};
 }
 
 Result<void> NativeBackend::age_connections(Duration by) {
   const std::uint32_t ticks = ticks_of(by, clock().tick_ns);
   for (auto& bucket : buckets()) age_bucket(bucket, ticks);
+  for (auto& bucket : fragments_) {
+    for (auto& way : bucket.ways) way.seen -= ticks;
+  }
   return {};
 }
 
@@ -127,6 +132,7 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
       .portdirs = view<pn_port_steps>(tables_, TableId::portdirs),
       .portpages = view<pn_port_steps>(tables_, TableId::portpages),
       .ct = {buckets_.get(), bucket_count_},
+      .fragments = {fragments_.data(), fragments_.size()},
       .slots_far = &slots_far_,
       .hosts_far = &hosts_far_,
       .counters = &counters_,
@@ -150,10 +156,10 @@ Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction
 }
 
 Result<std::unique_ptr<Backend>> make_native_backend(const TableSizes& sizes) {
-  for (const auto entries : {sizes.conntrack_buckets, sizes.of(TableId::hosts)}) {
+  for (const auto entries : {sizes.conntrack_buckets, sizes.fragment_buckets, sizes.of(TableId::hosts)}) {
     if (!std::has_single_bit(entries)) {
       return fail(ErrorCode::invalid_input, "a table of " + std::to_string(entries) +
-                                                " buckets; expected a power of two (conntrack, hosts)");
+                                                " buckets; expected a power of two (conntrack, fragments, hosts)");
     }
   }
   return std::unique_ptr<Backend>(std::make_unique<NativeBackend>(sizes));

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/abi/fragments.h"
 #include "engine/enforce/backend.h"
 
 namespace postern {
@@ -65,6 +66,7 @@ class NativeBackend final : public Backend, public PacketInjector {
   std::map<pn_address, std::uint32_t, native::AddressOrder> hosts_far_;
   std::size_t bucket_count_ = 0;
   std::unique_ptr<pn_ct_bucket[], Unmap> buckets_;
+  std::vector<pn_fragment_bucket> fragments_;
   bool tracked_ = false;  // a packet was judged, so some bucket may be in use
   std::vector<pn_counter> counters_;
   std::array<std::vector<pn_event>, 2> rings_;  // by pn_ring

@@ -45,6 +45,7 @@ struct pn_env {
   postern::native::View<const pn_port_steps> portdirs;
   postern::native::View<const pn_port_steps> portpages;
   postern::native::View<pn_ct_bucket> ct;
+  postern::native::View<pn_fragment_bucket> fragments;
   const std::unordered_map<std::uint32_t, std::uint64_t>* slots_far = nullptr;
   const std::map<pn_address, std::uint32_t, postern::native::AddressOrder>* hosts_far = nullptr;
   std::vector<pn_counter>* counters = nullptr;
@@ -79,6 +80,12 @@ static inline pn_ct_bucket* pn_env_ct(pn_env* env, pn_u32 bucket) { return env->
 // One thread: nobody else reads or writes a bucket.
 static inline void pn_env_lock(pn_ct_bucket*) {}
 static inline void pn_env_unlock(pn_ct_bucket*) {}
+
+static inline pn_fragment_bucket* pn_env_fragments(pn_env* env, pn_u32 bucket) {
+  return env->fragments.at(bucket);
+}
+static inline void pn_env_lock_fragments(pn_fragment_bucket*) {}
+static inline void pn_env_unlock_fragments(pn_fragment_bucket*) {}
 
 static inline int pn_env_more(pn_env*, pn_frame*) { return 0; }
 static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outlives the agent, as folders and pins under its pin path:
 //
-//   <pin path>/v4/generation-7/pn_from_pod, pn_to_pod, pn_node, ...   programs and maps of one process
-//   <pin path>/v4/interfaces/12/ingress, egress                       its attachments (attachment.h)
+//   <pin path>/v5/generation-7/pn_from_pod, pn_to_pod, pn_node, ...   programs and maps of one process
+//   <pin path>/v5/interfaces/12/ingress, egress                       its attachments (attachment.h)
 //
 // A generation appears by one rename and goes by one, so it is there whole or not at all; `building`
-// and `removing-7` are leftovers of a killed process. The tables of a generation are its own.
+// and `removing-7` are leftovers of a killed process. The tables of a generation are its own,
+// that of fragments among them.
 // Connections, counters and both rings of events are the same maps in each generation of a version. A version is
 // PN_ABI_VERSION; of another one only the interfaces are taken over, whose names never change.
 //

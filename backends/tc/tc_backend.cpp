@@ -8,8 +8,10 @@
 
 #include <cerrno>
 
+#include "backends/tc/fragment_table.h"
 #include "backends/tc/kernel_clock.h"
 #include "backends/tc/libbpf_log.h"
+#include "engine/abi/fragments.h"
 #include "engine/conntrack/conntrack_view.h"
 
 namespace postern {
@@ -78,6 +80,7 @@ Result<void> TcBackend::load(const TcOptions& options) {
   object_ = *opened;
   if (auto sized = tc::KernelTables::resize(object_, sizes_); !sized) return sized;
   if (auto sized = size_connections(); !sized) return sized;
+  if (auto sized = size_fragments(); !sized) return sized;
   if (const int error = bpf_object__load(object_); error != 0) {
     return fail_errno("loading the BPF program", -error, &log);
   }
@@ -89,6 +92,18 @@ Result<void> TcBackend::load(const TcOptions& options) {
   }
   connections_.open({map_fd("pn_ct"), sizes_.conntrack_buckets, clock_.shift, options.sweep_bytes});
   return tables_.open(object_, sizes_);
+}
+
+// Its own in every generation: what it holds is of one epoch, and a new generation begins with another.
+Result<void> TcBackend::size_fragments() {
+  bpf_map* fragments = bpf_object__find_map_by_name(object_, "pn_fragments");
+  if (fragments == nullptr || bpf_map__value_size(fragments) != sizeof(pn_fragment_bucket)) {
+    return fail(ErrorCode::internal, "the BPF object has no map pn_fragments of this version");
+  }
+  if (const int error = bpf_map__set_max_entries(fragments, sizes_.fragment_buckets); error != 0) {
+    return fail_errno("setting the size of pn_fragments to " + std::to_string(sizes_.fragment_buckets), -error);
+  }
+  return {};
 }
 
 Result<ring_buffer*> TcBackend::open_ring(const char* map_name) {
@@ -140,10 +155,16 @@ Result<PolicyTables> TcBackend::dump() const { return tables_.read(sizes_); }
 
 Result<std::vector<ConntrackEntry>> TcBackend::conntrack() const { return connections_.read(); }
 
-Result<void> TcBackend::forget_connections(EndpointId endpoint) { return connections_.forget(endpoint); }
+// Fragments of one endpoint end by themselves, long before its number can belong to another.
+Result<void> TcBackend::forget_connections(EndpointId endpoint) {
+  if (auto forgotten = connections_.forget(endpoint); !forgotten || endpoint.value != 0) return forgotten;
+  return tc::forget_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets);
+}
 
 Result<void> TcBackend::age_connections(Duration by) {
-  return connections_.age(ticks_of(by, clock().tick_ns));
+  const std::uint32_t ticks = ticks_of(by, clock().tick_ns);
+  if (auto aged = connections_.age(ticks); !aged) return aged;
+  return tc::age_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets, ticks);
 }
 
 Result<std::vector<pn_counter>> TcBackend::counters() const {

@@ -86,6 +86,7 @@ class TcBackend final : public Backend {
   Result<void> load(const TcOptions& options);
   Result<void> open_pins(const TcOptions& options);
   Result<void> size_connections();
+  Result<void> size_fragments();
   Result<void> inherit();
   Result<void> publish();
   Result<void> occupy(const tc::HookPlace& place, std::vector<std::unique_ptr<tc::Attachment>>& attachments);

@@ -20,14 +20,14 @@ namespace {
 // Of a packet that is run without naming an interface: the loopback's, which no pod has.
 constexpr std::uint32_t kLoopback = 1;
 constexpr std::uint32_t kRecord = 1;
-constexpr std::uint32_t kBuckets = 8;  // of connections; there will be one at most
+constexpr std::uint32_t kBuckets = 8;  // of connections and fragments; there will be one at most
 
 const char* program_name(std::uint32_t direction) { return direction == PN_EGRESS ? "pn_from_pod" : "pn_to_pod"; }
 
 // What a trial has of its own.
 bool is_own(std::string_view map) {
   for (const std::string_view name :
-       {"pn_node", "pn_slots", "pn_slots_far", "pn_pods", "pn_ct", "pn_counters", "pn_events", "pn_monitor"}) {
+       {"pn_node", "pn_slots", "pn_slots_far", "pn_pods", "pn_ct", "pn_fragments", "pn_counters", "pn_events", "pn_monitor"}) {
     if (map == name) return true;
   }
   return map.substr(0, 3) != "pn_";  // the compiler's
@@ -72,7 +72,7 @@ Result<void> Trial::load_object() {
     const char* name = bpf_map__name(map);
     int error = 0;
     if (!is_own(name)) error = bpf_map__reuse_fd(map, node_.map_fd(name));
-    if (std::string_view(name) == "pn_ct") error = bpf_map__set_max_entries(map, kBuckets);
+    if (std::string_view(name) == "pn_ct" || std::string_view(name) == "pn_fragments") error = bpf_map__set_max_entries(map, kBuckets);
     if (std::string_view(name) == "pn_pods") error = bpf_map__set_max_entries(map, kRecord + 1);
     if (error != 0) return fail_errno(std::string("giving a trial the map ") + name, -error, &log);
   }
@@ -90,6 +90,7 @@ Result<void> Trial::fill(std::uint64_t slot, pn_pod pod) {
   pn_node node{};
   if (bpf_map_lookup_elem(node_.map_fd("pn_node"), &zero, &node) != 0) return fail_errno("reading pn_node", errno);
   node.ct_mask = kBuckets - 1;
+  node.fragment_mask = kBuckets - 1;
   node.monitor_until = 0;
   if (auto done = set(object_, "pn_node", 0, &node); !done) return done;
   if (slot == 0) return {};  // as for an interface that has none

@@ -18,10 +18,11 @@
  * Part of the pin path. Bumped whenever something changes, in layout or in meaning, that a process takes
  * over from the one before it: connections (engine/abi/conntrack.h, and how engine/datapath finds a
  * bucket and a fingerprint), counters, events, reasons, struct pn_node, slot words, and struct pn_pod's
- * endpoint, addresses and flags of directions. Every other table is filled anew by each process, aside,
+ * endpoint, addresses and flags of directions. Every other table (of fragments, too: what it holds is of an
+ * older epoch then) is filled anew by each process, aside,
  * so its layout may change without a new number.
  */
-#define PN_ABI_VERSION 4
+#define PN_ABI_VERSION 5
 
 /* Every table, in the order in which a packet meets them. */
 enum pn_table {
@@ -213,8 +214,10 @@ struct pn_node {
     pn_u32 timeouts[PN_TIMEOUT_COUNT];
     pn_u32 monitor_ifindex;
     pn_u32 last_rule; /* highest RuleId that these tables or those before them ever had */
+    pn_u32 fragment_mask;    /* buckets - 1 */
+    pn_u32 fragment_timeout; /* ticks from a first fragment on in which later ones follow it */
 };
-PN_ASSERT_SIZE(struct pn_node, 88);
+PN_ASSERT_SIZE(struct pn_node, 96);
 PN_ASSERT_OFFSET(struct pn_node, monitor_until, 28);
 PN_ASSERT_OFFSET(struct pn_node, timeouts, 32);
 PN_ASSERT_OFFSET(struct pn_node, monitor_ifindex, 80);

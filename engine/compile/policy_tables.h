@@ -44,10 +44,11 @@ struct TableShape {
 };
 
 // Numbers of entries; what a scenario's `limits` or an agent's flags change. Powers of two where a
-// mask selects (hosts buckets, conntrack buckets).
+// mask selects (hosts, conntrack and fragment buckets).
 struct TableSizes {
   std::array<std::uint32_t, kTableCount> entries;  // by TableId
   std::uint32_t conntrack_buckets = 32768;         // x 8 ways = 262,144 connections
+  std::uint32_t fragment_buckets = 1024;           // x 4 ways = 4,096 datagrams
   TableSizes();                                    // the defaults of docs/architecture.md
   [[nodiscard]] std::uint32_t of(TableId table) const { return entries[static_cast<std::size_t>(table)]; }
   friend bool operator==(const TableSizes&, const TableSizes&) = default;

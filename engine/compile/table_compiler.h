@@ -43,6 +43,7 @@ enum class EventMode : std::uint8_t { off, denied, new_flows, all };
 struct CompileSettings {
   EstablishedFlows established_flows = EstablishedFlows::reevaluate;
   ConntrackTimeouts timeouts;
+  Duration fragment_timeout = seconds(30);  // R19
   TickClock clock;
   EventMode events = EventMode::off;
   bool spoof_check = true;  // R16

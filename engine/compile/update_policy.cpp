@@ -161,6 +161,9 @@ Result<void> Update::write_node() {
   set(PN_TIMEOUT_UDP_REPLIED, timeouts.udp_replied);
   set(PN_TIMEOUT_SCTP, timeouts.sctp);
   set(PN_TIMEOUT_ICMP, timeouts.icmp);
+  const std::uint32_t fragments = input_.tables.sizes().fragment_buckets;
+  node.fragment_mask = fragments == 0 ? 0 : fragments - 1;
+  node.fragment_timeout = ticks(settings.fragment_timeout, settings.clock);
 
   if (node.hash_secret != before.hash_secret) {
     gone_.store(TableId::node, 0, node.hash_secret, offsetof(pn_node, hash_secret));
@@ -174,7 +177,8 @@ Result<void> Update::write_node() {
   };
   for (const std::size_t offset : {offsetof(pn_node, flags), offsetof(pn_node, hosts_mask),
                                    offsetof(pn_node, ct_mask), offsetof(pn_node, tick_shift),
-                                   offsetof(pn_node, last_rule)}) {
+                                   offsetof(pn_node, last_rule), offsetof(pn_node, fragment_mask),
+                                   offsetof(pn_node, fragment_timeout)}) {
     word(offset);
   }
   for (std::size_t i = 0; i < PN_TIMEOUT_COUNT; ++i) word(offsetof(pn_node, timeouts) + i * sizeof(pn_u32));

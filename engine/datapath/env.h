@@ -25,6 +25,10 @@
  *     struct pn_ct_bucket *pn_env_ct(struct pn_env *, pn_u32 bucket)
  *     void pn_env_lock(struct pn_ct_bucket *), void pn_env_unlock(struct pn_ct_bucket *)
  *       around every write to a bucket; nothing is called in between
+ *   Fragments (engine/abi/fragments.h)
+ *     struct pn_fragment_bucket *pn_env_fragments(struct pn_env *, pn_u32 bucket)
+ *     void pn_env_lock_fragments(struct pn_fragment_bucket *), void pn_env_unlock_fragments(...)
+ *       around every look at a bucket; nothing is called in between
  *   Packet bytes
  *     int pn_env_more(struct pn_env *, struct pn_frame *)
  *       more of the frame between data and end than there was; 0: that is all there is
@@ -45,6 +49,7 @@
 
 #include "engine/abi/conntrack.h"
 #include "engine/abi/event.h"
+#include "engine/abi/fragments.h"
 #include "engine/abi/tables.h"
 
 struct pn_env;

@@ -68,6 +68,8 @@ enum pn_packet_flags {
     PN_PACKET_ANSWERS = 1u << 2, /* SYN with ACK, RST, ICMP echo reply: never the first of a connection */
     PN_PACKET_ERROR = 1u << 3,   /* an ICMP error */
     PN_PACKET_QUOTES = 1u << 4,  /* and `quote` is the packet it complains of */
+    PN_PACKET_FIRST = 1u << 5,   /* a first fragment with its whole transport header */
+    PN_PACKET_LATER = 1u << 6,   /* a later fragment */
 };
 
 /* Ports in network order. ICMP echo: both ports are the id; no ports: zero. */
@@ -84,9 +86,12 @@ struct pn_packet {
     pn_u32 kind;   /* enum pn_packet_kind */
     pn_u32 flags;  /* enum pn_packet_flags */
     pn_u32 family; /* 4, 6 or 0 */
-    pn_u32 tcp_flags;
-    pn_u32 icmp;   /* type << 8 | code */
-    pn_u32 pad;
+    pn_u16 tcp_flags;
+    pn_u16 icmp;   /* type << 8 | code */
+    /* Only with PN_PACKET_FIRST or PN_PACKET_LATER: */
+    pn_u32 fragment_id;       /* as it stands in the packet */
+    pn_u16 fragment_at;       /* bytes of the datagram: where a first one ends, where a later one begins */
+    pn_u16 fragment_protocol; /* as the IPv4 or fragment header names it: maybe an extension header */
     struct pn_tuple quote; /* only with PN_PACKET_QUOTES */
 };
 
@@ -100,6 +105,11 @@ struct pn_ip {
     pn_u32 room;           /* bytes from there to the end of the packet, by the header's own word */
     pn_u32 first_fragment; /* others follow */
     pn_u32 later_fragment; /* no transport header here */
+    /* Only of fragments: */
+    pn_u32 fragment_id;
+    pn_u32 fragment_offset;   /* bytes */
+    pn_u32 fragment_start;    /* of what is fragmented, from the start of the IP header */
+    pn_u32 fragment_protocol; /* of what is fragmented */
 };
 
 PN_INLINE int pn_is_icmp(pn_u32 protocol) { return protocol == PN_IP_ICMP || protocol == PN_IP_ICMPV6; }
@@ -172,6 +182,10 @@ PN_INLINE int pn_read_ipv4(const pn_u8 *ip, const pn_u8 *end, pn_u32 length, str
     out->room = total - header;
     out->later_fragment = (fragment & 0x1fffu) != 0;
     out->first_fragment = !out->later_fragment && (fragment & 0x2000u) != 0;
+    out->fragment_id = pn_load16(ip + 4);
+    out->fragment_offset = (fragment & 0x1fffu) * 8u;
+    out->fragment_start = header;
+    out->fragment_protocol = out->protocol;
     return 1;
 }
 
@@ -181,18 +195,23 @@ PN_INLINE int pn_is_extension(pn_u32 protocol)
            protocol == PN_IP_FRAGMENT;
 }
 
-/* What a walk over extension headers ends with; 0: too many of them, or cut. */
+/* What a walk over extension headers ends with; 0: too many of them, cut, or a fragment in a fragment. */
 #define PN_WALKED 0x80000000u
 #define PN_WALKED_LATER 0x40000000u /* a later fragment */
 #define PN_WALKED_FIRST 0x20000000u /* a first fragment */
 #define PN_WALKED_PROTOCOL_SHIFT 16 /* what follows, above its offset */
+#define PN_WALKED_FRAGMENT_SHIFT 32 /* offset of a fragment's header */
+
+#define PN_FRAGMENT_OFFSET 0xfff8u /* of the second word of a fragment header: in bytes */
+#define PN_FRAGMENT_MORE 1u
 
 /* From the first extension header, of kind `protocol`, to what follows the last (R20). What follows a
  * later fragment's header is payload. */
-PN_PART pn_u32 pn_walk_extensions(const pn_u8 *ip, const pn_u8 *end, pn_u32 protocol)
+PN_PART pn_u64 pn_walk_extensions(const pn_u8 *ip, const pn_u8 *end, pn_u32 protocol)
 {
     pn_u32 offset = PN_IPV6_LENGTH;
     pn_u32 fragment = 0;
+    pn_u32 fragment_header = 0;
     PN_ROLLED
     for (int walked = 0; walked < PN_EXTENSIONS_MAX; walked++) {
         const pn_u8 *header = ip + offset;
@@ -200,17 +219,24 @@ PN_PART pn_u32 pn_walk_extensions(const pn_u8 *ip, const pn_u8 *end, pn_u32 prot
         if (!pn_holds(header, end, PN_EXTENSION_UNIT))
             return 0;
         pn_u32 length = PN_EXTENSION_UNIT;
-        if (protocol == PN_IP_FRAGMENT)
+        if (protocol == PN_IP_FRAGMENT) {
+            if (fragment & (PN_FRAGMENT_OFFSET | PN_FRAGMENT_MORE))
+                return 0;
             fragment = pn_swap16(pn_load16(header + 2));
-        else
+            fragment_header = offset;
+        } else {
             length += (pn_u32)header[1] * PN_EXTENSION_UNIT;
+        }
         protocol = header[0];
         offset = pn_opaque(offset + length);
         if (offset > PN_HEADERS_MASK || !pn_holds(ip, end, offset))
             return 0;
-        if ((fragment & 0xfff8u) || !pn_is_extension(protocol)) {
-            pn_u32 kind = (fragment & 0xfff8u) ? PN_WALKED_LATER : (fragment & 1u) ? PN_WALKED_FIRST : 0;
-            return PN_WALKED | kind | (protocol << PN_WALKED_PROTOCOL_SHIFT) | offset;
+        if ((fragment & PN_FRAGMENT_OFFSET) || !pn_is_extension(protocol)) {
+            pn_u32 kind = (fragment & PN_FRAGMENT_OFFSET) ? PN_WALKED_LATER
+                          : (fragment & PN_FRAGMENT_MORE) ? PN_WALKED_FIRST
+                                                          : 0;
+            pn_u32 ending = PN_WALKED | kind | (protocol << PN_WALKED_PROTOCOL_SHIFT) | offset;
+            return ((pn_u64)fragment_header << PN_WALKED_FRAGMENT_SHIFT) | ending;
         }
     }
     return 0;
@@ -218,12 +244,24 @@ PN_PART pn_u32 pn_walk_extensions(const pn_u8 *ip, const pn_u8 *end, pn_u32 prot
 
 PN_INLINE int pn_read_extensions(const pn_u8 *ip, const pn_u8 *end, struct pn_ip *out)
 {
-    pn_u32 walked = pn_opaque(pn_walk_extensions(ip, end, out->protocol));
+    pn_u64 found = pn_walk_extensions(ip, end, out->protocol);
+    pn_u32 walked = pn_opaque((pn_u32)found);
     out->protocol = (walked >> PN_WALKED_PROTOCOL_SHIFT) & 0xffu;
     out->offset = walked & 0xffffu;
     out->later_fragment = (walked & PN_WALKED_LATER) != 0;
     out->first_fragment = (walked & PN_WALKED_FIRST) != 0;
-    return walked != 0;
+    if (!(walked & (PN_WALKED_LATER | PN_WALKED_FIRST)))
+        return walked != 0;
+    pn_u32 at = pn_opaque((pn_u32)(found >> PN_WALKED_FRAGMENT_SHIFT)) & PN_HEADERS_MASK;
+    const pn_u8 *header = ip + at;
+    PN_PINNED(header);
+    if (!pn_holds(header, end, PN_EXTENSION_UNIT))
+        return 0;
+    out->fragment_protocol = header[0];
+    out->fragment_offset = pn_swap16(pn_load16(header + 2)) & PN_FRAGMENT_OFFSET;
+    out->fragment_id = pn_load32(header + 4);
+    out->fragment_start = at + PN_EXTENSION_UNIT;
+    return 1;
 }
 
 /* As pn_read_ipv4. A header with an address that stands for one of IPv4 is malformed: it would borrow
@@ -290,7 +328,7 @@ PN_INLINE void pn_parse_quote(const pn_u8 *ip, const pn_u8 *end, struct pn_packe
 PN_INLINE void pn_parse_icmp(const pn_u8 *icmp, const pn_u8 *end, struct pn_packet *packet)
 {
     pn_u32 type = icmp[0];
-    packet->icmp = (type << 8) | icmp[1];
+    packet->icmp = (pn_u16)((type << 8) | icmp[1]);
     switch (pn_icmp_sort(packet->family, packet->tuple.protocol, type)) {
     case PN_ICMP_ECHO:
         packet->tuple.source_port = pn_load16(icmp + 4);
@@ -313,7 +351,7 @@ PN_INLINE void pn_parse_icmp(const pn_u8 *icmp, const pn_u8 *end, struct pn_pack
 PN_INLINE void pn_parse_tcp(const pn_u8 *tcp, struct pn_packet *packet)
 {
     pn_u32 flags = tcp[13];
-    packet->tcp_flags = flags;
+    packet->tcp_flags = (pn_u16)flags;
     if ((flags & (PN_TCP_SYN | PN_TCP_ACK)) == PN_TCP_SYN)
         packet->flags |= PN_PACKET_OPENS;
     else if (flags & (PN_TCP_SYN | PN_TCP_RST))
@@ -381,9 +419,12 @@ PN_INLINE void pn_parse_ip(const pn_u8 *ip, const pn_u8 *end, const struct pn_ip
     packet->tuple.source = header->source;
     packet->tuple.destination = header->destination;
     packet->tuple.protocol = protocol;
+    packet->fragment_id = header->fragment_id;
+    packet->fragment_protocol = (pn_u16)header->fragment_protocol;
     if (header->later_fragment) {
-        /* The fragment table (R19) comes here: the verdict of the first one. */
         packet->kind = PN_KIND_FRAGMENT;
+        packet->flags |= PN_PACKET_LATER;
+        packet->fragment_at = (pn_u16)header->fragment_offset;
         return;
     }
     const pn_u8 *transport = pn_transport(ip, header);
@@ -393,6 +434,10 @@ PN_INLINE void pn_parse_ip(const pn_u8 *ip, const pn_u8 *end, const struct pn_ip
         return;
     }
     packet->kind = PN_KIND_IP;
+    if (header->first_fragment) {
+        packet->flags |= PN_PACKET_FIRST;
+        packet->fragment_at = (pn_u16)(header->offset + header->room - header->fragment_start);
+    }
     if (needs != 0)
         pn_parse_transport(transport, end, protocol, packet);
 }

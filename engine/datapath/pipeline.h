@@ -20,6 +20,7 @@
 #define POSTERN_DATAPATH_PIPELINE_H
 
 #include "engine/datapath/conntrack.h"
+#include "engine/datapath/fragments.h"
 #include "engine/datapath/policy.h"
 
 /* A packet that no record judges passes with this step: allow, reason none. */
@@ -320,6 +321,34 @@ PN_INLINE pn_u32 pn_decide_case(struct pn_env *env, struct pn_case *c)
     return pn_policy_first(env, c);
 }
 
+/* Of a fragment: `step` is what is said of a first one, and of a later one unless it may follow its first. A
+ * spoofed source, and a direction that nobody judges, ask no table. */
+PN_PART pn_u32 pn_fragment_case(struct pn_env *env, const struct pn_case *c, pn_u32 step)
+{
+    const struct pn_packet *packet = c->packet;
+    pn_u32 later = (packet->flags & PN_PACKET_LATER) != 0;
+    if (!pn_judged(c, c->direction) || (later && step != pn_step_deny(PN_REASON_FRAGMENT, 0)))
+        return step;
+    struct pn_fragment fragment = {
+        .key = {
+            .source = packet->tuple.source,
+            .destination = packet->tuple.destination,
+            .id = packet->fragment_id,
+            .endpoint_protocol = (c->pod->endpoint << 8) | (packet->fragment_protocol & 0xffu),
+        },
+        .bucket = 0,
+        .epoch = c->epoch,
+        .now = c->now,
+        .step = step,
+        .direction = (pn_u16)c->direction,
+        .at = packet->fragment_at,
+        .later = (pn_u16)later,
+        .keep = (pn_u16)(c->pod->flags & PN_POD_KEEP),
+    };
+    fragment.bucket = pn_fragment_bucket_of(c->node, &fragment.key);
+    return pn_fragment_step(env, &fragment);
+}
+
 /* While the monitor is on. */
 PN_INLINE pn_u32 pn_monitors(const struct pn_node *node, pn_u32 ifindex)
 {
@@ -344,6 +373,8 @@ PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
     c.epoch = PN_READ_ONCE(c.node->epoch);
     c.now = pn_env_tick(env, c.node);
     pn_u32 step = pn_decide_case(env, &c);
+    if (c.packet->flags & (PN_PACKET_FIRST | PN_PACKET_LATER))
+        step = pn_fragment_case(env, &c, step);
     arrival->opened = c.opened;
     if (pn_is_monitored(PN_READ_ONCE(c.node->monitor_until), c.now))
         arrival->monitored = pn_monitors(c.node, arrival->ifindex);
@@ -434,7 +465,8 @@ PN_UNIT pn_u32 pn_count_opening(struct pn_env *env, pn_u32 opening)
 /* Whether bytes that are not readable yet could make more of the packet. */
 PN_INLINE int pn_is_cut(const struct pn_packet *packet)
 {
-    return packet->kind == PN_KIND_MALFORMED || packet->kind == PN_KIND_FRAGMENT ||
+    return packet->kind == PN_KIND_MALFORMED ||
+           (packet->kind == PN_KIND_FRAGMENT && !(packet->flags & PN_PACKET_LATER)) ||
            (packet->flags & (PN_PACKET_ERROR | PN_PACKET_QUOTES)) == PN_PACKET_ERROR;
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/abi/conntrack.h"
+#include "engine/abi/fragments.h"
 #include "engine/base/nearest_names.h"
 #include "engine/manifest/kinds.h"
 #include "files/manifest_files.h"
@@ -13,6 +15,13 @@ namespace postern::sim {
 namespace {
 
 constexpr std::string_view kApiVersion = "postern.dev/v1alpha1";
+
+// Buckets are selected by a mask, so their number is a power of two.
+std::uint32_t buckets_of(std::int64_t entries, std::int64_t ways) {
+  std::uint32_t buckets = 1;
+  while (buckets * ways < entries) buckets *= 2;
+  return buckets;
+}
 
 // Reads one Scenario document; errors are collected in `errors_`.
 class ScenarioBuilder {
@@ -107,16 +116,14 @@ void ScenarioBuilder::read_limits(const Value& spec) {
   const Value* limits = mapping_at(report_, &spec, "limits");
   if (limits == nullptr) return;
   only_keys(report_, *limits, "limits", {"conntrack", "fragments", "peers"});
-  constexpr std::int64_t kWays = 8;
   if (const auto entries = number_at(report_, limits, "conntrack", 1, std::int64_t{1} << 26)) {
-    // Buckets are selected by a mask, so their number is a power of two.
-    std::uint32_t buckets = 1;
-    while (static_cast<std::int64_t>(buckets) * kWays < *entries) buckets *= 2;
-    scenario_.limits.conntrack_buckets = buckets;
+    scenario_.limits.conntrack_buckets = buckets_of(*entries, PN_CT_WAYS);
   }
-  for (const auto key : {"fragments", "peers"}) {
-    if (!number_at(report_, limits, key, 1, std::int64_t{1} << 26)) continue;
-    unsupported(report_, *limits->find(key), std::string("limits.") + key);
+  if (const auto datagrams = number_at(report_, limits, "fragments", 1, std::int64_t{1} << 26)) {
+    scenario_.limits.fragment_buckets = buckets_of(*datagrams, PN_FRAGMENT_WAYS);
+  }
+  if (number_at(report_, limits, "peers", 1, std::int64_t{1} << 26)) {
+    unsupported(report_, *limits->find("peers"), "limits.peers");
   }
 }
 

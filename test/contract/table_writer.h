@@ -42,6 +42,7 @@ inline TableSizes small_sizes() {
   set(TableId::portdirs, 8);
   set(TableId::portpages, 8);
   sizes.conntrack_buckets = 64;
+  sizes.fragment_buckets = 16;
   return sizes;
 }
 
@@ -51,6 +52,8 @@ class TableWriter {
     node_.hash_secret = 0x1234567890abcdefull;
     node_.hosts_mask = sizes.of(TableId::hosts) - 1;
     node_.ct_mask = sizes.conntrack_buckets - 1;
+    node_.fragment_mask = sizes.fragment_buckets - 1;
+    node_.fragment_timeout = 100;
     node_.tick_shift = tick_shift;
     node_.epoch = 1;
     for (auto& timeout : node_.timeouts) timeout = 100;

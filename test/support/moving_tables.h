@@ -135,6 +135,9 @@ static inline pn_ct_bucket* pn_env_ct(pn_env* env, pn_u32 bucket) {
 }
 static inline void pn_env_lock(pn_ct_bucket*) {}
 static inline void pn_env_unlock(pn_ct_bucket*) {}
+static inline pn_fragment_bucket* pn_env_fragments(pn_env*, pn_u32) { return nullptr; }
+static inline void pn_env_lock_fragments(pn_fragment_bucket*) {}
+static inline void pn_env_unlock_fragments(pn_fragment_bucket*) {}
 static inline int pn_env_more(pn_env*, pn_frame*) { return 0; }
 static inline pn_u32 pn_env_tick(pn_env* env, const pn_node* node) {
   env->writer->at_hole();

@@ -43,6 +43,9 @@ static inline const pn_u32 *pn_env_hosts_far(struct pn_env *env, const struct pn
 
 static inline void pn_env_lock(struct pn_ct_bucket *bucket) { (void)bucket; }
 static inline void pn_env_unlock(struct pn_ct_bucket *bucket) { (void)bucket; }
+PN_NOTHING(struct pn_fragment_bucket, pn_env_fragments)
+static inline void pn_env_lock_fragments(struct pn_fragment_bucket *bucket) { (void)bucket; }
+static inline void pn_env_unlock_fragments(struct pn_fragment_bucket *bucket) { (void)bucket; }
 static inline pn_u32 pn_env_tick(struct pn_env *env, const struct pn_node *node)
 {
     (void)env;

@@ -376,11 +376,6 @@ TEST(ScenarioReader, refuses_each_of_these_packets_in_their_step) {
 }
 
 const Row kToCome[] = {
-    {"a limit on fragments",
-     "spec:\n"
-     "  limits: {fragments: 16}\n"
-     "  steps: [{name: a}]",
-     {"5:23: limits.fragments is not supported yet"}},
     {"a limit on peers",
      "spec:\n"
      "  limits: {peers: 16}\n"

@@ -41,13 +41,14 @@ TEST(ScenarioReader, reads_what_a_spec_says) {
       "b}}\n"
       "spec: {description: words, ipFamily: IPv4, enforcement: strict, serviceIpBlocks: compat, "
       "establishedFlows: keep,"
-      " limits: {conntrack: 1000}, steps: [{name: one}, {name: two, advance: 1m30s}]}\n");
+      " limits: {conntrack: 1000, fragments: 100}, steps: [{name: one}, {name: two, advance: 1m30s}]}\n");
   EXPECT_EQ(read.labels, (std::map<std::string, std::string>{{"suite", "a"}, {"feature", "b"}}));
   EXPECT_EQ(read.description, "words");
   EXPECT_TRUE(read.strict);
   EXPECT_EQ(read.service_ip_blocks, ServiceIpBlocks::compat);
   EXPECT_EQ(read.established_flows, EstablishedFlows::keep);
   EXPECT_EQ(read.limits.conntrack_buckets, 128u);  // of 8 entries each, a power of two
+  EXPECT_EQ(read.limits.fragment_buckets, 32u);    // of 4
   ASSERT_EQ(read.steps.size(), 2u);
   EXPECT_EQ(read.steps[1].name, "two");
   EXPECT_EQ(read.steps[1].advance, seconds(90));
