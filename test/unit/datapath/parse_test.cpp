@@ -202,13 +202,26 @@ TEST_P(Parse, ASegmentTooLongForItsLengthFieldIsWhole) {
   EXPECT_EQ(packet.kind, static_cast<pn_u32>(PN_KIND_IP));
 }
 
-TEST_P(Parse, FragmentsKeepTheirAddresses) {
+TEST_P(Parse, FragmentsKeepTheirAddressesAndTellWhatTheyBelongTo) {
   IpFields later;
   later.fragment = 1;
   const pn_packet packet = parse(udp(kFrom, kTo, later));
   EXPECT_EQ(packet.kind, static_cast<pn_u32>(PN_KIND_FRAGMENT));
   EXPECT_TRUE(pn_same_address(packet.tuple.source, abi_address(kFrom.address)));
-  EXPECT_EQ(packet.flags, 0u);
+  EXPECT_EQ(packet.flags, static_cast<pn_u32>(PN_PACKET_LATER));
+  EXPECT_EQ(is_v4() ? pn_swap16(static_cast<pn_u16>(packet.fragment_id)) : pn_swap32(packet.fragment_id), 1u);
+  EXPECT_EQ(packet.fragment_at, 8u);
+  EXPECT_EQ(packet.fragment_protocol, PN_IP_UDP);
+}
+
+TEST_P(Parse, AFirstFragmentTellsWhereItEnds) {
+  IpFields first;
+  first.fragment = 0x2000;
+  const pn_packet packet = parse(tcp(kFrom, kTo, kSyn, first));
+  EXPECT_EQ(packet.kind, static_cast<pn_u32>(PN_KIND_IP));
+  EXPECT_EQ(packet.flags & (PN_PACKET_FIRST | PN_PACKET_LATER), static_cast<pn_u32>(PN_PACKET_FIRST));
+  EXPECT_EQ(packet.fragment_at, PN_TCP_LENGTH);
+  EXPECT_EQ(packet.fragment_protocol, PN_IP_TCP);
 }
 
 }  // namespace
