@@ -73,7 +73,7 @@ Result<CaptureReader> CaptureReader::open(const std::string& path) {
   if (!link_type_supported(state->link_type)) {
     return fail(ErrorCode::unsupported,
                 "link type " + link_type_text(state->link_type) +
-                    " is not supported; expected Ethernet, raw IP, Linux cooked or loopback",
+                    " is not supported; expected Ethernet, raw IP, Linux cooked, loopback, PPP, Cisco HDLC, IPsec (enc) or NFLOG",
                 {state->path});
   }
   return CaptureReader(std::move(state));

@@ -4,6 +4,7 @@
 #include <pcap/pcap.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace postern::sim {
 
@@ -55,6 +56,53 @@ EthernetFrame from_cooked(std::span<const std::byte> packet, std::size_t header,
   return framed(big_endian16(packet, type_at), packet, header);
 }
 
+std::uint16_t host_order16(std::span<const std::byte> bytes, std::size_t index) {
+  std::uint16_t value = 0;
+  std::memcpy(&value, bytes.data() + index, sizeof value);
+  return value;
+}
+
+// PPP (RFC 1661, 1662): maybe an address and a control byte, then a protocol number.
+EthernetFrame from_ppp(std::span<const std::byte> packet) {
+  const bool in_hdlc = packet.size() >= 2 && byte_at(packet, 0) == 0xff && byte_at(packet, 1) == 0x03;
+  const std::size_t at = in_hdlc ? 2 : 0;
+  // A first byte that is odd is the whole number (protocol field compression).
+  const bool compressed = packet.size() > at && (byte_at(packet, at) & 1) != 0;
+  const std::size_t header = at + (compressed ? 1 : 2);
+  if (packet.size() < header) return framed(kNoType, packet, header);
+  const std::uint16_t protocol = compressed ? byte_at(packet, at) : big_endian16(packet, at);
+  return framed(protocol == 0x0021 ? kIpv4 : protocol == 0x0057 ? kIpv6 : kNoType, packet, header);
+}
+
+// OpenBSD's IPsec interface: an address family, an SPI and flags in front of a packet that is decrypted.
+EthernetFrame from_enc(std::span<const std::byte> packet) {
+  auto frame = from_loopback(packet);
+  return packet.size() < 12 ? framed(kNoType, packet, 12)
+                            : framed(static_cast<std::uint16_t>(std::to_integer<unsigned>(frame.bytes[12]) << 8 |
+                                                                std::to_integer<unsigned>(frame.bytes[13])),
+                                     packet, 12);
+}
+
+// Linux netfilter log: attributes in host order (libpcap swaps them), one of which is the packet.
+EthernetFrame from_nflog(std::span<const std::byte> packet) {
+  constexpr std::uint16_t kPayload = 9;
+  constexpr std::size_t kAttribute = 4;
+  std::size_t at = 4;  // family, version, resource id
+  while (at + kAttribute <= packet.size()) {
+    const std::size_t length = host_order16(packet, at);
+    const std::uint16_t type = host_order16(packet, at + 2) & 0x7fff;
+    if (length < kAttribute) break;
+    if (type == kPayload) {
+      const auto payload = packet.subspan(at + kAttribute, std::min(length, packet.size() - at) - kAttribute);
+      auto frame = from_raw(payload);
+      frame.length_change -= static_cast<int>(at + kAttribute);
+      return frame;
+    }
+    at += (length + 3) / 4 * 4;
+  }
+  return framed(kNoType, packet, packet.size());
+}
+
 }  // namespace
 
 bool link_type_supported(int link_type) {
@@ -66,7 +114,12 @@ bool link_type_supported(int link_type) {
     case DLT_LINUX_SLL:
     case DLT_LINUX_SLL2:
     case DLT_NULL:
-    case DLT_LOOP: return true;
+    case DLT_LOOP:
+    case DLT_PPP:
+    case DLT_PPP_SERIAL:
+    case DLT_C_HDLC:
+    case DLT_ENC:
+    case DLT_NFLOG: return true;
     default: return false;
   }
 }
@@ -80,6 +133,11 @@ EthernetFrame to_ethernet(int link_type, std::span<const std::byte> packet) {
     case DLT_LINUX_SLL2: return from_cooked(packet, 20, 0);
     case DLT_NULL:
     case DLT_LOOP: return from_loopback(packet);
+    case DLT_PPP:
+    case DLT_PPP_SERIAL: return from_ppp(packet);
+    case DLT_C_HDLC: return from_cooked(packet, 4, 2);
+    case DLT_ENC: return from_enc(packet);
+    case DLT_NFLOG: return from_nflog(packet);
     default: return {{packet.begin(), packet.end()}, 0};
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a captured packet of any supported link type to an Ethernet frame.
+// From a captured packet of any supported link type to an Ethernet frame. Read is what holds an IP packet in
+// plain sight behind a short header; radio links, buses and hardware's own framings are refused by name.
 #pragma once
 
 #include <cstddef>

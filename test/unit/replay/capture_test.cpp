@@ -88,6 +88,8 @@ TEST(Capture, EveryLinkTypeBecomesAnEthernetFrameOfIpv4) {
   sll[14] = 0x08;
   Bytes sll2(20, 0);
   sll2[0] = 0x08;
+  // A prefix of "in", as an attribute padded to 8 bytes, then the packet's.
+  const Bytes nflog{2, 0, 0, 7, 7, 0, 10, 0, 'i', 'n', 0, 0, static_cast<std::uint8_t>(ip_packet().size() + 4), 0, 9, 0};
   const LinkRow rows[] = {
       {"raw IP", 101, {}},
       {"raw IPv4", 228, {}},
@@ -96,6 +98,12 @@ TEST(Capture, EveryLinkTypeBecomesAnEthernetFrameOfIpv4) {
       {"BSD loopback of a little-endian machine", 0, {2, 0, 0, 0}},
       {"BSD loopback of a big-endian machine", 0, {0, 0, 0, 2}},
       {"OpenBSD loopback", 108, {0, 0, 0, 2}},
+      {"PPP", 9, {0x00, 0x21}},
+      {"PPP with a short protocol number", 9, {0x21}},
+      {"PPP in HDLC framing", 50, {0xff, 0x03, 0x00, 0x21}},
+      {"Cisco HDLC", 104, {0x0f, 0x00, 0x08, 0x00}},
+      {"OpenBSD enc", 109, {2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}},
+      {"netfilter log", 239, nflog},
   };
   Bytes expected(12, 0);
   expected.insert(expected.end(), {0x08, 0x00});
@@ -139,6 +147,67 @@ TEST(Capture, ATruncatedFileSaysHowManyPacketsItHeld) {
   EXPECT_EQ(reader->packets_read(), 2u);
 }
 
+TEST(Capture, EveryLinkTypeThatCarriesItBecomesAnEthernetFrameOfIpv6) {
+  Bytes sll(16, 0), sll2(20, 0);
+  sll[14] = sll2[0] = 0x86;
+  sll[15] = sll2[1] = 0xdd;
+  const Bytes nflog{10, 0, 0, 7, 44, 0, 9, 0};
+  const LinkRow rows[] = {
+      {"raw IP", 101, {}},
+      {"raw IPv6", 229, {}},
+      {"Linux cooked", 113, sll},
+      {"Linux cooked v2", 276, sll2},
+      {"loopback of FreeBSD", 0, {28, 0, 0, 0}},
+      {"loopback of NetBSD, big-endian", 0, {0, 0, 0, 24}},
+      {"loopback of Darwin", 0, {30, 0, 0, 0}},
+      {"OpenBSD loopback", 108, {0, 0, 0, 24}},
+      {"PPP", 9, {0x00, 0x57}},
+      {"PPP in HDLC framing", 50, {0xff, 0x03, 0x00, 0x57}},
+      {"Cisco HDLC", 104, {0x0f, 0x00, 0x86, 0xdd}},
+      {"OpenBSD enc", 109, {24, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}},
+      {"netfilter log", 239, nflog},
+  };
+  Bytes ip(40, 0);
+  ip[0] = 0x60;
+  ip[6] = 59;
+  Bytes expected(12, 0);
+  expected.insert(expected.end(), {0x86, 0xdd});
+  expected.insert(expected.end(), ip.begin(), ip.end());
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    Bytes bytes = row.header;
+    bytes.insert(bytes.end(), ip.begin(), ip.end());
+    const auto packets =
+        read_all(write_capture("pcap", pcap_file(kMicroseconds, row.link_type, {{1, 0, bytes}})));
+    ASSERT_EQ(packets.size(), 1u);
+    EXPECT_EQ(plain(packets[0].frame), expected);
+    EXPECT_EQ(packets[0].original_length, expected.size());
+  }
+}
+
+TEST(Capture, ALinkHeaderThatIsCutOrUnknownIsNoIpPacket) {
+  const LinkRow rows[] = {
+      {"an empty raw packet", 101, {}},
+      {"PPP of another protocol", 9, {0xc0, 0x21, 1, 1}},
+      {"PPP that is cut", 50, {0xff, 0x03, 0x00}},
+      {"Cisco HDLC that is cut", 104, {0x0f, 0x00, 0x08}},
+      {"enc that is cut", 109, {2, 0, 0, 0, 0, 0}},
+      {"a netfilter log without a packet", 239, {2, 0, 0, 7, 7, 0, 10, 0, 'i', 'n', 0, 0}},
+      {"a netfilter log whose attribute is no whole one", 239, {2, 0, 0, 7, 1, 0, 9, 0}},
+      {"loopback of an unknown family", 0, {99, 0, 0, 0, 0x45}},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    const auto packets =
+        read_all(write_capture("pcap", pcap_file(kMicroseconds, row.link_type, {{1, 0, row.header}})));
+    ASSERT_EQ(packets.size(), 1u);
+    const Bytes frame = plain(packets[0].frame);
+    ASSERT_GE(frame.size(), 14u);
+    EXPECT_EQ(frame[12], 0xff);
+    EXPECT_EQ(frame[13], 0xff);
+  }
+}
+
 struct BadFile {
   const char* name;
   Bytes bytes;
@@ -154,6 +223,10 @@ TEST(Capture, RefusesWhatIsNoCapture) {
        ErrorCode::io,
        "cannot read as a capture"},
       {"wireless", pcap_file(kMicroseconds, 127, {}), ErrorCode::unsupported, "IEEE802_11_RADIO"},
+      {"wireless without radiotap", pcap_file(kMicroseconds, 105, {}), ErrorCode::unsupported, "IEEE802_11"},
+      {"Prism", pcap_file(kMicroseconds, 119, {}), ErrorCode::unsupported, "PRISM"},
+      {"netlink", pcap_file(kMicroseconds, 253, {}), ErrorCode::unsupported, "NETLINK"},
+      {"Bluetooth", pcap_file(kMicroseconds, 201, {}), ErrorCode::unsupported, "BLUETOOTH"},
       {"usb", pcap_file(kMicroseconds, 189, {}), ErrorCode::unsupported, "USB_LINUX"},
       {"unassigned", pcap_file(kMicroseconds, 147, {}), ErrorCode::unsupported, "expected Ethernet, raw IP"},
   };
