@@ -1,90 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "test/oracle/policy.h"
+#include "test/oracle/sight.h"
 
 namespace postern::oracle {
 
 namespace {
 
-// ---- Selectors (meta/v1 LabelSelector) ----------------------------------------------------------
-
-bool contains(const std::vector<std::string>& values, const std::string& value) {
-  for (const auto& candidate : values) {
-    if (candidate == value) return true;
-  }
-  return false;
-}
-
-// "operator represents a key's relationship to a set of values."
-bool holds(const LabelRequirement& requirement, const Labels& labels) {
-  const auto label = labels.find(requirement.key);
-  switch (requirement.op) {
-    case SelectorOperator::in: return label != labels.end() && contains(requirement.values, label->second);
-    // "NotIn ... resources without any labels with the key" match too (concept page on labels).
-    case SelectorOperator::not_in:
-      return label == labels.end() || !contains(requirement.values, label->second);
-    case SelectorOperator::exists: return label != labels.end();
-    case SelectorOperator::does_not_exist: return label == labels.end();
-  }
-  return false;
-}
-
-// "The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all objects."
-bool selects(const LabelSelector& selector, const Labels& labels) {
-  for (const auto& [key, value] : selector.match_labels) {
-    const auto label = labels.find(key);
-    if (label == labels.end() || label->second != value) return false;
-  }
-  for (const auto& requirement : selector.match_expressions) {
-    if (!holds(requirement, labels)) return false;
-  }
-  return true;
-}
-
-// R34: the name label is always there and always the name, also on a namespace nobody applied.
-Labels labels_of_namespace(const ClusterSnapshot& objects, const std::string& name) {
-  Labels labels;
-  const auto found = objects.namespaces.find(name);
-  if (found != objects.namespaces.end()) labels = found->second.labels;
-  labels["kubernetes.io/metadata.name"] = name;
-  return labels;
-}
-
-// ---- Blocks -------------------------------------------------------------------------------------
-
-// The first `length` bits agree. R36: families never match each other. R6: host bits do not count.
-bool in_block(const Cidr& block, const IpAddress& address) {
-  if (block.network().family() != address.family()) return false;
-  for (int bit = 0; bit < block.prefix_length(); ++bit) {
-    const auto byte = static_cast<std::size_t>(bit / 8);
-    const int mask = 0x80 >> (bit % 8);
-    if ((block.network().bytes()[byte] & mask) != (address.bytes()[byte] & mask)) return false;
-  }
-  return true;
-}
-
-// "Except is a slice of CIDRs that should not be included within an IP Block." R5: it only narrows its own
-// peer.
-bool in_block(const IpBlock& block, const IpAddress& address) {
-  if (!in_block(block.cidr, address)) return false;
-  for (const auto& except : block.excepts) {
-    if (in_block(except, address)) return false;
-  }
-  return true;
-}
-
 // ---- Pods ---------------------------------------------------------------------------------------
-
-// R23: a finished pod is neither subject nor peer. R24: nor is one without an address.
-bool is_live(const Pod& pod) {
-  return pod.phase != PodPhase::succeeded && pod.phase != PodPhase::failed && !pod.addresses.empty();
-}
-
-bool has_address(const Pod& pod, const IpAddress& address) {
-  for (const auto& own : pod.addresses) {
-    if (own == address) return true;
-  }
-  return false;
-}
 
 const Pod* find_pod(const ClusterSnapshot& objects, const NamespacedName& key) {
   const auto found = objects.pods.find(key);
@@ -110,18 +31,6 @@ bool is_own_node(const Cluster& cluster, const Pod& pod, const IpAddress& addres
 }
 
 // ---- Rules --------------------------------------------------------------------------------------
-
-// A packet as the rules of one subject see it. `pod`: the peer, if it is a pod.
-struct Sight {
-  const Cluster& cluster;
-  const Pod& subject;
-  Direction direction;
-  IpAddress peer;
-  const Pod* pod;
-  bool nobody;  // an address that no selector and no block matches: a ClusterIP at egress (R7)
-  Protocol protocol;
-  std::uint16_t port;
-};
 
 // networking/v1 NetworkPolicyPeer.
 bool is_peer(const Sight& sight, const NetworkPolicy& policy, const PolicyPeer& peer) {
@@ -172,10 +81,29 @@ bool admits(const Sight& sight, const NetworkPolicy& policy, const PolicyRule& r
   return peer && port;
 }
 
+// R44: a policy or its namespace in audit.
+bool in_force(const Cluster& cluster, const NetworkPolicy& policy) {
+  if (cluster.audits_in_force) return true;
+  const auto ns = cluster.objects.namespaces.find(policy.key.ns);
+  return !policy.audit && (ns == cluster.objects.namespaces.end() || !ns->second.audit);
+}
+
 // R28: a policy counts in the directions it isolates and in no other.
-bool isolates(const NetworkPolicy& policy, const Pod& pod, Direction direction) {
+bool isolates(const Cluster& cluster, const NetworkPolicy& policy, const Pod& pod, Direction direction) {
   const bool this_way = direction == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress;
-  return this_way && policy.key.ns == pod.key.ns && selects(policy.pod_selector, pod.labels);
+  return this_way && in_force(cluster, policy) && policy.key.ns == pod.key.ns &&
+         selects(policy.pod_selector, pod.labels);
+}
+
+// R25, R45: "The pod's namespace decides, the direction's annotation over the general one, both over the
+// cluster's setting". R44: "A namespace in audit puts ... its strictness in audit", wherever it has it from.
+bool is_strict(const Cluster& cluster, const Pod& pod, Direction direction) {
+  const auto found = cluster.objects.namespaces.find(pod.key.ns);
+  if (found == cluster.objects.namespaces.end()) return cluster.strict;
+  const Namespace& ns = found->second;
+  if (ns.audit && !cluster.audits_in_force) return false;
+  const auto& said = ns.enforcement[static_cast<std::size_t>(direction)];
+  return said ? *said == Enforcement::strict : cluster.strict;
 }
 
 bool is_known(Protocol protocol, IpFamily family) {
@@ -189,44 +117,81 @@ bool is_known(Protocol protocol, IpFamily family) {
   return false;
 }
 
-// What the policies alone say. "Network policies do not conflict; they are additive": the union of the
-// rules of every policy that isolates decides.
-Verdict by_policies(const Sight& sight) {
+// A tier of ClusterNetworkPolicies, where it decides. "Accept and Deny are final for this end" (R42).
+std::optional<Verdict> by_cluster_tier(const Sight& sight, Tier tier) {
+  const auto said = says(sight, tier);
+  if (!said || said->action == Action::pass) return std::nullopt;
   Verdict verdict;
-  for (const auto& [key, policy] : sight.cluster.objects.network_policies) {
-    if (!isolates(policy, sight.subject, sight.direction)) continue;
-    verdict.isolating.insert(key);
+  verdict.allow = said->action == Action::accept;
+  verdict.reasons = {verdict.allow ? Reason::rule : Reason::denied};
+  verdict.rules = said->rules;
+  verdict.tier = tier;
+  return verdict;
+}
+
+// "Network policies do not conflict; they are additive": the union of the rules of every policy that isolates
+// decides, and where none does the tier says nothing. R42: "A direction isolated by a NetworkPolicy ends in
+// that tier".
+std::optional<Verdict> by_network_policies(const Sight& sight, const std::set<NamespacedName>& isolating) {
+  if (isolating.empty()) return std::nullopt;
+  Verdict verdict;
+  verdict.tier = Tier::network_policy;
+  for (const auto& key : isolating) {
+    const NetworkPolicy& policy = sight.cluster.objects.network_policies.at(key);
     const auto& rules = sight.direction == Direction::ingress ? policy.ingress : policy.egress;
     for (std::size_t i = 0; i < rules.size(); ++i) {
       if (admits(sight, policy, rules[i])) verdict.rules.insert({key, sight.direction, i});
     }
   }
-  if (!verdict.rules.empty()) {
-    verdict.reasons.insert(Reason::rule);
-  } else if (verdict.isolating.empty() && !sight.cluster.strict) {
-    verdict.reasons.insert(Reason::not_isolated);
-  }
-  verdict.allow = !verdict.reasons.empty();
-  if (verdict.allow) return verdict;
-  if (verdict.isolating.empty()) {
-    verdict.reasons = {Reason::strict};  // R25: the default of a direction where no tier decides
-  } else {
-    // R42: an isolated direction ends in that tier. R18: other protocols than those with ports, and ICMP.
-    const bool known = is_known(sight.protocol, sight.peer.family());
-    verdict.reasons = {known ? Reason::isolated : Reason::protocol};
-  }
+  verdict.allow = !verdict.rules.empty();
+  // R18: other protocols than those with ports, and ICMP.
+  const bool known = is_known(sight.protocol, sight.peer.family());
+  verdict.reasons = {verdict.allow ? Reason::rule : known ? Reason::isolated : Reason::protocol};
   return verdict;
 }
 
-// A packet to or from an address that is on no Service's account. R1 and R2 stand above every policy; the
-// policies' own reasons are true as well (R41).
+// R25: where no tier decides.
+Verdict by_default(const Sight& sight) {
+  Verdict verdict;
+  verdict.allow = !is_strict(sight.cluster, sight.subject, sight.direction);
+  verdict.reasons = {verdict.allow ? Reason::not_isolated : Reason::strict};
+  return verdict;
+}
+
+// What the policies alone say. R42: "Admin, then NetworkPolicy, then Baseline, then the default". R28:
+// "Baseline is asked for the direction no NetworkPolicy isolates". R30: a Pass there leaves it for the
+// default.
+Verdict by_policies(const Sight& sight) {
+  std::set<NamespacedName> isolating;
+  for (const auto& [key, policy] : sight.cluster.objects.network_policies) {
+    if (isolates(sight.cluster, policy, sight.subject, sight.direction)) isolating.insert(key);
+  }
+  auto decided = by_cluster_tier(sight, Tier::admin);
+  if (!decided) decided = by_network_policies(sight, isolating);
+  if (!decided) decided = by_cluster_tier(sight, Tier::baseline);
+  Verdict verdict = decided ? *decided : by_default(sight);
+  verdict.isolating = isolating;
+  return verdict;
+}
+
+// A packet to or from an address that is on no Service's account. R1 and, at ingress, R2 stand above every
+// tier; at egress the own node is out of reach of NetworkPolicies and of the default alone. The policies' own
+// reasons are true as well (R41).
 Verdict direct(const Sight& sight) {
   Verdict verdict = by_policies(sight);
   std::set<Reason> above;
   if (has_address(sight.subject, sight.peer)) above.insert(Reason::self);
-  if (is_own_node(sight.cluster, sight.subject, sight.peer)) above.insert(Reason::own_node);
+  const bool by_cluster_rule = verdict.tier == Tier::admin || verdict.tier == Tier::baseline;
+  if (is_own_node(sight.cluster, sight.subject, sight.peer) &&
+      (sight.direction == Direction::ingress || !by_cluster_rule)) {
+    above.insert(Reason::own_node);
+  }
   if (above.empty()) return verdict;
-  if (!verdict.allow) verdict.reasons.clear();
+  if (!verdict.allow) {
+    verdict.reasons.clear();
+    verdict.rules.clear();
+    verdict.tier.reset();
+  }
   verdict.allow = true;
   verdict.reasons.insert(above.begin(), above.end());
   return verdict;
@@ -243,86 +208,31 @@ Sight sight_of(const Cluster& cluster, const Pod& pod, const Question& question)
           question.port};
 }
 
-// R7: judged on each backend at its target port. R1: the subject's own pod is an allowed backend.
+// R7: judged on each backend at its target port. R1: the subject's own pod is an allowed backend. "If backends
+// disagree for the client's egress: a plain deny, with a reason that says so": also where all deny, each for
+// another reason, and then any of these is true too.
 Verdict through_service(const Cluster& cluster, const Pod& pod, const Question& question,
                         const std::set<Backend>& behind) {
-  Verdict all_allow{.allow = true, .reasons = {}, .rules = {}, .isolating = {}};
-  Verdict last_deny;
-  bool some_deny = false;
+  Verdict allowed{.allow = true};
+  Verdict denied;
+  std::set<std::pair<Reason, std::set<RuleName>>> denials;
   for (const auto& backend : behind) {
     Question inner = question;
     inner.peer = backend.address;
     inner.port = backend.port;
     const Verdict one = direct(sight_of(cluster, pod, inner));
-    if (one.allow) {
-      all_allow.reasons.insert(one.reasons.begin(), one.reasons.end());
-      all_allow.rules.insert(one.rules.begin(), one.rules.end());
-      all_allow.isolating = one.isolating;
-    } else {
-      some_deny = true;
-      last_deny = one;
-    }
+    Verdict& like_it = one.allow ? allowed : denied;
+    if (like_it.reasons.empty()) like_it.tier = one.tier;
+    if (like_it.tier != one.tier) like_it.tier.reset();
+    like_it.reasons.insert(one.reasons.begin(), one.reasons.end());
+    like_it.rules.insert(one.rules.begin(), one.rules.end());
+    like_it.isolating = one.isolating;
+    if (!one.allow) denials.insert({*one.reasons.begin(), one.rules});
   }
-  if (!some_deny) return all_allow;
-  if (!all_allow.reasons.empty()) last_deny.reasons = {Reason::backends_differ};
-  return last_deny;
-}
-
-const Service* service_at(const ClusterSnapshot& objects, const IpAddress& address) {
-  for (const auto& [key, service] : objects.services) {
-    for (const auto& cluster_ip : service.cluster_ips) {
-      if (cluster_ip == address) return &service;
-    }
-  }
-  return nullptr;
-}
-
-// ---- Services -----------------------------------------------------------------------------------
-
-// core/v1 ServicePort.targetPort: "If this is a string, it will be looked up as a named port in the target
-// Pod's container ports." R35: the first of that name, with the Service port's protocol.
-std::optional<std::uint16_t> target_on(const Pod& pod, const ServicePort& port) {
-  if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) return *number;
-  for (const auto& candidate : pod.ports) {
-    if (candidate.name == std::get<std::string>(port.target_port) && candidate.protocol == port.protocol) {
-      return candidate.port;
-    }
-  }
-  return std::nullopt;
-}
-
-// "Route service traffic to pods with label keys and values matching this selector." hostNetwork pods are
-// backends as any other; a pod that is not ready, finished, or without address is none.
-std::set<Backend> selected_backends(const ClusterSnapshot& objects, const Service& service,
-                                    const ServicePort& port, IpFamily family) {
-  std::set<Backend> found;
-  const LabelSelector selector{.match_labels = *service.selector, .match_expressions = {}};
-  for (const auto& [key, pod] : objects.pods) {
-    if (key.ns != service.key.ns || !is_live(pod) || !pod.ready || !selects(selector, pod.labels)) continue;
-    const auto target = target_on(pod, port);
-    for (const auto& address : pod.addresses) {
-      if (target && address.family() == family) found.insert({address, *target});
-    }
-  }
-  return found;
-}
-
-// discovery/v1: a slice's port belongs to the Service port of the same name and protocol. Of an endpoint's
-// addresses, "No semantics are defined for additional addresses beyond the first".
-std::set<Backend> sliced_backends(const ClusterSnapshot& objects, const Service& service,
-                                  const ServicePort& port, IpFamily family) {
-  std::set<Backend> found;
-  for (const auto& [key, slice] : objects.endpoint_slices) {
-    if (key.ns != service.key.ns || slice.service != service.key.name) continue;
-    for (const auto& slice_port : slice.ports) {
-      if (slice_port.name != port.name || slice_port.protocol != port.protocol) continue;
-      for (const auto& endpoint : slice.endpoints) {
-        if (!endpoint.ready || endpoint.addresses.empty()) continue;
-        if (endpoint.addresses[0].family() == family) found.insert({endpoint.addresses[0], slice_port.port});
-      }
-    }
-  }
-  return found;
+  if (denials.empty()) return allowed;
+  if (denials.size() > 1) denied.reasons.insert(Reason::backends_differ);
+  if (allowed.reasons.empty()) return denied;
+  return {.allow = false, .reasons = {Reason::backends_differ}, .rules = {}, .isolating = denied.isolating};
 }
 
 }  // namespace
@@ -337,6 +247,7 @@ std::string to_string(Reason reason) {
     case Reason::own_node: return "own-node";
     case Reason::always: return "always";
     case Reason::isolated: return "isolated";
+    case Reason::denied: return "denied";
     case Reason::strict: return "strict";
     case Reason::backends_differ: return "backends-differ";
     case Reason::no_backend: return "no-backend";
@@ -353,33 +264,21 @@ const Pod* pod_at(const ClusterSnapshot& objects, const IpAddress& address) {
   return nullptr;
 }
 
-std::optional<std::set<Backend>> backends(const ClusterSnapshot& objects, const IpAddress& cluster_ip,
-                                          Protocol protocol, std::uint16_t port) {
-  const Service* service = service_at(objects, cluster_ip);
-  if (service == nullptr) return std::nullopt;
-  for (const auto& candidate : service->ports) {
-    if (candidate.protocol != protocol || candidate.port != port) continue;
-    // "If empty or not present, the service is assumed to have an external process managing its endpoints".
-    const bool selected = service->selector && !service->selector->empty();
-    return selected ? selected_backends(objects, *service, candidate, cluster_ip.family())
-                    : sliced_backends(objects, *service, candidate, cluster_ip.family());
-  }
-  return std::nullopt;
-}
-
 bool judged(const Cluster& cluster, const NamespacedName& key, Direction direction) {
   const Pod* pod = subject(cluster, key);
   if (pod == nullptr) return false;
-  if (cluster.strict) return true;
+  if (is_strict(cluster, *pod, direction) || has_cluster_rules(cluster, *pod, direction)) return true;
   for (const auto& [name, policy] : cluster.objects.network_policies) {
-    if (isolates(policy, *pod, direction)) return true;
+    if (isolates(cluster, policy, *pod, direction)) return true;
   }
   return false;
 }
 
-Verdict verdict(const Cluster& cluster, const Question& question) {
+namespace {
+
+Verdict in_force_verdict(const Cluster& cluster, const Question& question) {
   const Pod* pod = subject(cluster, question.pod);
-  if (pod == nullptr) return {.allow = true, .reasons = {Reason::not_isolated}, .rules = {}, .isolating = {}};
+  if (pod == nullptr) return {.allow = true, .reasons = {Reason::not_isolated}};
   Sight sight = sight_of(cluster, *pod, question);
   // At ingress a ClusterIP is an address as any other (R8), and the own node's addresses stay the own node's
   // (a node-local DNS has the ClusterIP it stands in for, R2).
@@ -396,12 +295,24 @@ Verdict verdict(const Cluster& cluster, const Question& question) {
   return {.allow = false, .reasons = {Reason::no_backend}, .rules = {}, .isolating = nobody.isolating};
 }
 
+}  // namespace
+
+// R44: "would_deny is what the verdict would be if it were enforced with the others": all that is in audit,
+// and all that is in force.
+Verdict verdict(const Cluster& cluster, const Question& question) {
+  Verdict verdict = in_force_verdict(cluster, question);
+  Cluster enforced = cluster;
+  enforced.audits_in_force = true;
+  verdict.would_deny = verdict.allow && !in_force_verdict(enforced, question).allow;
+  return verdict;
+}
+
 // ---- Both ends ----------------------------------------------------------------------------------
 
 namespace {
 
 Verdict at_end(const Cluster& cluster, const Pod* pod, Direction direction, const Ends& ends) {
-  if (pod == nullptr) return {.allow = true, .reasons = {Reason::not_isolated}, .rules = {}, .isolating = {}};
+  if (pod == nullptr) return {.allow = true, .reasons = {Reason::not_isolated}};
   const IpAddress& peer = direction == Direction::egress ? ends.to : ends.from;
   return verdict(cluster, {pod->key, direction, peer, ends.protocol, ends.port});
 }
@@ -410,7 +321,7 @@ Verdict arriving_at(const Cluster& cluster, const Ends& ends, const Backend& bac
   const Pod* pod = pod_at(cluster.objects, backend.address);
   // A pod that reaches itself through a Service comes from its node, which masquerades it (R2).
   if (pod != nullptr && has_address(*pod, ends.from)) {
-    return {.allow = true, .reasons = {Reason::own_node}, .rules = {}, .isolating = {}};
+    return {.allow = true, .reasons = {Reason::own_node}};
   }
   return at_end(cluster, pod, Direction::ingress, {ends.from, backend.address, ends.protocol, backend.port});
 }

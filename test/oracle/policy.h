@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference evaluator: what NetworkPolicy means, written from the text of the API and the rulings
+// The reference evaluator: what the policies of every tier mean, written from the text of the API and the rulings
 // (docs/semantics.md) and from nothing else. It reads Kubernetes objects, has never seen a table, looks
 // everything up anew for every question and is meant to be obvious, not fast. Selectors, blocks and
 // backends are evaluated here too and not by the helpers of engine/model, so that a mistake there shows.
@@ -30,6 +30,7 @@ enum class Reason : std::uint8_t {
   always,
   // deny
   isolated,
+  denied,  // by a rule of a ClusterNetworkPolicy
   strict,
   backends_differ,
   no_backend,
@@ -38,21 +39,26 @@ enum class Reason : std::uint8_t {
 };
 std::string to_string(Reason reason);
 
-// One element of a policy's ingress or egress list.
+// One element of a policy's ingress or egress list. A ClusterNetworkPolicy has no namespace.
 struct RuleName {
   NamespacedName policy;
   Direction direction = Direction::ingress;
   std::size_t index = 0;
+  Tier tier = Tier::network_policy;
   friend auto operator<=>(const RuleName&, const RuleName&) = default;
 };
 
-// What holds at one end. An allow carries every true reason (R41) and every rule that admits; a deny
-// exactly one reason. `isolating`: the policies that isolate the direction, whatever the verdict.
+// What holds at one end. An allow carries every true reason (R41) and every rule of the deciding tier that
+// admits; a deny one reason and, if rules deny, the rules that do: more of them only where the rulings rank
+// none first (equal priorities, R29; backends that all deny, R7). `isolating`: the NetworkPolicies that
+// isolate the direction, whatever the verdict.
 struct Verdict {
   bool allow = false;
-  std::set<Reason> reasons;
-  std::set<RuleName> rules;
-  std::set<NamespacedName> isolating;
+  std::set<Reason> reasons = {};
+  std::set<RuleName> rules = {};
+  std::set<NamespacedName> isolating = {};
+  std::optional<Tier> tier = std::nullopt;  // the one that decides; absent: none does, or more than one
+  bool would_deny = false;                  // allowed, and not if all that is in audit were in force (R44)
 };
 
 struct Cluster {
@@ -60,6 +66,7 @@ struct Cluster {
   bool strict = false;  // R25
   // By node: addresses its host namespace has beyond Node.status (R2), such as gateways of veths.
   std::map<std::string, std::set<IpAddress>> host_addresses;
+  bool audits_in_force = false;  // as if nothing were in audit
 };
 
 // One packet that opens a connection, at one pod. `port` is the destination port, without meaning for
@@ -73,7 +80,8 @@ struct Question {
 };
 Verdict verdict(const Cluster& cluster, const Question& question);
 
-// Whether anything is asked at all: the pod is a subject, and isolated in this direction or strict.
+// Whether anything is asked at all: the pod is a subject, and in this direction isolated, strict, or that of
+// a ClusterNetworkPolicy with rules.
 bool judged(const Cluster& cluster, const NamespacedName& pod, Direction direction);
 
 struct Backend {

@@ -56,6 +56,25 @@ inline PolicyPort named(std::string name, Protocol protocol = Protocol::tcp) {
   return {.protocol = protocol, .port = std::move(name)};
 }
 
+inline ClusterPort each(Protocol protocol, std::uint16_t lo, std::uint16_t hi) {
+  return ProtocolPorts{protocol, PortRange{lo, hi}};
+}
+inline ClusterPort each(Protocol protocol, std::uint16_t number) { return each(protocol, number, number); }
+inline ClusterPort each(Protocol protocol) { return ProtocolPorts{protocol, {}}; }
+inline ClusterPeer networks(const std::vector<std::string>& texts) {
+  ClusterNetworks value;
+  for (const auto& text : texts) value.networks.push_back(cidr(text));
+  return value;
+}
+// Of namespaces and pods, each empty for all.
+inline ClusterPeer cluster_pods(LabelSelector of_namespaces = {}, LabelSelector of_pods = {}) {
+  return ClusterPods{std::move(of_namespaces), std::move(of_pods)};
+}
+inline ClusterPeer cluster_nodes(LabelSelector selector = {}) { return ClusterNodes{std::move(selector)}; }
+inline ClusterRule rule(Action action, std::vector<ClusterPeer> peers, std::vector<ClusterPort> ports = {}) {
+  return {.name = "", .action = action, .peers = std::move(peers), .protocols = std::move(ports)};
+}
+
 // Two namespaces, x (labelled team=red) and y (blue), each with pods a and b on node n1; y/b is on n2.
 // x/a 10.0.0.1 fd00::1, x/b 10.0.0.2 fd00::2, y/a 10.0.1.1, y/b 10.0.1.2; a listens on http 80, b on http
 // 8080.
@@ -104,6 +123,15 @@ class SmallCluster {
     made.isolates_ingress = false;
     made.isolates_egress = true;
     made.egress = std::move(rules);
+    return made;
+  }
+
+  // For every pod there is.
+  ClusterNetworkPolicy& cluster(const std::string& name, Tier tier, std::uint32_t priority = 100) {
+    ClusterNetworkPolicy& made = objects.cluster_network_policies[name];
+    made.name = name;
+    made.tier = tier;
+    made.priority = priority;
     return made;
   }
 
