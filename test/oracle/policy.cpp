@@ -118,9 +118,13 @@ bool is_known(Protocol protocol, IpFamily family) {
 }
 
 // A tier of ClusterNetworkPolicies, where it decides. "Accept and Deny are final for this end" (R42).
-std::optional<Verdict> by_cluster_tier(const Sight& sight, Tier tier) {
+std::optional<Verdict> by_cluster_tier(const Sight& sight, Tier tier, std::set<RuleName>& passed) {
   const auto said = says(sight, tier);
-  if (!said || said->action == Action::pass) return std::nullopt;
+  if (!said) return std::nullopt;
+  if (said->action == Action::pass) {
+    passed.insert(said->rules.begin(), said->rules.end());
+    return std::nullopt;
+  }
   Verdict verdict;
   verdict.allow = said->action == Action::accept;
   verdict.reasons = {verdict.allow ? Reason::rule : Reason::denied};
@@ -166,11 +170,13 @@ Verdict by_policies(const Sight& sight) {
   for (const auto& [key, policy] : sight.cluster.objects.network_policies) {
     if (isolates(sight.cluster, policy, sight.subject, sight.direction)) isolating.insert(key);
   }
-  auto decided = by_cluster_tier(sight, Tier::admin);
+  std::set<RuleName> passed;
+  auto decided = by_cluster_tier(sight, Tier::admin, passed);
   if (!decided) decided = by_network_policies(sight, isolating);
-  if (!decided) decided = by_cluster_tier(sight, Tier::baseline);
+  if (!decided) decided = by_cluster_tier(sight, Tier::baseline, passed);
   Verdict verdict = decided ? *decided : by_default(sight);
   verdict.isolating = isolating;
+  verdict.passed = passed;
   return verdict;
 }
 

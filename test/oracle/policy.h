@@ -58,6 +58,7 @@ struct Verdict {
   std::set<RuleName> rules = {};
   std::set<NamespacedName> isolating = {};
   std::optional<Tier> tier = std::nullopt;  // the one that decides; absent: none does, or more than one
+  std::set<RuleName> passed = {};           // rules by which the packet left a tier
   bool would_deny = false;                  // allowed, and not if all that is in audit were in force (R44)
 };
 

@@ -86,6 +86,17 @@ EnforcerSettings settings_for(EstablishedFlows established) {
   return settings;
 }
 
+// Reasons of rules name their tier.
+Tier tier_of(const Classified& got) {
+  switch (pn_step_reason(got.step)) {
+    case PN_REASON_RULE_ADMIN:
+    case PN_REASON_DENIED_ADMIN: return Tier::admin;
+    case PN_REASON_RULE_BASELINE:
+    case PN_REASON_DENIED_BASELINE: return Tier::baseline;
+    default: return Tier::network_policy;
+  }
+}
+
 std::string names(const std::set<NamespacedName>& policies) {
   std::string out;
   for (const auto& policy : policies) out += " " + policy.to_string();
@@ -197,13 +208,17 @@ std::optional<Reason> reason_of(const Classified& got) {
   switch (pn_step_reason(got.step)) {
     case PN_REASON_NONE: return got.allow ? std::optional(Reason::not_isolated) : std::nullopt;
     case PN_REASON_NOT_ISOLATED: return Reason::not_isolated;
-    case PN_REASON_RULE: return Reason::rule;
+    case PN_REASON_RULE:
+    case PN_REASON_RULE_ADMIN:
+    case PN_REASON_RULE_BASELINE: return Reason::rule;
     case PN_REASON_ESTABLISHED: return Reason::established;
     case PN_REASON_RELATED: return Reason::related;
     case PN_REASON_SELF: return Reason::self;
     case PN_REASON_OWN_NODE: return Reason::own_node;
     case PN_REASON_ALWAYS: return Reason::always;
     case PN_REASON_ISOLATED: return Reason::isolated;
+    case PN_REASON_DENIED_ADMIN:
+    case PN_REASON_DENIED_BASELINE: return Reason::denied;
     case PN_REASON_STRICT: return Reason::strict;
     case PN_REASON_BACKENDS_DIFFER: return Reason::backends_differ;
     case PN_REASON_NO_BACKEND: return Reason::no_backend;
@@ -228,13 +243,14 @@ std::optional<std::string> difference(const oracle::Verdict& expected, const Cla
   for (const auto true_reason : expected.reasons) said += " " + oracle::to_string(true_reason);
   if (got.allow != expected.allow || !reason || !expected.reasons.contains(*reason)) return said;
   const std::uint32_t id = pn_step_rule(got.step);
-  if (id == 0) return *reason == Reason::rule ? std::optional(said + ": which rule?") : std::nullopt;
+  const bool by_rule = *reason == Reason::rule || *reason == Reason::denied;
+  if (id == 0) return by_rule ? std::optional(said + ": which rule?") : std::nullopt;
   const RuleOrigin* origin = rules.find(RuleId{id});
   if (origin == nullptr) return said + ": unknown rule";
-  const oracle::RuleName name{origin->policy.key, of(origin->direction), origin->index};
+  const oracle::RuleName name{origin->policy.key, of(origin->direction), origin->index, tier_of(got)};
   if (expected.rules.contains(name)) return std::nullopt;
   return said + ": rule " + std::to_string(name.index) + " of " + name.policy.to_string() +
-         " does not admit it";
+         " does not say so";
 }
 
 std::optional<std::string> difference_in_isolation(const World& world, const ResolvedPolicy& policy) {

@@ -48,6 +48,21 @@ void add_rule(const PolicyRule& rule, std::set<IpAddress>& addresses, std::set<s
   }
 }
 
+void add_rule(const ClusterRule& rule, std::set<IpAddress>& addresses, std::set<std::uint16_t>& ports) {
+  for (const auto& peer : rule.peers) {
+    const auto* networks = std::get_if<ClusterNetworks>(&peer);
+    if (networks == nullptr) continue;
+    for (const auto& block : networks->networks) add_edges(block, addresses);
+  }
+  for (const auto& port : rule.protocols) {
+    const auto* of = std::get_if<ProtocolPorts>(&port);
+    if (of == nullptr || !of->ports) continue;
+    for (const int edge : {of->ports->lo - 1, int{of->ports->lo}, int{of->ports->hi}, of->ports->hi + 1}) {
+      if (edge > 0 && edge < 65536) ports.insert(static_cast<std::uint16_t>(edge));
+    }
+  }
+}
+
 // An IPv4-mapped address, or one that no packet carries as peer.
 bool is_asked(const IpAddress& address) {
   if (address.is_v4()) return address != ip("0.0.0.0");
@@ -78,6 +93,10 @@ Borders borders_of(const World& world) {
     for (const auto& port : service.ports) ports.insert(port.port);
   }
   for (const auto& [key, policy] : world.objects.network_policies) {
+    for (const auto& rule : policy.ingress) add_rule(rule, addresses, ports);
+    for (const auto& rule : policy.egress) add_rule(rule, addresses, ports);
+  }
+  for (const auto& [name, policy] : world.objects.cluster_network_policies) {
     for (const auto& rule : policy.ingress) add_rule(rule, addresses, ports);
     for (const auto& rule : policy.egress) add_rule(rule, addresses, ports);
   }

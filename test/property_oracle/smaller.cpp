@@ -103,6 +103,66 @@ void smaller_policies(const World& world, Worlds& out) {
   }
 }
 
+void smaller_rule(const ClusterRule& rule, const std::function<void(const ClusterRule&)>& take) {
+  const auto put = [&](auto change) {
+    ClusterRule copy = rule;
+    change(copy);
+    take(copy);
+  };
+  if (rule.peers.size() > 1) {
+    without_each_of<std::vector<ClusterPeer>>(
+        rule.peers, [&](const auto& peers) { put([&](ClusterRule& copy) { copy.peers = peers; }); });
+  }
+  without_each_of<std::vector<ClusterPort>>(
+      rule.protocols, [&](const auto& ports) { put([&](ClusterRule& copy) { copy.protocols = ports; }); });
+  for (std::size_t i = 0; i < rule.peers.size(); ++i) {
+    const auto* pods = std::get_if<ClusterPods>(&rule.peers[i]);
+    if (pods == nullptr) continue;
+    const auto replaced = [&](ClusterPods peer) { put([&](ClusterRule& copy) { copy.peers[i] = peer; }); };
+    smaller_selector(pods->namespaces, [&](const auto& s) { replaced({s, pods->pods}); });
+    smaller_selector(pods->pods, [&](const auto& s) { replaced({pods->namespaces, s}); });
+  }
+}
+
+void smaller_cluster_policies(const World& world, Worlds& out) {
+  for (const auto& entry : world.objects.cluster_network_policies) {
+    const ClusterNetworkPolicy& policy = entry.second;
+    const auto put = [&](auto change) {
+      with(world, out, [&](World& copy) { change(copy.objects.cluster_network_policies.at(policy.name)); });
+    };
+    if (policy.audit) put([](ClusterNetworkPolicy& copy) { copy.audit = false; });
+    smaller_selector(policy.subject.namespaces,
+                     [&](const auto& s) { put([&](ClusterNetworkPolicy& copy) { copy.subject.namespaces = s; }); });
+    smaller_selector(policy.subject.pods,
+                     [&](const auto& s) { put([&](ClusterNetworkPolicy& copy) { copy.subject.pods = s; }); });
+    for (const auto rules : {&ClusterNetworkPolicy::ingress, &ClusterNetworkPolicy::egress}) {
+      without_each_of<std::vector<ClusterRule>>(
+          policy.*rules, [&](const auto& fewer) { put([&](ClusterNetworkPolicy& copy) { copy.*rules = fewer; }); });
+      for (std::size_t i = 0; i < (policy.*rules).size(); ++i) {
+        smaller_rule((policy.*rules)[i], [&](const ClusterRule& rule) {
+          put([&](ClusterNetworkPolicy& copy) { (copy.*rules)[i] = rule; });
+        });
+      }
+    }
+  }
+}
+
+void smaller_words_of_namespaces(const World& world, Worlds& out) {
+  for (const auto& [name, ns] : world.objects.namespaces) {
+    const auto put = [&, name = name](auto change) {
+      with(world, out, [&](World& copy) { change(copy.objects.namespaces.at(name)); });
+    };
+    if (ns.audit) put([](Namespace& copy) { copy.audit = false; });
+    for (std::size_t i = 0; i < ns.enforcement.size(); ++i) {
+      if (ns.enforcement[i]) put([=](Namespace& copy) { copy.enforcement[i].reset(); });
+    }
+  }
+  for (const auto& [key, policy] : world.objects.network_policies) {
+    if (policy.audit)
+      with(world, out, [&, key = key](World& copy) { copy.objects.network_policies.at(key).audit = false; });
+  }
+}
+
 void smaller_pods(const World& world, Worlds& out) {
   for (const auto& [key, pod] : world.objects.pods) {
     const auto put = [&, key = key](auto change) {
@@ -127,6 +187,8 @@ std::vector<World> smaller(const World& world) {
   without_each(
       world, out, [](World & copy) -> auto& { return copy.objects.network_policies; });
   without_each(
+      world, out, [](World & copy) -> auto& { return copy.objects.cluster_network_policies; });
+  without_each(
       world, out, [](World & copy) -> auto& { return copy.objects.services; });
   without_each(
       world, out, [](World & copy) -> auto& { return copy.objects.endpoint_slices; });
@@ -136,6 +198,8 @@ std::vector<World> smaller(const World& world) {
       world, out, [](World & copy) -> auto& { return copy.objects.namespaces; });
   if (world.strict) with(world, out, [](World& copy) { copy.strict = false; });
   smaller_policies(world, out);
+  smaller_cluster_policies(world, out);
+  smaller_words_of_namespaces(world, out);
   smaller_pods(world, out);
   for (const auto& [key, service] : world.objects.services) {
     if (service.ports.size() < 2) continue;
@@ -200,6 +264,48 @@ void show(const std::vector<PolicyRule>& rules, const char* direction, std::ostr
   }
 }
 
+std::string text(const ClusterPods& pods) {
+  return "namespaces " + pods.namespaces.to_string() + " pods " + pods.pods.to_string();
+}
+
+std::string text(const ClusterPeer& peer) {
+  if (const auto* pods = std::get_if<ClusterPods>(&peer)) return text(*pods);
+  if (const auto* nodes = std::get_if<ClusterNodes>(&peer)) return "nodes " + nodes->nodes.to_string();
+  if (std::holds_alternative<ClusterDomainNames>(peer)) return "domain names";
+  if (std::holds_alternative<UnknownPeer>(peer)) return "unknown";
+  std::string out = "networks";
+  for (const auto& block : std::get<ClusterNetworks>(peer).networks) out += " " + block.to_string();
+  return out;
+}
+
+std::string text(const ClusterPort& port) {
+  if (const auto* named = std::get_if<NamedPort>(&port)) return named->name;
+  const auto& of = std::get<ProtocolPorts>(port);
+  PolicyPort like{.protocol = of.protocol, .port = {}};
+  if (of.ports) like.port = *of.ports;
+  return text(like);
+}
+
+void show(const std::vector<ClusterRule>& rules, const char* direction, std::ostream& out) {
+  static constexpr std::array<const char*, 3> kActions{"Deny", "Accept", "Pass"};
+  for (const auto& rule : rules) {
+    out << "    " << kActions[static_cast<std::size_t>(rule.action)] << " " << direction << ":";
+    for (const auto& peer : rule.peers) out << " [" << text(peer) << "]";
+    out << " at";
+    for (const auto& port : rule.protocols) out << " [" << text(port) << "]";
+    out << (rule.protocols.empty() ? " any port\n" : "\n");
+  }
+}
+
+void show(const Namespace& ns, std::ostream& out) {
+  static constexpr std::array<const char*, 2> kDirection{" ingress", " egress"};
+  out << "  namespace " << ns.name << " " << text(ns.labels);
+  for (std::size_t i = 0; i < ns.enforcement.size(); ++i) {
+    if (ns.enforcement[i]) out << kDirection[i] << (*ns.enforcement[i] == Enforcement::strict ? " strict" : " standard");
+  }
+  out << (ns.audit ? " audit\n" : "\n");
+}
+
 void show(const Pod& pod, std::ostream& out) {
   static constexpr std::array<const char*, 5> kPhases{" pending", "", " succeeded", " failed", " unknown"};
   out << "  pod " << pod.key.to_string() << " " << text(pod.labels) << text(pod.addresses) << " on "
@@ -216,8 +322,10 @@ void show(const Pod& pod, std::ostream& out) {
 
 void showValue(const World& world, std::ostream& out) {
   out << (world.strict ? "strict\n" : "\n");
-  for (const auto& [name, ns] : world.objects.namespaces)
-    out << "  namespace " << name << " " << text(ns.labels) << "\n";
+  for (const auto& [name, ns] : world.objects.namespaces) show(ns, out);
+  for (const auto& [name, node] : world.objects.nodes) {
+    if (!node.labels.empty()) out << "  node " << name << " " << text(node.labels) << "\n";
+  }
   for (const auto& [key, pod] : world.objects.pods) show(pod, out);
   for (const auto& [key, service] : world.objects.services) {
     out << "  service " << key.to_string() << text(service.cluster_ips) << " "
@@ -238,7 +346,14 @@ void showValue(const World& world, std::ostream& out) {
   }
   for (const auto& [key, policy] : world.objects.network_policies) {
     out << "  policy " << key.to_string() << " for " << policy.pod_selector.to_string()
-        << (policy.isolates_ingress ? " ingress" : "") << (policy.isolates_egress ? " egress" : "") << "\n";
+        << (policy.isolates_ingress ? " ingress" : "") << (policy.isolates_egress ? " egress" : "")
+        << (policy.audit ? " audit" : "") << "\n";
+    show(policy.ingress, "from", out);
+    show(policy.egress, "to", out);
+  }
+  for (const auto& [name, policy] : world.objects.cluster_network_policies) {
+    out << "  cluster policy " << name << (policy.tier == Tier::admin ? " admin " : " baseline ") << policy.priority
+        << " for " << text(policy.subject) << (policy.audit ? " audit" : "") << "\n";
     show(policy.ingress, "from", out);
     show(policy.egress, "to", out);
   }

@@ -13,13 +13,12 @@ namespace {
 using oracle::cidr;
 using oracle::ip;
 
-constexpr std::array<const char*, 3> kNamespaces{"x", "y", "z"};
 constexpr std::array<const char*, 4> kPods{"a", "b", "c", "d"};
 constexpr std::array<const char*, 2> kKeys{"app", "tier"};
 constexpr std::array<const char*, 3> kValues{"red", "blue", "green"};
-constexpr std::array<const char*, 3> kPortNames{"web", "alt", "dns"};
-constexpr std::array<std::uint16_t, 8> kPorts{1, 53, 80, 81, 255, 256, 8080, 65535};
 constexpr std::array<Protocol, 3> kPortProtocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
+
+}  // namespace
 
 Protocol some_protocol(Dice& dice) { return dice.chance(50) ? Protocol::tcp : dice.pick(kPortProtocols); }
 
@@ -53,6 +52,8 @@ LabelSelector some_selector(Dice& dice, bool of_namespaces) {
   selector.match_expressions.push_back(requirement);
   return selector;
 }
+
+namespace {
 
 // ---- Pods ---------------------------------------------------------------------------------------
 
@@ -117,6 +118,8 @@ void reuse_address(World& world, Dice& dice) {
 
 // ---- Policies -----------------------------------------------------------------------------------
 
+}  // namespace
+
 IpBlock some_block(Dice& dice) {
   static const std::vector<std::string> kBases4{"10.0.0.0",    "10.0.0.1",   "10.0.0.128",
                                                 "10.0.1.0",    "10.1.0.127", "10.96.0.1",
@@ -143,6 +146,8 @@ IpBlock some_block(Dice& dice) {
   }
   return block;
 }
+
+namespace {
 
 PolicyPeer some_peer(Dice& dice) {
   if (dice.chance(35)) return some_block(dice);
@@ -352,6 +357,17 @@ rc::Gen<World> any_world() {
     Dice dice(source.next());
     return rc::shrinkable::shrinkRecur(
         random_world(dice), [](const World& world) { return rc::seq::fromContainer(smaller(world)); });
+  };
+}
+
+rc::Gen<World> any_world_with_tiers() {
+  return [](const rc::Random& random, int) {
+    rc::Random source = random;
+    Dice dice(source.next());
+    World world = random_world(dice);
+    add_tiers(world, dice);
+    return rc::shrinkable::shrinkRecur(
+        world, [](const World& larger) { return rc::seq::fromContainer(smaller(larger)); });
   };
 }
 

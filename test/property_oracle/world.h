@@ -6,6 +6,7 @@
 
 #include <rapidcheck.h>
 
+#include <array>
 #include <iosfwd>
 #include <set>
 #include <string>
@@ -51,11 +52,26 @@ void change(World& world, Dice& dice);
 NetworkPolicy random_policy(Dice& dice);
 PolicyRule random_rule(Dice& dice);
 
+// What worlds are made of.
+inline constexpr std::array<const char*, 3> kNamespaces{"x", "y", "z"};
+inline constexpr std::array<const char*, 3> kPortNames{"web", "alt", "dns"};
+inline constexpr std::array<std::uint16_t, 8> kPorts{1, 53, 80, 81, 255, 256, 8080, 65535};
+Protocol some_protocol(Dice& dice);
+Labels some_labels(Dice& dice);
+LabelSelector some_selector(Dice& dice, bool of_namespaces);
+IpBlock some_block(Dice& dice);
+
+// ClusterNetworkPolicies of both tiers, namespaces with an enforcement of their own, and audits (tiers.cpp).
+void add_tiers(World& world, Dice& dice);
+// One of these comes, goes or changes.
+void change_tiers(World& world, Dice& dice);
+
 // Worlds that lack one part of this one.
 std::vector<World> smaller(const World& world);
 
 // As rapidcheck generates and shrinks them.
 rc::Gen<World> any_world();
+rc::Gen<World> any_world_with_tiers();
 
 // Addresses, ports and protocols at which an answer about this world could change.
 struct Borders {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random clusters with ClusterNetworkPolicies of both tiers, strict namespaces and audits through the real
+// tables, against the oracle.
+#include "test/property_oracle/ground.h"
+#include "test/property_oracle/run.h"
+#include "test/property_oracle/tiers_distribution.h"
+
+namespace postern::property {
+namespace {
+
+// Waits for the resolver of ClusterNetworkPolicies: until then the oracle alone is asked, and what is held is
+// that the worlds reach everything.
+constexpr bool kTablesHaveTiers = false;
+
+constexpr int kWorlds = 14000;
+constexpr std::size_t kQuestions = 16;
+
+std::string wrong_in(const World& world, const std::vector<oracle::Question>& questions, TiersDistribution& reached) {
+  Ground ground;
+  if (kTablesHaveTiers) {
+    if (const auto refused = ground.follow(world)) return *refused;
+    if (const auto wrong = difference_in_isolation(world, ground.enforcer().policy())) return *wrong;
+  }
+  for (const auto& question : questions) {
+    const auto expected = oracle::verdict(world.cluster(), question);
+    if (kTablesHaveTiers) {
+      const auto got = ground.ask(world, question);
+      if (const auto wrong = difference(expected, got, ground.enforcer().rules())) {
+        return to_string(question) + ": " + *wrong;
+      }
+    }
+    reached.count(world, question, expected);
+  }
+  return {};
+}
+
+TEST(Tiers, TablesSayWhatTheOracleSays) {
+  TiersDistribution reached;
+  check(kWorlds, any_world_with_tiers(), [&](const World& world, bool thorough) {
+    const auto questions = random_questions(world, borders_of(world), kQuestions);
+    const std::string wrong = wrong_in(world, questions, reached);
+    if (!wrong.empty() || !thorough) return wrong;
+    TiersDistribution ignored;
+    return wrong_in(world, every_question(world), ignored);
+  });
+  reached.print();
+  if (HasFatalFailure()) return;
+  EXPECT_EQ(reached.too_rare(std::min(1.0, scale())), "");
+  if (scale() < 1) return;
+  EXPECT_GE(reached.verdicts(), 200000u);
+}
+
+}  // namespace
+}  // namespace postern::property
