@@ -14,6 +14,8 @@ Direction opposite(Direction direction) {
   return direction == Direction::ingress ? Direction::egress : Direction::ingress;
 }
 
+std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
+
 bool is_icmp(Protocol protocol) { return protocol == Protocol::icmp || protocol == Protocol::icmpv6; }
 
 // Packets that open a connection wherever they pass.
@@ -34,6 +36,18 @@ bool would_open(const Packet& packet, bool judged) {
   if (opens_by_itself(packet) || packet.protocol == Protocol::udp) return true;
   const bool answers = packet.kind == Kind::syn_ack || packet.kind == Kind::rst || is_icmp(packet.protocol);
   return judged && !answers;
+}
+
+// Port reuse after close starts anew.
+template <typename Phase>
+bool is_over(Phase phase) {
+  return phase == Phase::closed || phase == Phase::reset;
+}
+
+// What a packet takes of the numbers of its direction; none here carries data.
+std::uint32_t number_after(const Packet& packet) {
+  const bool takes_one = packet.kind == Kind::syn || packet.kind == Kind::syn_ack || packet.kind == Kind::fin;
+  return packet.sequence + (takes_one ? 1 : 0);
 }
 
 std::set<Reason> with(std::set<Reason> reasons, Reason more) {
@@ -139,7 +153,7 @@ std::vector<Interface::Ruled> Interface::of_opener(const Now& now, const Tracked
   if (established_ == Established::reevaluate) return {denied};  // R14: cut
   // keep: "only new connections see the change". An opening packet may be the same connection's again, or a
   // new one's on the same ports: nothing in the packet tells.
-  if (now.packet.kind == Kind::syn && tracked.phase == Phase::reset) return {denied};
+  if (now.packet.kind == Kind::syn && is_over(tracked.phase)) return {denied};
   if (now.packet.kind == Kind::syn || now.packet.kind == Kind::init) return {denied, goes_on};
   return {goes_on};
 }
@@ -226,6 +240,7 @@ std::string Interface::why_open(const std::vector<Branch>& branches) {
   if (!allows || !denies) return "known, or older than the isolation, or near its timeout";
   if (allows->opener != denies->opener) return "opened from either side";
   if (allows->cut != denies->cut) return "cut, and admitted again";
+  if (is_over(allows->phase) != is_over(denies->phase)) return "closed, or not";
   return "an opening packet on an open connection";
 }
 
@@ -251,53 +266,82 @@ void Interface::saw(bool allow, Reason reason) {
   settle();
 }
 
-// R25b.
-Interface::Life Interface::life_of(const Now& now, const Tracked& tracked) {
-  const auto timeout = [&] {
-    switch (now.packet.protocol) {
-      case Protocol::tcp:
-        if (tracked.phase == Phase::reset) return seconds(10);
-        return seconds(tracked.phase == Phase::established ? 86400 : 120);
-      case Protocol::udp: return seconds(tracked.phase == Phase::established ? 120 : 30);
-      case Protocol::sctp: return seconds(210);
-      case Protocol::icmp:
-      case Protocol::icmpv6: return seconds(30);
-    }
-    return seconds(0);
-  }();
+Duration Interface::timeout_of(Protocol protocol, Phase phase) const {
+  switch (protocol) {
+    case Protocol::tcp:
+      switch (phase) {
+        case Phase::opening: return timeouts_.tcp_opening;
+        case Phase::established: return timeouts_.tcp_established;
+        case Phase::half_closed: return timeouts_.tcp_half_closed;
+        case Phase::closed: return timeouts_.tcp_closed;
+        case Phase::reset: return timeouts_.tcp_reset;
+      }
+      break;
+    case Protocol::udp: return phase == Phase::established ? timeouts_.udp_replied : timeouts_.udp;
+    case Protocol::sctp: return timeouts_.sctp;
+    case Protocol::icmp:
+    case Protocol::icmpv6: return timeouts_.icmp;
+  }
+  return {};
+}
+
+Interface::Life Interface::life_of(const Now& now, const Tracked& tracked) const {
+  const Duration timeout = timeout_of(now.packet.protocol, tracked.phase);
   return {now.at + (timeout - kSlack), now.at + (timeout + kSlack)};
 }
 
 // The packet is the first of a connection.
-Interface::Possible Interface::opened(const Now& now) {
+Interface::Possible Interface::opened(const Now& now) const {
   Possible out;
   const auto begins = [&](Phase phase) {
-    const Tracked tracked{.opener = now.packet.direction, .phase = phase};
+    Tracked tracked{.opener = now.packet.direction, .phase = phase, .finished = {}, .next = {}};
+    if (phase == Phase::half_closed) tracked.finished = now.packet.direction;
+    if (now.packet.protocol == Protocol::tcp) tracked.next[index(now.packet.direction)] = number_after(now.packet);
     add(out, tracked, life_of(now, tracked));
   };
   const bool ends = now.packet.kind == Kind::fin;
-  begins(ends ? Phase::closing : Phase::opening);
+  begins(ends ? Phase::half_closed : Phase::opening);
   // In the middle of a connection nothing says whether the other side has been heard.
   if (now.packet.protocol == Protocol::tcp && now.packet.kind == Kind::other) begins(Phase::established);
   return out;
 }
 
+// A RST on the connection. Its number is plausible where it is the next one, and is not where it is further
+// from it than any window reaches; in between, and of a side that was not heard, nothing is said.
+Interface::Possible Interface::reset_by(const Now& now, Tracked tracked, const Life& life) const {
+  constexpr std::uint32_t kWidestWindow = std::uint32_t{1} << 30;
+  Possible out;
+  const auto& next = tracked.next[index(now.packet.direction)];
+  const std::uint32_t ahead = next ? now.packet.sequence - *next : 0;
+  const bool surely = !kResetsNeedASequence || (next && ahead == 0);
+  const bool never = !surely && next && std::min(ahead, ~ahead + 1) > kWidestWindow;
+  // Whether one that closes nothing renews the timeout is left open.
+  if (!surely) add(out, tracked, {life.surely_until, std::max(life.possibly_until, life_of(now, tracked).possibly_until)});
+  if (never) return out;
+  tracked.phase = Phase::reset;
+  tracked.replied = tracked.cut = false;
+  add(out, tracked, life_of(now, tracked));
+  return out;
+}
+
 // The connection goes on with the packet.
-Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Life& life) {
+Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Life& life) const {
   Possible out;
   const Kind kind = now.packet.kind;
   const bool by_opener = now.packet.direction == tracked.opener;
   const bool tcp = now.packet.protocol == Protocol::tcp;
   if (by_opener && (kind == Kind::syn || kind == Kind::init)) {
     out = opened(now);  // again, or a new one on the same ports
-    if (tracked.phase == Phase::reset) return out;
+    if (is_over(tracked.phase)) return out;
   }
+  if (tcp && kind == Kind::rst) return reset_by(now, tracked, life);
+  if (tcp) tracked.next[index(now.packet.direction)] = number_after(now.packet);
   tracked.cut = false;
   const bool was_opening = tracked.phase == Phase::opening;
-  if (tcp && kind == Kind::rst) {
-    tracked.phase = Phase::reset;
-  } else if (tcp && kind == Kind::fin && tracked.phase != Phase::reset) {
-    tracked.phase = Phase::closing;
+  if (tcp && kind == Kind::fin && !is_over(tracked.phase)) {
+    const bool both = tracked.finished && *tracked.finished != now.packet.direction;
+    tracked.phase = both ? Phase::closed : Phase::half_closed;
+    if (!tracked.finished) tracked.finished = now.packet.direction;
   } else if (tcp && was_opening && !by_opener) {
     // When a handshake counts as done is left open: with the answer, or with what the opener says to it.
     tracked.replied = true;
@@ -309,7 +353,7 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
   if (tracked.phase != Phase::opening) tracked.replied = false;
   Life renewed = life_of(now, tracked);
   // Whether packets after a reset renew its ten seconds is left open.
-  if (tracked.phase == Phase::reset && kind != Kind::rst) renewed.surely_until = life.surely_until;
+  if (tracked.phase == Phase::reset) renewed.surely_until = life.surely_until;
   add(out, tracked, renewed);
   return out;
 }

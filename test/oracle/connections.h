@@ -6,6 +6,7 @@
 // implementation does has to be explained by one and the same possibility from packet to packet.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -19,6 +20,23 @@
 namespace postern::oracle {
 
 enum class Established : std::uint8_t { reevaluate, keep };  // R14
+
+// R25b: how long a connection that nothing is heard of stays known.
+struct Timeouts {
+  Duration tcp_opening = seconds(120);
+  Duration tcp_established = seconds(24 * 60 * 60);
+  Duration tcp_half_closed = seconds(120);  // one FIN
+  Duration tcp_closed = seconds(120);       // both
+  Duration tcp_reset = seconds(10);
+  Duration udp = seconds(30);
+  Duration udp_replied = seconds(120);
+  Duration sctp = seconds(210);
+  Duration icmp = seconds(30);
+};
+
+// "RST closes only when its sequence number is plausible". Waits for a datapath that looks at sequence
+// numbers: until then every RST of a connection closes it.
+inline constexpr bool kResetsNeedASequence = false;
 
 // What a packet is, beyond its protocol and ports. `other`: a TCP packet without SYN, FIN and RST, an SCTP
 // chunk that opens nothing, an ICMP message that is neither echo nor error nor neighbour discovery.
@@ -53,6 +71,7 @@ struct Packet {
     std::uint16_t destination_port = 0;
   };
   std::optional<Quoted> quoted;
+  std::uint32_t sequence = 1;  // TCP
 };
 
 struct Judgement {
@@ -65,7 +84,8 @@ struct Judgement {
 
 class Interface {
  public:
-  Interface(NamespacedName pod, Established established) : pod_(std::move(pod)), established_(established) {}
+  Interface(NamespacedName pod, Established established, Timeouts timeouts = {})
+      : pod_(std::move(pod)), established_(established), timeouts_(timeouts) {}
 
   // One packet at a time `at` that never falls, under the objects of that time. `changed` before the first
   // packet under other objects than the last.
@@ -84,12 +104,15 @@ class Interface {
     std::uint16_t peer_port = 0;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  enum class Phase : std::uint8_t { opening, established, closing, reset };
+  enum class Phase : std::uint8_t { opening, established, half_closed, closed, reset };
   struct Tracked {
     Direction opener = Direction::egress;
     Phase phase = Phase::opening;
     bool replied = false;  // while it opens
     bool cut = false;      // found not to be admitted, and its opener has not been admitted since
+    std::optional<Direction> finished;  // half closed: which way its FIN went
+    // By direction, the sequence number that comes next; absent: nothing was seen that way.
+    std::array<std::optional<std::uint32_t>, 2> next;
     friend auto operator<=>(const Tracked&, const Tracked&) = default;
   };
   using Known = std::optional<Tracked>;  // absent: nothing
@@ -121,7 +144,8 @@ class Interface {
 
   static Key key_of(const Packet& packet);
   static void add(Possible& possible, const Known& known, const Life& life);
-  static Life life_of(const Now& now, const Tracked& tracked);
+  [[nodiscard]] Duration timeout_of(Protocol protocol, Phase phase) const;
+  [[nodiscard]] Life life_of(const Now& now, const Tracked& tracked) const;
   static bool belongs(const Packet& packet, const Tracked& tracked);
   [[nodiscard]] Possible possible_at(const Key& key, Instant at) const;
   [[nodiscard]] bool cuts(const Cluster& cluster, const Key& key, const Tracked& tracked) const;
@@ -134,13 +158,15 @@ class Interface {
   [[nodiscard]] Possible after(const Now& now, const Known& known, const Life& life, bool passes) const;
   [[nodiscard]] Possible noticed(const Now& now, const Known& known, const Life& life, bool passes) const;
   [[nodiscard]] Possible not_carried(const Now& now, const Tracked& tracked, const Life& life) const;
-  static Possible opened(const Now& now);
-  static Possible carried(const Now& now, Tracked tracked, const Life& life);
+  [[nodiscard]] Possible opened(const Now& now) const;
+  [[nodiscard]] Possible carried(const Now& now, Tracked tracked, const Life& life) const;
+  [[nodiscard]] Possible reset_by(const Now& now, Tracked tracked, const Life& life) const;
   static std::string why_open(const std::vector<Branch>& branches);
   void settle();
 
   NamespacedName pod_;
   Established established_;
+  Timeouts timeouts_;
   std::map<Key, Possible> tracked_;  // without those of which nothing can be known
   Key key_;                          // of the last packet
   std::vector<Branch> branches_;     // and what it may have been

@@ -30,5 +30,8 @@ struct History {
 inline const NamespacedName kHistoryPod{"x", "a"};
 void showValue(const History& history, std::ostream& out);
 rc::Gen<History> any_history(std::size_t moments);
+// Of ends that open, answer, close, reset and begin anew on the same ports, with jumps in time around every
+// timeout; now and then a packet at random.
+rc::Gen<History> any_trace(std::size_t moments);
 
 }  // namespace postern::property
