@@ -19,7 +19,8 @@ constexpr auto is_open = Step::is_open;
 // The peer is 8.8.8.8; ports as the client has them: client 40000, server 80.
 class History {
  public:
-  explicit History(Established established) : interface_({"x", "a"}, established) {}
+  explicit History(Established established, Timeouts timeouts = {})
+      : interface_({"x", "a"}, established, timeouts) {}
 
   History& policies(const std::function<void(SmallCluster&)>& arrange) {
     small_.objects.network_policies.clear();
@@ -54,6 +55,11 @@ class History {
     now_ = now_ + seconds(n);
     return *this;
   }
+  // The sequence number of what is sent from here on.
+  History& numbers(std::uint32_t number) {
+    number_ = number;
+    return *this;
+  }
   History& error_arrives(Protocol quoted, Step step) {
     Packet packet{.direction = Direction::ingress,
                   .source = ip("9.9.9.9"),
@@ -78,7 +84,8 @@ class History {
                   .kind = kind,
                   .source_port = to_server ? client : server,
                   .destination_port = to_server ? server : client,
-                  .quoted = std::nullopt},
+                  .quoted = std::nullopt,
+                  .sequence = number_},
                  step);
   }
   History& judge(const Packet& packet, Step step) {
@@ -97,6 +104,7 @@ class History {
   Instant now_{1'000'000'000'000};
   Judgement last_;
   int count_ = 0;
+  std::uint32_t number_ = 1;
 };
 
 constexpr auto kTcp = Protocol::tcp;
@@ -339,6 +347,7 @@ TEST(OracleHistories, TimeoutsOfR25b) {
     History history(reevaluate);
     history.policies(out_allowed);
     for (std::size_t i = 0; i < kinds.size(); ++i) {
+      if (kinds[i] == Kind::rst) history.numbers(2);
       if (i % 2 == 0)
         history.client_sends(protocol, kinds[i], passes);
       else
@@ -366,6 +375,61 @@ TEST(OracleHistories, TimeoutsOfR25b) {
   idle(kSctp, {Kind::init}, 220, is_dropped);
   idle(kIcmp, {Kind::echo_request}, 25, passes);
   idle(kIcmp, {Kind::echo_request}, 35, is_dropped);
+}
+
+TEST(OracleHistories, AConnectionThatIsClosedLivesAsLongAsAClosedOneAndItsPortsBeginAnew) {
+  const auto closed = [](Established established, Timeouts timeouts = {}) {
+    History history(established, timeouts);
+    history.policies(out_allowed).client_sends(kTcp, Kind::syn, passes).client_gets(kTcp, Kind::syn_ack, passes);
+    history.client_sends(kTcp, Kind::fin, passes).client_gets(kTcp, Kind::fin, passes);
+    return history;
+  };
+  closed(reevaluate).wait(115).client_gets(kTcp, Kind::other, passes);
+  closed(reevaluate).wait(125).client_gets(kTcp, Kind::other, is_dropped);
+  closed(reevaluate, {.tcp_closed = seconds(5)}).wait(10).client_gets(kTcp, Kind::other, is_dropped);
+  // A new connection is judged by the policy of its day, also where flows are kept.
+  closed(keep).policies(shut).client_sends(kTcp, Kind::other, passes).client_sends(kTcp, Kind::syn, is_dropped);
+  // Allowed, it is as new as its SYN.
+  closed(reevaluate)
+      .client_sends(kTcp, Kind::syn, passes)
+      .client_gets(kTcp, Kind::syn_ack, passes)
+      .client_sends(kTcp, Kind::other, passes)
+      .wait(80000)
+      .client_gets(kTcp, Kind::other, passes);
+  closed(reevaluate).numbers(2).client_gets(kTcp, Kind::rst, passes).wait(20).client_gets(kTcp, Kind::other, is_dropped);
+}
+
+TEST(OracleHistories, OneFinClosesHalf) {
+  const auto half_closed = [] {
+    History history(keep);
+    history.policies(out_allowed).client_sends(kTcp, Kind::syn, passes).client_gets(kTcp, Kind::syn_ack, passes);
+    history.client_sends(kTcp, Kind::fin, passes).client_sends(kTcp, Kind::fin, passes);
+    return history;
+  };
+  half_closed().client_gets(kTcp, Kind::other, passes).wait(115).client_gets(kTcp, Kind::other, passes);
+  half_closed().wait(125).client_gets(kTcp, Kind::other, is_dropped);
+  // It is not over: whether a SYN is the same connection's is left open.
+  half_closed().policies(shut).client_sends(kTcp, Kind::syn, is_open);
+}
+
+// 100 and 101: the next number of who opened, after its SYN.
+TEST(OracleHistories, AResetClosesOnlyWithAPlausibleNumber) {
+  const auto opened = [] {
+    History history(reevaluate);
+    history.policies(out_allowed).numbers(100).client_sends(kTcp, Kind::syn, passes);
+    history.numbers(7000).client_gets(kTcp, Kind::syn_ack, passes);
+    return history.numbers(101).client_sends(kTcp, Kind::other, passes);
+  };
+  const auto after = [&](std::uint32_t number) {
+    return opened().numbers(number).client_sends(kTcp, Kind::rst, passes).wait(20);
+  };
+  const auto far = kResetsNeedASequence ? passes : is_dropped;
+  const auto near = kResetsNeedASequence ? is_open : is_dropped;
+  after(101).client_gets(kTcp, Kind::other, is_dropped);
+  after(101 + 1000).client_gets(kTcp, Kind::other, near);
+  after(101 + 0x6000'0000u).client_gets(kTcp, Kind::other, far);
+  after(101 - 0x6000'0000u).client_gets(kTcp, Kind::other, far);
+  opened().numbers(7001).client_gets(kTcp, Kind::rst, passes).wait(20).client_gets(kTcp, Kind::other, is_dropped);
 }
 
 TEST(OracleHistories, IcmpErrorsOfLiveConnectionsPassAndDiscoveryAlways) {
