@@ -336,7 +336,7 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
   }
   if (tcp && kind == Kind::rst) return reset_by(now, tracked, life);
   if (tcp) tracked.next[index(now.packet.direction)] = number_after(now.packet);
-  tracked.cut = false;
+  tracked.cut = tracked.by_node = false;
   const bool was_opening = tracked.phase == Phase::opening;
   if (tcp && kind == Kind::fin && !is_over(tracked.phase)) {
     const bool both = tracked.finished && *tracked.finished != now.packet.direction;
@@ -393,13 +393,37 @@ Interface::Possible Interface::after(const Now& now, const Known& known, const L
   Possible out = noticed(now, known, life, passes);
   // "An unpoliced pod's packets are not parsed" (R16), but may be known all the same (R40).
   const bool looked_at = now.judged || now.judged_back;
+  const bool by_node = !looked_at && node_ == NodeMemory::remembers;
+  if (by_node) {
+    // A node may also take what it hears in the middle of a connection for one.
+    if (!known && passes && !would_open(now.packet, false)) {
+      for (const auto& [maybe, its_life] : opened(now)) add(out, maybe, its_life);
+    }
+    return marked_by_node(out);
+  }
   if (!looked_at || now.no_memory) add(out, known, life);
   return out;
 }
 
-// What policy does not admit may be found cut at once, or by its next packet (R14).
-void Interface::changed(const Cluster& cluster) {
+Interface::Possible Interface::marked_by_node(const Possible& possible) {
+  Possible out;
+  for (const auto& [known, life] : possible) {
+    Known marked = known;
+    if (marked) marked->by_node = true;
+    add(out, marked, life);
+  }
+  return out;
+}
+
+// What policy does not admit may be found cut at once, or by its next packet (R14). What the node alone knew
+// is seeded when its direction becomes isolated (R40), and may begin to wait anew then.
+void Interface::changed(const Cluster& cluster, Instant at) {
   for (auto& [key, possible] : tracked_) {
+    for (auto& [known, life] : possible) {
+      if (!known || !known->by_node || life.possibly_until < at) continue;
+      const Instant anew = at + (timeout_of(key.protocol, known->phase) + kSlack);
+      life.possibly_until = std::max(life.possibly_until, anew);
+    }
     const Possible before = possible;
     for (const auto& [known, life] : before) {
       if (!known || !cuts(cluster, key, *known)) continue;

@@ -34,6 +34,10 @@ struct Timeouts {
   Duration icmp = seconds(30);
 };
 
+// R40: whether the node has a conntrack of its own, from which connections older than an isolation are seeded.
+// Without one, nothing is known of them, or by chance: both verdicts are right.
+enum class NodeMemory : std::uint8_t { none, remembers };
+
 // "RST closes only when its sequence number is plausible". Waits for a datapath that looks at sequence
 // numbers: until then every RST of a connection closes it.
 inline constexpr bool kResetsNeedASequence = false;
@@ -84,15 +88,16 @@ struct Judgement {
 
 class Interface {
  public:
-  Interface(NamespacedName pod, Established established, Timeouts timeouts = {})
-      : pod_(std::move(pod)), established_(established), timeouts_(timeouts) {}
+  Interface(NamespacedName pod, Established established, Timeouts timeouts = {},
+            NodeMemory node = NodeMemory::none)
+      : pod_(std::move(pod)), established_(established), timeouts_(timeouts), node_(node) {}
 
   // One packet at a time `at` that never falls, under the objects of that time. `changed` before the first
   // packet under other objects than the last.
   Judgement packet(const Cluster& cluster, const Packet& packet, Instant at);
   // What was done with that packet: possibilities that do not explain it are given up.
   void saw(bool allow, Reason reason);
-  void changed(const Cluster& cluster);
+  void changed(const Cluster& cluster, Instant at);
 
  private:
   // Both directions of a connection share a key, and so do two connections of one key, one each way.
@@ -110,6 +115,7 @@ class Interface {
     Phase phase = Phase::opening;
     bool replied = false;  // while it opens
     bool cut = false;      // found not to be admitted, and its opener has not been admitted since
+    bool by_node = false;  // its last packet was noticed by the node alone: nobody judged the pod
     std::optional<Direction> finished;  // half closed: which way its FIN went
     // By direction, the sequence number that comes next; absent: nothing was seen that way.
     std::array<std::optional<std::uint32_t>, 2> next;
@@ -161,12 +167,14 @@ class Interface {
   [[nodiscard]] Possible opened(const Now& now) const;
   [[nodiscard]] Possible carried(const Now& now, Tracked tracked, const Life& life) const;
   [[nodiscard]] Possible reset_by(const Now& now, Tracked tracked, const Life& life) const;
+  static Possible marked_by_node(const Possible& possible);
   static std::string why_open(const std::vector<Branch>& branches);
   void settle();
 
   NamespacedName pod_;
   Established established_;
   Timeouts timeouts_;
+  NodeMemory node_;
   std::map<Key, Possible> tracked_;  // without those of which nothing can be known
   Key key_;                          // of the last packet
   std::vector<Branch> branches_;     // and what it may have been

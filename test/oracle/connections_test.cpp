@@ -19,13 +19,13 @@ constexpr auto is_open = Step::is_open;
 // The peer is 8.8.8.8; ports as the client has them: client 40000, server 80.
 class History {
  public:
-  explicit History(Established established, Timeouts timeouts = {})
-      : interface_({"x", "a"}, established, timeouts) {}
+  explicit History(Established established, Timeouts timeouts = {}, NodeMemory node = NodeMemory::none)
+      : interface_({"x", "a"}, established, timeouts, node) {}
 
   History& policies(const std::function<void(SmallCluster&)>& arrange) {
     small_.objects.network_policies.clear();
     arrange(small_);
-    interface_.changed({small_.objects, false, {}});
+    interface_.changed({small_.objects, false, {}}, now_);
     return *this;
   }
   // The pod is the client of this packet, or the server; it leaves, or it arrives.
@@ -377,6 +377,29 @@ TEST(OracleHistories, TimeoutsOfR25b) {
   idle(kIcmp, {Kind::echo_request}, 35, is_dropped);
 }
 
+// R40.
+TEST(OracleHistories, WhatTheNodeRemembersOutlivesTheIsolationThatComes) {
+  const auto remembered = [](Protocol protocol, Kind first) {
+    History history(reevaluate, {}, NodeMemory::remembers);
+    return history.policies(nothing).client_sends(protocol, first, passes);
+  };
+  remembered(kTcp, Kind::syn)
+      .client_gets(kTcp, Kind::syn_ack, passes)
+      .client_sends(kTcp, Kind::other, passes)
+      .wait(1000)
+      .policies(shut_in)
+      .client_gets(kTcp, Kind::other, passes)
+      .server_gets(kTcp, Kind::syn, is_dropped);
+  remembered(kUdp, Kind::datagram).policies(shut_in).client_gets(kUdp, Kind::datagram, passes);
+  // Its own direction is judged again (R14).
+  remembered(kUdp, Kind::datagram).policies(shut_out).client_sends(kUdp, Kind::datagram, is_dropped);
+  // What has ended on the node is not seeded; what is seeded may wait anew.
+  remembered(kUdp, Kind::datagram).wait(40).policies(shut_in).client_gets(kUdp, Kind::datagram, is_dropped);
+  remembered(kUdp, Kind::datagram).wait(20).policies(shut_in).wait(20).client_gets(kUdp, Kind::datagram, is_open);
+  // A node may take up what it hears in the middle.
+  remembered(kTcp, Kind::other).policies(shut_in).client_gets(kTcp, Kind::other, is_open);
+}
+
 TEST(OracleHistories, AConnectionThatIsClosedLivesAsLongAsAClosedOneAndItsPortsBeginAnew) {
   const auto closed = [](Established established, Timeouts timeouts = {}) {
     History history(established, timeouts);
@@ -390,12 +413,8 @@ TEST(OracleHistories, AConnectionThatIsClosedLivesAsLongAsAClosedOneAndItsPortsB
   // A new connection is judged by the policy of its day, also where flows are kept.
   closed(keep).policies(shut).client_sends(kTcp, Kind::other, passes).client_sends(kTcp, Kind::syn, is_dropped);
   // Allowed, it is as new as its SYN.
-  closed(reevaluate)
-      .client_sends(kTcp, Kind::syn, passes)
-      .client_gets(kTcp, Kind::syn_ack, passes)
-      .client_sends(kTcp, Kind::other, passes)
-      .wait(80000)
-      .client_gets(kTcp, Kind::other, passes);
+  History again = closed(reevaluate).client_sends(kTcp, Kind::syn, passes).client_gets(kTcp, Kind::syn_ack, passes);
+  again.client_sends(kTcp, Kind::other, passes).wait(80000).client_gets(kTcp, Kind::other, passes);
   closed(reevaluate).numbers(2).client_gets(kTcp, Kind::rst, passes).wait(20).client_gets(kTcp, Kind::other, is_dropped);
 }
 

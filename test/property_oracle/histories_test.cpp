@@ -9,6 +9,10 @@
 namespace postern::property {
 namespace {
 
+// Waits for connections to be seeded from the node's own conntrack (R40): then `remembers`, and the node of
+// these histories has to remember.
+constexpr auto kNode = oracle::NodeMemory::none;
+
 // What happened to packets, by what the oracle expected of them.
 struct Tally {
   std::uint64_t allowed = 0;
@@ -51,8 +55,8 @@ std::string wrong_at(const oracle::Judgement& expected, const Classified& got, T
 
 std::string wrong_packet(const History& history, Tally& tally) {
   Ground ground(history.keep ? EstablishedFlows::keep : EstablishedFlows::reevaluate);
-  oracle::Interface interface(kHistoryPod,
-                              history.keep ? oracle::Established::keep : oracle::Established::reevaluate);
+  oracle::Interface interface(
+      kHistoryPod, history.keep ? oracle::Established::keep : oracle::Established::reevaluate, {}, kNode);
   Instant now{std::int64_t{1000} << 30};
   const World* world = nullptr;
   for (std::size_t i = 0; i < history.moments.size(); ++i) {
@@ -61,7 +65,7 @@ std::string wrong_packet(const History& history, Tally& tally) {
     if (moment.world) {
       world = &*moment.world;
       if (const auto refused = ground.follow(*world)) return *refused;
-      interface.changed(world->cluster());
+      interface.changed(world->cluster(), now);
     }
     if (!moment.packet) continue;
     const auto expected = interface.packet(world->cluster(), *moment.packet, now);

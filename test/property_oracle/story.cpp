@@ -24,22 +24,30 @@ std::vector<Story> smaller_stories(const Story& story) {
   return out;
 }
 
+rc::Shrinkable<Story> told(rc::Random random, std::size_t events, bool tiers) {
+  Dice dice(random.next());
+  Story story{{random_world(dice)}};
+  if (tiers) add_tiers(story.worlds[0], dice);
+  for (std::size_t n = 0; n < events; ++n) {
+    World next = story.worlds.back();
+    if (tiers && dice.chance(45))
+      change_tiers(next, dice);
+    else
+      change(next, dice);
+    story.worlds.push_back(std::move(next));
+  }
+  return rc::shrinkable::shrinkRecur(
+      std::move(story), [](const Story& larger) { return rc::seq::fromContainer(smaller_stories(larger)); });
+}
+
 }  // namespace
 
 rc::Gen<Story> any_story(std::size_t events) {
-  return [=](const rc::Random& random, int) {
-    rc::Random source = random;
-    Dice dice(source.next());
-    Story story{{random_world(dice)}};
-    for (std::size_t n = 0; n < events; ++n) {
-      World next = story.worlds.back();
-      change(next, dice);
-      story.worlds.push_back(std::move(next));
-    }
-    return rc::shrinkable::shrinkRecur(std::move(story), [](const Story& larger) {
-      return rc::seq::fromContainer(smaller_stories(larger));
-    });
-  };
+  return [=](const rc::Random& random, int) { return told(random, events, false); };
+}
+
+rc::Gen<Story> any_story_of_tiers(std::size_t events) {
+  return [=](const rc::Random& random, int) { return told(random, events, true); };
 }
 
 void showValue(const Story& story, std::ostream& out) {

@@ -16,6 +16,8 @@ struct Story {
 };
 void showValue(const Story& story, std::ostream& out);
 rc::Gen<Story> any_story(std::size_t events);
+// With cluster tiers, strict namespaces and audits, of which some event is now and then.
+rc::Gen<Story> any_story_of_tiers(std::size_t events);
 
 // What happens at the interface of one pod, x/a: packets of a few connections, new policies, time.
 struct Moment {

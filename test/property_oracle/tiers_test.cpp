@@ -3,6 +3,7 @@
 // tables, against the oracle.
 #include "test/property_oracle/ground.h"
 #include "test/property_oracle/run.h"
+#include "test/property_oracle/story.h"
 #include "test/property_oracle/tiers_distribution.h"
 
 namespace postern::property {
@@ -15,8 +16,8 @@ constexpr bool kTablesHaveTiers = false;
 constexpr int kWorlds = 14000;
 constexpr std::size_t kQuestions = 16;
 
-std::string wrong_in(const World& world, const std::vector<oracle::Question>& questions, TiersDistribution& reached) {
-  Ground ground;
+std::string wrong_in(Ground& ground, const World& world, const std::vector<oracle::Question>& questions,
+                     TiersDistribution& reached) {
   if (kTablesHaveTiers) {
     if (const auto refused = ground.follow(world)) return *refused;
     if (const auto wrong = difference_in_isolation(world, ground.enforcer().policy())) return *wrong;
@@ -38,16 +39,33 @@ TEST(Tiers, TablesSayWhatTheOracleSays) {
   TiersDistribution reached;
   check(kWorlds, any_world_with_tiers(), [&](const World& world, bool thorough) {
     const auto questions = random_questions(world, borders_of(world), kQuestions);
-    const std::string wrong = wrong_in(world, questions, reached);
+    Ground ground;
+    const std::string wrong = wrong_in(ground, world, questions, reached);
     if (!wrong.empty() || !thorough) return wrong;
     TiersDistribution ignored;
-    return wrong_in(world, every_question(world), ignored);
+    return wrong_in(ground, world, every_question(world), ignored);
   });
   reached.print();
   if (HasFatalFailure()) return;
   EXPECT_EQ(reached.too_rare(std::min(1.0, scale())), "");
   if (scale() < 1) return;
   EXPECT_GE(reached.verdicts(), 200000u);
+}
+
+TEST(Tiers, TablesFollowEveryEvent) {
+  TiersDistribution reached;
+  check(700, any_story_of_tiers(12), [&](const Story& story, bool thorough) {
+    Ground ground;
+    for (std::size_t i = 0; i < story.worlds.size(); ++i) {
+      const World& world = story.worlds[i];
+      const auto questions = thorough ? every_question(world) : random_questions(world, borders_of(world), 8);
+      const std::string wrong = wrong_in(ground, world, questions, reached);
+      if (!wrong.empty()) return "after event " + std::to_string(i) + ": " + wrong;
+    }
+    return std::string();
+  });
+  if (HasFatalFailure()) return;
+  EXPECT_EQ(reached.too_rare(std::min(1.0, scale()) * 0.2), "");
 }
 
 }  // namespace
