@@ -35,8 +35,24 @@ enum pn_ct_state {
     PN_CT_RST = 1u << 5,
     PN_CT_CUT = 1u << 6,           /* judged again and denied: carries nothing until its opener is allowed again */
     PN_CT_NODE_HAD = 1u << 7,      /* clean-up found it in the node's nf_conntrack; packets leave the bit alone */
+    PN_CT_ACKED_OPENER = 1u << 8,  /* TCP: the opener has acknowledged something, see below */
+    PN_CT_ACKED_REPLIER = 1u << 9,
     PN_CT_LIVE = 1u << 30,         /* set in every used way */
 };
+/* One more, which no enumerator of C holds. TCP: the opener sent a SYN into the live connection; a SYN-ACK
+ * of the other side starts it anew. */
+#define PN_CT_SYN_AGAIN 0x80000000u
+
+/*
+ * TCP: the upper bits of the last acknowledgement number of each side, of which its ACKED bit says that
+ * there is one. They tell a RST or FIN that may be the other side's from one that cannot. A unit is 4 MiB,
+ * so that most packets change nothing.
+ */
+#define PN_CT_SPACE_BITS 10
+#define PN_CT_SPACE_UNIT_SHIFT (32 - PN_CT_SPACE_BITS)
+#define PN_CT_SPACE_MASK ((1u << PN_CT_SPACE_BITS) - 1)
+#define PN_CT_SPACE_OPENER_SHIFT 10
+#define PN_CT_SPACE_REPLIER_SHIFT 20
 
 struct pn_ct_value {
     pn_u32 epoch; /* of the last judgement */

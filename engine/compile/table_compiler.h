@@ -5,6 +5,7 @@
 #pragma once
 
 #include <compare>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -49,6 +50,7 @@ struct CompileSettings {
   bool spoof_check = true;  // R16
   bool strict = false;      // an interface without a slot is closed
   std::uint64_t hash_secret = 0;
+  std::map<EndpointId, std::uint32_t> grace_until{};  // R40, ticks; who is not in it has none
   friend bool operator==(const CompileSettings&, const CompileSettings&) = default;
 };
 

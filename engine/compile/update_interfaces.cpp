@@ -87,6 +87,8 @@ pn_pod Update::record_of(const Wanted& wanted) const {
   pn_pod record{};
   record.endpoint = endpoint.endpoint.value;
   record.flags = pod_flags(input_.settings, wanted.contents[0] && wanted.contents[1]);
+  const auto grace = input_.settings.grace_until.find(endpoint.endpoint);
+  if (grace != input_.settings.grace_until.end()) record.grace_until = grace->second;
   for (const auto& address : endpoint.addresses) {
     if (address.is_v4()) {
       record.v4 = address.v4_host_order();

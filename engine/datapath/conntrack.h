@@ -13,14 +13,8 @@
 #include "engine/datapath/env.h"
 #include "engine/datapath/lifetime.h"
 #include "engine/datapath/parse.h"
-
-/* Where the entry of a tuple is or would be. */
-struct pn_ct_place {
-    struct pn_ct_key key;
-    pn_u32 bucket;
-    pn_u16 fingerprint; /* never 0 */
-    pn_u16 source_is_a; /* the tuple's source is the key's address_a */
-};
+#include "engine/datapath/place.h"
+#include "engine/datapath/transition.h"
 
 /* A live entry as found. */
 struct pn_ct_found {
@@ -28,47 +22,6 @@ struct pn_ct_found {
     pn_u32 way;
     pn_u32 from_opener; /* the packet comes from the side that opened the connection */
 };
-
-PN_INLINE pn_u64 pn_ct_mix(pn_u64 hash)
-{
-    hash *= 0x9e3779b97f4a7c15ull;
-    return hash ^ (hash >> 32);
-}
-
-PN_INLINE void pn_ct_locate(const struct pn_node *node, pn_u32 endpoint, const struct pn_tuple *tuple,
-                            struct pn_ct_place *place)
-{
-    int a = pn_same_address(tuple->source, tuple->destination)
-                ? tuple->source_port <= tuple->destination_port
-                : pn_address_before(tuple->source, tuple->destination);
-    place->source_is_a = a ? 1 : 0;
-    place->key.address_a = a ? tuple->source : tuple->destination;
-    place->key.address_b = a ? tuple->destination : tuple->source;
-    place->key.port_a = a ? tuple->source_port : tuple->destination_port;
-    place->key.port_b = a ? tuple->destination_port : tuple->source_port;
-    place->key.endpoint_protocol = (endpoint << 8) | (tuple->protocol & 0xffu);
-
-    /* The two addresses are mixed side by side, then joined with the rest. */
-    pn_u64 secret = node->hash_secret;
-    pn_u64 hash_a = pn_ct_mix(place->key.address_a.low ^ secret) + place->key.address_a.high;
-    pn_u64 hash_b = pn_ct_mix(place->key.address_b.low + secret) ^ place->key.address_b.high;
-    pn_u32 ports = ((pn_u32)place->key.port_a << 16) | place->key.port_b;
-    pn_u64 hash = pn_ct_mix(hash_a ^ pn_pair(ports, place->key.endpoint_protocol));
-    hash = pn_ct_mix(hash + hash_b);
-    place->bucket = (pn_u32)hash & node->ct_mask;
-    place->fingerprint = (pn_u16)(hash >> 48);
-    if (place->fingerprint == 0)
-        place->fingerprint = 1;
-}
-
-/* One question instead of five: each way of a bucket asks it. */
-PN_INLINE int pn_ct_same(const struct pn_ct_key *key, const struct pn_ct_key *other)
-{
-    pn_u64 differs = (key->address_a.high ^ other->address_a.high) | (key->address_a.low ^ other->address_a.low);
-    differs |= (key->address_b.high ^ other->address_b.high) | (key->address_b.low ^ other->address_b.low);
-    differs |= (pn_u64)(key->port_a ^ other->port_a) | (pn_u64)(key->port_b ^ other->port_b);
-    return (differs | (key->endpoint_protocol ^ other->endpoint_protocol)) == 0;
-}
 
 /* Copies the live entry of a place; 0: there is none. */
 PN_UNIT pn_u32 pn_ct_find(struct pn_env *env, const struct pn_ct_place *place, pn_u32 now,
@@ -113,18 +66,7 @@ PN_INLINE int pn_ct_belongs(struct pn_ct_found *found, const struct pn_ct_place 
     return found->from_opener == (opener_is_a == place->source_is_a ? 1u : 0u);
 }
 
-/* The state bits that a packet adds to an entry. */
-PN_INLINE pn_u32 pn_ct_bits(pn_u32 tcp_flags, pn_u32 from_opener)
-{
-    pn_u32 bits = from_opener ? 0 : PN_CT_REPLIED;
-    if (tcp_flags & PN_TCP_FIN)
-        bits |= from_opener ? PN_CT_FIN_OPENER : PN_CT_FIN_REPLIER;
-    if (tcp_flags & PN_TCP_RST)
-        bits |= PN_CT_RST;
-    return bits;
-}
-
-/* Writes a found entry back: epoch, seen and step as in `value`, whose state bits are added. A
+/* Writes a found entry back: epoch, seen and step as in `value`, whose state bits are merged in. A
  * connection that was cut is alive again, unless PN_CT_CUT is among the bits. The epoch comes last: who
  * reads it meanwhile must not take the judgement before it for one of this epoch. */
 PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, pn_u32 way,
@@ -141,7 +83,7 @@ PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, 
     if (bucket->fingerprints[way] == place->fingerprint && pn_ct_same(&entry->key, &place->key)) {
         entry->value.seen = value->seen;
         entry->value.step = value->step;
-        entry->value.state = (entry->value.state & ~(pn_u32)PN_CT_CUT) | value->state;
+        entry->value.state = pn_ct_merged(entry->value.state, value->state);
         PN_BARRIER();
         PN_WRITE_ONCE(entry->value.epoch, value->epoch);
     }
@@ -153,7 +95,7 @@ PN_UNIT pn_u32 pn_ct_store(struct pn_env *env, const struct pn_ct_place *place, 
 PN_INLINE int pn_ct_says(const struct pn_ct_value *value, const struct pn_ct_value *fresh)
 {
     return value->seen == fresh->seen && value->epoch == fresh->epoch && value->step == fresh->step &&
-           ((value->state & ~(pn_u32)PN_CT_CUT) | fresh->state) == value->state;
+           pn_ct_merged(value->state, fresh->state) == value->state;
 }
 
 /* How willingly a way is given up: free or expired before any live one, the longest idle first. */

@@ -31,6 +31,12 @@ PN_INLINE pn_u32 pn_ct_timeout(pn_u32 protocol, pn_u32 state)
     return (state & PN_CT_REPLIED) ? PN_TIMEOUT_TCP_ESTABLISHED : PN_TIMEOUT_TCP_SYN;
 }
 
+/* TCP: answered, and nobody has said yet that it ends. */
+PN_INLINE int pn_ct_established(pn_u32 state)
+{
+    return (state & (PN_CT_REPLIED | PN_CT_FIN_OPENER | PN_CT_FIN_REPLIER | PN_CT_RST | PN_CT_CUT)) == PN_CT_REPLIED;
+}
+
 /* Ticks since the last packet. Another CPU may be a tick ahead: that is no age, not a huge one. */
 PN_INLINE pn_u32 pn_ct_idle(const struct pn_ct_value *value, pn_u32 now)
 {

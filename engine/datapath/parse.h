@@ -92,6 +92,8 @@ struct pn_packet {
     pn_u32 fragment_id;       /* as it stands in the packet */
     pn_u16 fragment_at;       /* bytes of the datagram: where a first one ends, where a later one begins */
     pn_u16 fragment_protocol; /* as the IPv4 or fragment header names it: maybe an extension header */
+    pn_u32 tcp_space; /* sequence << 16 | acknowledgement number, in units (engine/abi/conntrack.h) */
+    pn_u32 pad;
     struct pn_tuple quote; /* only with PN_PACKET_QUOTES */
 };
 
@@ -352,6 +354,8 @@ PN_INLINE void pn_parse_tcp(const pn_u8 *tcp, struct pn_packet *packet)
 {
     pn_u32 flags = tcp[13];
     packet->tcp_flags = (pn_u16)flags;
+    packet->tcp_space = (pn_swap32(pn_load32(tcp + 4)) >> PN_CT_SPACE_UNIT_SHIFT) << 16 |
+                        pn_swap32(pn_load32(tcp + 8)) >> PN_CT_SPACE_UNIT_SHIFT;
     if ((flags & (PN_TCP_SYN | PN_TCP_ACK)) == PN_TCP_SYN)
         packet->flags |= PN_PACKET_OPENS;
     else if (flags & (PN_TCP_SYN | PN_TCP_RST))

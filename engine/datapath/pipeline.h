@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The way of a packet: slot, record, parse, spoofed source, the pod itself, then connections and
- * policy in the order that the record names, then counter and events.
- *
- * Connections first: both directions are judged, or established flows are kept, or new flows are
- * logged. Every allowed flow has an entry, which is also the cache of its decision.
- *
- * Policy first: exactly one direction D is judged. What policy admits in D needs no state, nor do
- * its replies. Only what the pod opens in the other direction O, and whose replies D would deny,
- * leaves an entry.
- *
- * A connection is only opened by a packet that may be its first. Where a direction is judged, policy
- * admits an opener, with or without SYN: a flow whose entry was lost goes on (R39). Where it is not,
- * a TCP packet without SYN (SCTP: without INIT) opens nothing: else the retransmissions of a server
- * would bring back to life every connection that D has just stopped admitting (R14). Connections that
- * are older than the isolation are the business of seeding and grace (R40), whose place is marked below.
+ * policy in the order that the record names (connections.h), then counter and events.
  */
 #ifndef POSTERN_DATAPATH_PIPELINE_H
 #define POSTERN_DATAPATH_PIPELINE_H
 
-#include "engine/datapath/conntrack.h"
+#include "engine/datapath/connections.h"
 #include "engine/datapath/fragments.h"
-#include "engine/datapath/policy.h"
 
 /* A packet that no record judges passes with this step: allow, reason none. */
 #define PN_STEP_NOT_JUDGED PN_STEP_ALLOW
@@ -38,17 +24,6 @@ struct pn_arrival {
     pn_u32 monitored; /* set: somebody watches */
 };
 
-/* What is decided: the packet, and what it is decided by. */
-struct pn_case {
-    const struct pn_packet *packet;
-    const struct pn_node *node;
-    const struct pn_pod *pod;
-    pn_u32 direction;
-    pn_u32 now;
-    pn_u32 epoch;  /* loaded before anything is decided */
-    pn_u32 opened; /* as in pn_arrival */
-};
-
 /* One more, of so many bytes; returns how many there are now on this CPU. */
 PN_INLINE pn_u32 pn_count(struct pn_env *env, pn_u32 index, pn_u32 bytes)
 {
@@ -57,218 +32,6 @@ PN_INLINE pn_u32 pn_count(struct pn_env *env, pn_u32 index, pn_u32 bytes)
         return 0;
     counter->bytes += bytes;
     return (pn_u32)(counter->packets += 1);
-}
-
-PN_INLINE pn_u32 pn_opposite(pn_u32 direction) { return direction ^ 1u; }
-
-PN_INLINE const struct pn_pod_dir *pn_dir(const struct pn_case *c, pn_u32 direction)
-{
-    return &c->pod->dir[direction & 1u];
-}
-
-PN_INLINE int pn_judged(const struct pn_case *c, pn_u32 direction)
-{
-    return (pn_dir(c, direction)->flags & PN_DIR_JUDGED) != 0;
-}
-
-/* TCP and SCTP openers never profit from an entry: the port may be used again (tables, port reuse).
- * An echo request does, from its own. */
-PN_INLINE int pn_never_profits(const struct pn_packet *packet)
-{
-    return (packet->flags & PN_PACKET_OPENS) && !pn_is_icmp(packet->tuple.protocol);
-}
-
-/* What policy says of the connection that a tuple belongs to, in its opener's direction. `direction`
- * is that of the packet with this tuple, which comes from the opener or from the other side. */
-PN_PART pn_u32 pn_opener_step(struct pn_env *env, const struct pn_case *c, const struct pn_tuple *tuple,
-                              pn_u32 direction, pn_u32 from_opener)
-{
-    pn_u32 opener_direction = from_opener ? direction : pn_opposite(direction);
-    if (!pn_judged(c, opener_direction))
-        return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
-    struct pn_question question = {
-        .peer = direction == PN_EGRESS ? tuple->destination : tuple->source,
-        .port = pn_swap16(from_opener ? tuple->destination_port : tuple->source_port),
-        .protocol = (pn_u16)tuple->protocol,
-        .pad = 0,
-    };
-    return pn_policy_step(env, pn_dir(c, opener_direction), &question);
-}
-
-/* A packet as the first of its connection: what most packets ask, so it is not a call. */
-PN_INLINE pn_u32 pn_own_step(struct pn_env *env, const struct pn_case *c)
-{
-    const struct pn_pod_dir *dir = pn_dir(c, c->direction);
-    if (!(dir->flags & PN_DIR_JUDGED))
-        return pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
-    struct pn_question question = {
-        .peer = c->direction == PN_EGRESS ? c->packet->tuple.destination : c->packet->tuple.source,
-        .port = pn_swap16(c->packet->tuple.destination_port),
-        .protocol = (pn_u16)c->packet->tuple.protocol,
-        .pad = 0,
-    };
-    return pn_policy_step(env, dir, &question);
-}
-
-/* Finds the live entry that this packet belongs to. */
-PN_INLINE int pn_find_connection(struct pn_env *env, const struct pn_case *c, const struct pn_ct_place *place,
-                                 struct pn_ct_found *found)
-{
-    if (!pn_ct_find(env, place, c->now, found) || !pn_ct_belongs(found, place, c->direction))
-        return 0;
-    if (!pn_is_icmp(c->packet->tuple.protocol))
-        return 1;
-    return found->from_opener == ((c->packet->flags & PN_PACKET_OPENS) ? 1u : 0u);
-}
-
-/* The connection goes on; `step` admitted it, at this packet or long ago. */
-PN_INLINE void pn_continue_connection(struct pn_env *env, const struct pn_case *c,
-                                      const struct pn_ct_place *place, const struct pn_ct_found *found,
-                                      pn_u32 step)
-{
-    struct pn_ct_value fresh = {
-        .epoch = c->epoch,
-        .seen = c->now,
-        .state = pn_ct_bits(c->packet->tcp_flags, found->from_opener),
-        .step = step,
-    };
-    if (!pn_ct_says(&found->value, &fresh))
-        pn_ct_store(env, place, found->way, &fresh);
-}
-
-PN_INLINE void pn_open_connection(struct pn_env *env, struct pn_case *c, const struct pn_ct_place *place,
-                                  pn_u32 step)
-{
-    pn_u32 state = PN_CT_LIVE | pn_ct_bits(c->packet->tcp_flags, 1);
-    if (c->direction == PN_EGRESS)
-        state |= PN_CT_OPENER_EGRESS;
-    if (place->source_is_a)
-        state |= PN_CT_OPENER_IS_A;
-    struct pn_ct_value value = {.epoch = c->epoch, .seen = c->now, .state = state, .step = step};
-    c->opened = pn_ct_open(env, place, &value);
-}
-
-/* Whether an allowed packet without an entry may leave one. */
-PN_INLINE int pn_may_open(const struct pn_case *c)
-{
-    if (c->packet->flags & PN_PACKET_ANSWERS)
-        return 0;
-    pn_u32 protocol = c->packet->tuple.protocol;
-    return (protocol != PN_IP_TCP && protocol != PN_IP_SCTP) || (c->packet->flags & PN_PACKET_OPENS) ||
-           pn_judged(c, c->direction);
-}
-
-/* ICMP errors (R17): related if the quoted packet, which went the other way, is of a live connection,
- * or of one that policy admits without an entry. */
-PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
-{
-    const struct pn_tuple *quote = &c->packet->quote;
-    pn_u32 direction = pn_opposite(c->direction);
-    struct pn_ct_place place;
-    struct pn_ct_found found;
-    if (!(c->packet->flags & PN_PACKET_QUOTES) ||
-        !pn_same_address(quote->source, c->packet->tuple.destination))
-        return 0;
-    pn_ct_locate(c->node, c->pod->endpoint, quote, &place);
-    if (pn_ct_find(env, &place, c->now, &found) && pn_ct_belongs(&found, &place, direction) &&
-        !(found.value.state & PN_CT_CUT)) {
-        if ((c->pod->flags & PN_POD_KEEP) || found.value.epoch == c->epoch)
-            return 1;
-        return pn_step_allows(pn_opener_step(env, c, quote, direction, found.from_opener));
-    }
-    if (c->pod->flags & PN_POD_CT_FIRST)
-        return 0;
-    /* The quoted packet as the reply of a connection opened in this direction. */
-    return pn_step_allows(pn_opener_step(env, c, quote, direction, 0));
-}
-
-/* An ICMP error belongs to no connection of its own. */
-PN_INLINE pn_u32 pn_error_step(struct pn_env *env, const struct pn_case *c)
-{
-    pn_u32 step = pn_own_step(env, c);
-    if (!pn_step_allows(step) && pn_related(env, c))
-        return pn_step_allow(PN_REASON_RELATED, 0);
-    return step;
-}
-
-PN_PART pn_u32 pn_connections_first(struct pn_env *env, struct pn_case *c)
-{
-    struct pn_ct_place place;
-    struct pn_ct_found found;
-    int tracked = (c->packet->flags & PN_PACKET_TRACKED) != 0;
-    int known = 0;
-    if (tracked) {
-        pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
-        if (!pn_never_profits(c->packet))
-            known = pn_find_connection(env, c, &place, &found);
-    }
-    if (known && !(found.value.state & PN_CT_CUT)) {
-        pn_u32 step = found.value.step;
-        if (!(c->pod->flags & PN_POD_KEEP) && found.value.epoch != c->epoch)
-            step = pn_opener_step(env, c, &c->packet->tuple, c->direction, found.from_opener);
-        if (pn_step_allows(step)) {
-            pn_continue_connection(env, c, &place, &found, step);
-            return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(step));
-        }
-        /* Cut. The entry stays and says who opened: what the other side still sends is judged as
-         * new, and must not pass for the opener of the connection that was just forbidden. */
-        struct pn_ct_value cut = {.epoch = c->epoch, .seen = c->now, .state = PN_CT_CUT, .step = step};
-        pn_ct_store(env, &place, found.way, &cut);
-    }
-    pn_u32 step = pn_own_step(env, c);
-    if (!pn_step_allows(step))
-        return step;
-    if (known) {
-        if (found.from_opener)
-            pn_continue_connection(env, c, &place, &found, step);
-    } else if (tracked && pn_may_open(c)) {
-        pn_open_connection(env, c, &place, step);
-    }
-    return step;
-}
-
-/* Policy first, in the judged direction. */
-PN_INLINE pn_u32 pn_policy_first_judged(struct pn_env *env, const struct pn_case *c)
-{
-    struct pn_ct_place place;
-    struct pn_ct_found found;
-    pn_u32 step = pn_own_step(env, c);
-    if (pn_step_allows(step))
-        return step;
-    if (!(c->packet->flags & PN_PACKET_TRACKED) || pn_never_profits(c->packet))
-        return step;
-    pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
-    if (pn_find_connection(env, c, &place, &found) && !found.from_opener &&
-        !(found.value.state & PN_CT_CUT)) {
-        pn_continue_connection(env, c, &place, &found, found.value.step);
-        return pn_step_allow(PN_REASON_ESTABLISHED, pn_step_rule(found.value.step));
-    }
-    /* Mid-flow grace (R40) comes here: TCP without SYN until pod->grace_until. */
-    return step;
-}
-
-/* Policy first, in the other direction: everything passes, but what would get no answer leaves an
- * entry. */
-PN_INLINE pn_u32 pn_policy_first_other(struct pn_env *env, struct pn_case *c)
-{
-    struct pn_ct_place place;
-    struct pn_ct_found found;
-    pn_u32 step = pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
-    if (!(c->packet->flags & PN_PACKET_TRACKED))
-        return step;
-    if (pn_step_allows(pn_opener_step(env, c, &c->packet->tuple, c->direction, 0)))
-        return step;
-    pn_ct_locate(c->node, c->pod->endpoint, &c->packet->tuple, &place);
-    if (!pn_never_profits(c->packet) && pn_find_connection(env, c, &place, &found) && found.from_opener)
-        pn_continue_connection(env, c, &place, &found, step);
-    else if (pn_may_open(c))
-        pn_open_connection(env, c, &place, step);
-    return step;
-}
-
-PN_PART pn_u32 pn_policy_first(struct pn_env *env, struct pn_case *c)
-{
-    return pn_judged(c, c->direction) ? pn_policy_first_judged(env, c) : pn_policy_first_other(env, c);
 }
 
 PN_INLINE int pn_is_own(const struct pn_pod *pod, struct pn_address address)

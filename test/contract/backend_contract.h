@@ -9,6 +9,7 @@
 #pragma once
 
 #include "test/contract/connections_contract.h"
+#include "test/contract/tcp_contract.h"
 #include "test/contract/events_contract.h"
 #include "test/contract/policy_contract.h"
 #include "test/contract/tables_contract.h"

@@ -149,12 +149,19 @@ inline Bytes ip(std::uint32_t source, std::uint32_t destination, const Bytes& pa
   return ethernet(0x86dd, ipv6_packet(source, destination, payload, fields), fields.tags);
 }
 
-inline Bytes tcp_header(std::uint16_t source, std::uint16_t destination, std::uint8_t flags) {
+// Where a TCP packet stands in the two streams.
+struct TcpNumbers {
+  std::uint32_t sequence = 1;
+  std::uint32_t acknowledgement = 1;
+};
+
+inline Bytes tcp_header(std::uint16_t source, std::uint16_t destination, std::uint8_t flags,
+                        TcpNumbers numbers = {}) {
   Bytes header;
   put(header, source, 2);
   put(header, destination, 2);
-  put(header, 1, 4);
-  put(header, 1, 4);
+  put(header, numbers.sequence, 4);
+  put(header, numbers.acknowledgement, 4);
   put(header, 0x50, 1);
   put(header, flags, 1);
   put(header, 1024, 2);
@@ -196,6 +203,12 @@ inline Bytes icmp_header(std::uint8_t type, std::uint8_t code, std::uint16_t id)
 inline Bytes tcp(Socket from, Socket to, std::uint8_t flags, IpFields fields = {}) {
   fields.protocol = 6;
   return ip(from.address, to.address, tcp_header(from.port, to.port, flags), fields);
+}
+
+inline Bytes tcp_at(Socket from, Socket to, std::uint8_t flags, TcpNumbers numbers) {
+  IpFields fields;
+  fields.protocol = 6;
+  return ip(from.address, to.address, tcp_header(from.port, to.port, flags, numbers), fields);
 }
 
 inline Bytes udp(Socket from, Socket to, IpFields fields = {}) {
