@@ -296,8 +296,10 @@ TEST(OracleClusterTiers, ThePodItselfAndItsNode) {
        {Reason::not_isolated, Reason::own_node}},
       {"R2: Pass leads to a NetworkPolicy that cannot deny it", both(node_out(kAdmin, kPass), shut_out),
        to("192.168.0.1", 80), {Reason::own_node}},
-      {"R2, R42: a direction that is isolated ends there", both(node_out(kBaseline, kDeny), shut_out),
-       to("192.168.0.1", 80), {Reason::own_node}},
+      {"R2: a Baseline rule applies beside a NetworkPolicy too", both(node_out(kBaseline, kDeny), shut_out),
+       to("192.168.0.1", 80), {Reason::denied}, {"p 0"}},
+      {"R2: which has no say there, whatever it says", both(node_out(kBaseline, kDeny), open_out),
+       to("192.168.0.1", 80), {Reason::denied}, {"p 0"}},
       {"R2: an Accept opens it", node_out(kAdmin, kAccept), to("192.168.0.1", 80), {Reason::rule}, {"p 0"}},
       {"R25: strict excepts it", node_out(kAdmin, kPass), to("192.168.0.1", 80), {Reason::own_node}, {}, true},
   });

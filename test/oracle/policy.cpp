@@ -185,11 +185,19 @@ Verdict by_policies(const Sight& sight) {
 // reasons are true as well (R41).
 Verdict direct(const Sight& sight) {
   Verdict verdict = by_policies(sight);
+  const bool own_node = is_own_node(sight.cluster, sight.subject, sight.peer);
+  if (own_node && sight.direction == Direction::egress && verdict.tier == Tier::network_policy) {
+    // R2: no NetworkPolicy has a say there, "but Admin and Baseline rules of a ClusterNetworkPolicy apply".
+    if (auto baseline = by_cluster_tier(sight, Tier::baseline, verdict.passed)) {
+      baseline->isolating = verdict.isolating;
+      baseline->passed = verdict.passed;
+      verdict = *baseline;
+    }
+  }
   std::set<Reason> above;
   if (has_address(sight.subject, sight.peer)) above.insert(Reason::self);
   const bool by_cluster_rule = verdict.tier == Tier::admin || verdict.tier == Tier::baseline;
-  if (is_own_node(sight.cluster, sight.subject, sight.peer) &&
-      (sight.direction == Direction::ingress || !by_cluster_rule)) {
+  if (own_node && (sight.direction == Direction::ingress || !by_cluster_rule)) {
     above.insert(Reason::own_node);
   }
   if (above.empty()) return verdict;
