@@ -83,17 +83,16 @@ struct pn_tuple {
 
 struct pn_packet {
     struct pn_tuple tuple;
-    pn_u32 kind;   /* enum pn_packet_kind */
     pn_u32 flags;  /* enum pn_packet_flags */
-    pn_u32 family; /* 4, 6 or 0 */
+    pn_u16 kind;   /* enum pn_packet_kind */
+    pn_u16 family; /* 4, 6 or 0 */
     pn_u16 tcp_flags;
     pn_u16 icmp;   /* type << 8 | code */
     /* Only with PN_PACKET_FIRST or PN_PACKET_LATER: */
-    pn_u32 fragment_id;       /* as it stands in the packet */
     pn_u16 fragment_at;       /* bytes of the datagram: where a first one ends, where a later one begins */
     pn_u16 fragment_protocol; /* as the IPv4 or fragment header names it: maybe an extension header */
+    pn_u32 fragment_id;       /* as it stands in the packet */
     pn_u32 tcp_space; /* sequence << 16 | acknowledgement number, in units (engine/abi/conntrack.h) */
-    pn_u32 pad;
     struct pn_tuple quote; /* only with PN_PACKET_QUOTES */
 };
 
@@ -467,7 +466,7 @@ PN_PART void pn_parse(const pn_u8 *data, const pn_u8 *end, pn_u32 length, struct
     struct pn_ip header;
     int read = type == PN_ETH_IPV4 ? pn_read_ipv4(next, end, length, &header)
                                    : pn_read_ipv6(next, end, length, &header);
-    packet->family = header.family;
+    packet->family = (pn_u16)header.family;
     if (read)
         pn_parse_ip(next, end, &header, packet);
 }

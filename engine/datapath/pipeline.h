@@ -16,12 +16,12 @@
  * and not for every way through the parser. */
 struct pn_arrival {
     struct pn_packet packet;
-    pn_u32 record;    /* of the pod */
-    pn_u32 direction; /* enum pn_direction */
+    pn_u32 record; /* of the pod */
     pn_u32 ifindex;
-    pn_u32 length; /* of the frame */
-    pn_u32 opened; /* enum pn_ct_opening: whether this packet opened a tracked connection */
-    pn_u32 monitored; /* set: somebody watches */
+    pn_u32 length;    /* of the frame */
+    pn_u8 direction;  /* enum pn_direction */
+    pn_u8 monitored;  /* set: somebody watches */
+    pn_u16 opened;    /* enum pn_ct_opening: whether this packet opened a tracked connection */
 };
 
 /* One more, of so many bytes; returns how many there are now on this CPU. */
@@ -138,9 +138,9 @@ PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
     pn_u32 step = pn_decide_case(env, &c);
     if (c.packet->flags & (PN_PACKET_FIRST | PN_PACKET_LATER))
         step = pn_fragment_case(env, &c, step);
-    arrival->opened = c.opened;
+    arrival->opened = (pn_u16)c.opened;
     if (pn_is_monitored(PN_READ_ONCE(c.node->monitor_until), c.now))
-        arrival->monitored = pn_monitors(c.node, arrival->ifindex);
+        arrival->monitored = (pn_u8)pn_monitors(c.node, arrival->ifindex);
     return step;
 }
 
@@ -203,7 +203,7 @@ PN_UNIT pn_u32 pn_report(struct pn_env *env, const struct pn_arrival *arrival, p
     pn_store_address(event.destination, tuple->destination, packet->family);
     event.source_port = icmp ? (pn_u16)packet->icmp : pn_swap16(tuple->source_port);
     event.destination_port = pn_swap16(tuple->destination_port);
-    event.direction = (pn_u8)arrival->direction;
+    event.direction = arrival->direction;
     event.family = (pn_u8)packet->family;
     event.protocol = (pn_u8)tuple->protocol;
     event.tcp_flags = (pn_u8)packet->tcp_flags;
@@ -241,7 +241,7 @@ PN_INLINE pn_u32 pn_judge(struct pn_env *env, struct pn_frame *frame, pn_u64 slo
     if (pn_is_cut(&arrival.packet) && pn_env_more(env, frame))
         pn_parse(frame->data, frame->end, frame->length, &arrival.packet);
     arrival.record = pn_slot_record(slot);
-    arrival.direction = frame->direction;
+    arrival.direction = (pn_u8)frame->direction;
     arrival.ifindex = frame->ifindex;
     arrival.length = frame->length;
     arrival.opened = 0;
