@@ -34,6 +34,7 @@ constexpr Protocol ip_protocol(ProbeProtocol protocol) {
 struct ClusterSettings {
   EnforcerSettings enforcer;
   TableSizes limits;
+  bool node_conntrack = true;  // nodes remember connections, as nf_conntrack does (R40)
 };
 
 // The objects of one step, ready to be put in place. Every live pod has a node and an address; every

@@ -4,10 +4,7 @@
 // module is not loaded nothing is asked, since asking would load it.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <optional>
-#include <string>
 
 #include "agent/conntrack/listed_connections.h"
 #include "engine/base/result.h"
@@ -26,8 +23,5 @@ class NodeConntrack {
 };
 
 std::unique_ptr<NodeConntrack> make_node_conntrack();
-
-// nf_conntrack_max or nf_conntrack_count of this namespace; nullopt: nf_conntrack is not loaded.
-std::optional<std::uint64_t> nf_conntrack_number(const std::string& name);
 
 }  // namespace postern::agent

@@ -37,6 +37,7 @@
 #include "agent/source/kubernetes_source.h"
 #include "agent/view/run_folder.h"
 #include "agent/view/view_writer.h"
+#include "net/conntrack_dump.h"
 
 namespace postern::agent {
 namespace {
@@ -100,6 +101,8 @@ EnforcerSettings enforcer_settings(const Settings& settings) {
       settings.keep_established_flows ? EstablishedFlows::keep : EstablishedFlows::reevaluate;
   enforcer.events = event_mode_for(settings.enable_policy_event_logs, settings.verify_sample != 0, settings.log_level);
   enforcer.hash_secret = random_number();
+  enforcer.timeouts = settings.conntrack_timeouts;
+  enforcer.midflow_grace = settings.midflow_grace;
   switch (settings.service_ip_blocks) {
     case agent::ServiceIpBlocks::automatic: break;
     case agent::ServiceIpBlocks::compat: enforcer.service_ip_blocks = postern::ServiceIpBlocks::compat; break;

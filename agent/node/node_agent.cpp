@@ -98,6 +98,7 @@ void NodeAgent::reconcile() {
   tell_of_pods();
   const auto done = bring_into_force();
   for (const auto& note : enforcer_.backend().take_notes()) log_info("{}", note);
+  for (const auto& note : enforcer_.take_notes()) log_info("{}", note);
   if (!done) {
     note_failure(done.error());
   } else {

@@ -81,6 +81,39 @@ Expected take_cleanup_period(const std::string& value, Settings& settings) {
   settings.conntrack_cleanup_period = seconds(period_s);
   return expected;
 }
+// NAME=SECONDS, separated by commas; who is not named keeps the default.
+Expected take_conntrack_timeouts(const std::string& value, Settings& settings) {
+  using T = ConntrackTimeouts;
+  static constexpr std::pair<std::string_view, Duration T::*> kNames[] = {
+      {"tcp-syn", &T::tcp_syn},         {"tcp-established", &T::tcp_established}, {"tcp-fin", &T::tcp_fin},
+      {"tcp-closed", &T::tcp_closed},   {"tcp-rst", &T::tcp_rst},                 {"udp", &T::udp},
+      {"udp-replied", &T::udp_replied}, {"sctp", &T::sctp},                       {"icmp", &T::icmp},
+  };
+  T timeouts;
+  for (std::string_view rest = value; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const auto equals = part.find('=');
+    const auto* const named =
+        std::find_if(std::begin(kNames), std::end(kNames),
+                     [&](const auto& entry) { return equals != std::string_view::npos && entry.first == part.substr(0, equals); });
+    std::int64_t timeout_s = 0;
+    if (named == std::end(kNames) ||
+        read_number(std::string(part.substr(equals + 1)), {1, 31'536'000}, timeout_s)) {
+      return "NAME=SECONDS of tcp-syn, tcp-established, tcp-fin, tcp-closed, tcp-rst, udp, udp-replied, sctp and icmp, "
+             "from 1 to 31536000, separated by commas";
+    }
+    timeouts.*(named->second) = seconds(timeout_s);
+  }
+  settings.conntrack_timeouts = timeouts;
+  return std::nullopt;
+}
+Expected take_midflow_grace(const std::string& value, Settings& settings) {
+  std::int64_t grace_s = 0;
+  auto expected = read_number(value, {0, 3600}, grace_s);
+  settings.midflow_grace = seconds(grace_s);
+  return expected;
+}
 Expected take_flow_log_format(const std::string& value, Settings& settings) {
   return read_word(value, {{"compat", FlowLogWords::compat}, {"json", FlowLogWords::json}},
                    settings.flow_log_format);
@@ -172,6 +205,14 @@ constexpr std::array kTable = {
             take_number<&S::conntrack_table_size, 32'768, 1'048'576>},
     Setting{"conntrack-cache-cleanup-period", "300", "SECONDS", kKernel,
             "How often connections that have ended are swept away", nullptr, take_cleanup_period},
+    Setting{"conntrack-timeouts", "", "NAME=SECONDS,...", kKernel,
+            "How long connections are tracked without a packet: tcp-syn, tcp-established, tcp-fin,\n"
+            "tcp-closed, tcp-rst, udp, udp-replied, sctp, icmp; the others stay as they are",
+            nullptr, take_conntrack_timeouts},
+    Setting{"midflow-grace", "0", "SECONDS", kKernel,
+            "Where the node's conntrack is not in use: how long after a pod was isolated TCP packets of\n"
+            "connections that may be older pass",
+            nullptr, take_midflow_grace},
     Setting{"takeover", "false", "true|false", kKernel,
             "Take over, pod by pod, from an Amazon agent that ran here: its programs and pins go", nullptr,
             take_switch<&S::takeover>},

@@ -12,6 +12,7 @@
 #include "agent/log/log_level.h"
 #include "agent/settings/bind_address.h"
 #include "engine/base/time.h"
+#include "engine/compile/table_compiler.h"
 
 namespace postern::agent {
 
@@ -44,6 +45,8 @@ struct Settings {
   std::string run_folder;  // empty: agent/view/run_folder.h chooses
   std::uint32_t conntrack_table_size{};  // entries
   Duration conntrack_cleanup_period{};
+  ConntrackTimeouts conntrack_timeouts;  // R25b
+  Duration midflow_grace{};              // R40
   bool takeover{};
   bool uninstall{};
 

@@ -88,7 +88,7 @@ Result<void> NativeBackend::detach(std::uint32_t ifindex) {
 
 Result<std::vector<ConntrackEntry>> NativeBackend::conntrack() const {
   std::vector<ConntrackEntry> entries;
-  for (const auto& bucket : buckets()) {
+  for (const auto& bucket : used_buckets()) {
     for_each_entry(bucket, [&](const pn_ct_key& key, const pn_ct_value& value) {
       entries.push_back({key, value});
     });
@@ -97,14 +97,14 @@ Result<std::vector<ConntrackEntry>> NativeBackend::conntrack() const {
 }
 
 Result<void> NativeBackend::forget_connections(EndpointId endpoint) {
-  for (auto& bucket : buckets()) forget_in_bucket(bucket, endpoint);
+  for (auto& bucket : used_buckets()) forget_in_bucket(bucket, endpoint);
   if (endpoint.value == 0) fragments_.assign(fragments_.size(), {});
   return {};
 }
 
 Result<void> NativeBackend::age_connections(Duration by) {
   const std::uint32_t ticks = ticks_of(by, clock().tick_ns);
-  for (auto& bucket : buckets()) age_bucket(bucket, ticks);
+  for (auto& bucket : used_buckets()) age_bucket(bucket, ticks);
   for (auto& bucket : fragments_) {
     for (auto& way : bucket.ways) way.seen -= ticks;
   }
@@ -117,8 +117,71 @@ std::size_t NativeBackend::drain(pn_ring ring, EventSink& sink) {
   return events.size();
 }
 
+Result<std::uint32_t> NativeBackend::now() {
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(now_.ns) >> clock().shift);
+}
+
+Result<void> NativeBackend::read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) {
+  const auto used = used_buckets();
+  const std::size_t end = std::min(used.size(), std::size_t{first} + count);
+  for (std::size_t i = first; i < end; ++i) {
+    for (std::uint32_t way = 0; way < PN_CT_WAYS; ++way) {
+      const pn_ct_way& entry = used[i].ways[way];
+      if (used[i].fingerprints[way] == 0 || entry.value.state == 0) continue;
+      into.push_back({static_cast<std::uint32_t>(i), way, entry.key, entry.value});
+    }
+  }
+  return {};
+}
+
+namespace {
+bool is_as_read(const pn_ct_bucket& bucket, const PlacedConnection& read) {
+  if (read.value.state == 0) return bucket.fingerprints[read.way] == 0;
+  const pn_ct_way& entry = bucket.ways[read.way];
+  return bucket.fingerprints[read.way] != 0 && std::memcmp(&entry.key, &read.key, sizeof read.key) == 0 &&
+         std::memcmp(&entry.value, &read.value, sizeof read.value) == 0;
+}
+}  // namespace
+
+Result<void> NativeBackend::change(std::span<ConnectionChange> changes, std::uint32_t now) {
+  for (auto& change : changes) {
+    pn_ct_bucket& bucket = buckets_[change.read.bucket];
+    change.made = is_as_read(bucket, change.read);
+    if (!change.made) continue;
+    pn_ct_way& entry = bucket.ways[change.read.way];
+    switch (change.kind) {
+      case ConnectionChangeKind::note: entry.value.state |= PN_CT_NODE_HAD; break;
+      case ConnectionChangeKind::retire: entry.value.seen = now - PN_CT_RETIRED_IDLE; break;
+      case ConnectionChangeKind::free:
+        bucket.fingerprints[change.read.way] = 0;
+        entry = {};
+        break;
+    }
+  }
+  return {};
+}
+
+Result<void> NativeBackend::put(std::span<ConnectionPut> puts) {
+  for (auto& put : puts) {
+    pn_ct_bucket& bucket = buckets_[put.read.bucket];
+    put.made = is_as_read(bucket, put.read);
+    for (std::uint32_t way = 0; way < PN_CT_WAYS; ++way) {
+      if (way != put.read.way && bucket.fingerprints[way] == put.fingerprint &&
+          pn_ct_same(&bucket.ways[way].key, &put.key) != 0) {
+        put.made = false;
+      }
+    }
+    if (!put.made) continue;
+    tracked_ = true;
+    bucket.ways[put.read.way] = {.key = put.key, .value = put.value};
+    bucket.fingerprints[put.read.way] = put.fingerprint;
+  }
+  return {};
+}
+
 Classified NativeBackend::classify(std::uint32_t ifindex, std::uint8_t direction,
                                    std::span<const std::byte> frame, Instant now) {
+  now_ = std::max(now_, now);
   if (!attached_.contains(ifindex)) return {.allow = true, .step = 0};
   pn_env env{
       .node = view<pn_node>(tables_, TableId::node),

@@ -4,6 +4,7 @@
 // microseconds, because memory that nothing was written to is never touched.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -23,7 +24,7 @@ struct AddressOrder {
 };
 }  // namespace native
 
-class NativeBackend final : public Backend, public PacketInjector {
+class NativeBackend final : public Backend, public PacketInjector, public ConnectionTable {
  public:
   explicit NativeBackend(const TableSizes& sizes);
   ~NativeBackend() override;
@@ -46,6 +47,14 @@ class NativeBackend final : public Backend, public PacketInjector {
 
   Classified classify(std::uint32_t ifindex, std::uint8_t direction, std::span<const std::byte> frame,
                       Instant now) override;
+  void advance_to(Instant now) override { now_ = std::max(now_, now); }
+
+  [[nodiscard]] ConnectionTable* connection_table() override { return this; }
+  [[nodiscard]] std::uint32_t buckets() const override { return static_cast<std::uint32_t>(bucket_count_); }
+  Result<std::uint32_t> now() override;
+  Result<void> read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) override;
+  Result<void> change(std::span<ConnectionChange> changes, std::uint32_t now) override;
+  Result<void> put(std::span<ConnectionPut> puts) override;
 
  private:
   struct Unmap {
@@ -54,7 +63,7 @@ class NativeBackend final : public Backend, public PacketInjector {
   };
 
   // Those that may be in use: reading a fresh table would touch all of it.
-  [[nodiscard]] std::span<pn_ct_bucket> buckets() const {
+  [[nodiscard]] std::span<pn_ct_bucket> used_buckets() const {
     return {buckets_.get(), tracked_ ? bucket_count_ : 0};
   }
   void mirror(const TableWrite& write);
@@ -67,7 +76,8 @@ class NativeBackend final : public Backend, public PacketInjector {
   std::size_t bucket_count_ = 0;
   std::unique_ptr<pn_ct_bucket[], Unmap> buckets_;
   std::vector<pn_fragment_bucket> fragments_;
-  bool tracked_ = false;  // a packet was judged, so some bucket may be in use
+  bool tracked_ = false;  // a packet was judged or an entry put in, so some bucket may be in use
+  Instant now_;           // the latest that was told
   std::vector<pn_counter> counters_;
   std::array<std::vector<pn_event>, 2> rings_;  // by pn_ring
   std::set<std::uint32_t> attached_;  // ifindexes

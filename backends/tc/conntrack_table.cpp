@@ -49,6 +49,7 @@ pn_u8 kind_of(ConnectionChangeKind kind) {
 ConntrackTable::~ConntrackTable() {
   if (request_ != nullptr) munmap(const_cast<pn_sweep*>(request_), whole_pages(sizeof(pn_sweep)));
   if (list_ != nullptr) munmap(list_, whole_pages(sizeof(pn_sweep_changes)));
+  if (puts_ != nullptr) munmap(puts_, whole_pages(sizeof(pn_sweep_puts)));
   if (sweep_object_ != nullptr) bpf_object__close(sweep_object_);
 }
 
@@ -100,6 +101,10 @@ Result<void> ConntrackTable::load_sweep() {
     list_ = map_memory<pn_sweep_changes>(object, "pn_sweep_list");
     if (list_ == nullptr) error = -errno;
   }
+  if (error == 0) {
+    puts_ = map_memory<pn_sweep_puts>(object, "pn_sweep_put_list");
+    if (puts_ == nullptr) error = -errno;
+  }
   if (error != 0) {
     bpf_object__close(object);
     return fail_errno("loading the sweep programs", -error, &log);
@@ -107,6 +112,7 @@ Result<void> ConntrackTable::load_sweep() {
   sweep_object_ = object;
   sweep_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object, "pn_sweep_run"));
   change_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object, "pn_sweep_change_run"));
+  put_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object, "pn_sweep_put_run"));
   return {};
 }
 
@@ -188,6 +194,30 @@ Result<void> ConntrackTable::change(std::span<ConnectionChange> changes, std::ui
     const volatile pn_sweep_change* const results = list_->changes;
     for (std::size_t i = 0; i < part.size(); ++i) part[i].made = results[i].made != 0;
     changes = changes.subspan(part.size());
+  }
+  return {};
+}
+
+Result<void> ConntrackTable::put(std::span<ConnectionPut> puts) {
+  if (puts.empty()) return {};
+  if (auto loaded = load_sweep(); !loaded) return loaded;
+  while (!puts.empty()) {
+    const auto part = puts.first(std::min<std::size_t>(puts.size(), PN_SWEEP_CHANGES));
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const ConnectionPut& put = part[i];
+      puts_->puts[i] = {.read = {.key = put.read.key, .value = put.read.value},
+                        .entry = {.key = put.key, .value = put.value},
+                        .bucket = put.read.bucket,
+                        .way = static_cast<pn_u16>(put.read.way),
+                        .fingerprint = put.fingerprint,
+                        .made = 0,
+                        .pad = 0};
+    }
+    puts_->count = static_cast<pn_u32>(part.size());
+    if (auto done = run(put_fd_, 1); !done) return done;
+    const volatile pn_sweep_put* const results = puts_->puts;
+    for (std::size_t i = 0; i < part.size(); ++i) part[i].made = results[i].made != 0;
+    puts = puts.subspan(part.size());
   }
   return {};
 }

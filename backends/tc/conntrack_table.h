@@ -35,6 +35,7 @@ class ConntrackTable final : public ConnectionTable {
   Result<std::uint32_t> now() override;
   Result<void> read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) override;
   Result<void> change(std::span<ConnectionChange> changes, std::uint32_t now) override;
+  Result<void> put(std::span<ConnectionPut> puts) override;
 
   // In order of bucket and way.
   [[nodiscard]] Result<std::vector<ConntrackEntry>> read() const;
@@ -52,8 +53,10 @@ class ConntrackTable final : public ConnectionTable {
   bpf_object* sweep_object_ = nullptr;  // loaded at the first use
   int sweep_fd_ = -1;
   int change_fd_ = -1;
+  int put_fd_ = -1;
   volatile pn_sweep* request_ = nullptr;  // a map of the sweep programs, as the next
   pn_sweep_changes* list_ = nullptr;
+  pn_sweep_puts* puts_ = nullptr;
   std::vector<std::uint32_t> keys_;
   std::vector<pn_ct_bucket> values_;
 };

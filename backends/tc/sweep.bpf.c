@@ -4,7 +4,7 @@
  * bucket's lock, so that no packet in flight loses its entry: forgets an endpoint's connections, or
  * makes every connection older. User space runs it by BPF_PROG_TEST_RUN, many times in one call;
  * each run continues where the last one stopped. A second program changes single entries that user
- * space has read, where they are still what it read.
+ * space has read, where they are still what it read; a third puts entries in where it has looked.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -40,6 +40,14 @@ struct {
     __type(key, __u32);
     __type(value, struct pn_sweep_changes);
 } pn_sweep_list SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pn_sweep_puts);
+} pn_sweep_put_list SEC(".maps");
 
 /* Under the bucket's lock. */
 static __always_inline void free_way(struct pn_ct_bucket *bucket, pn_u32 way)
@@ -154,6 +162,72 @@ int pn_sweep_change_run(struct __sk_buff *skb)
         if (n >= count)
             break;
         pn_sweep_change_one(n);
+    }
+    return TC_ACT_UNSPEC;
+}
+
+/* Whether another way than `way` holds this key. Under the bucket's lock. */
+static __always_inline int held_elsewhere(const struct pn_ct_bucket *bucket, pn_u32 way,
+                                          const struct pn_sweep_put *put)
+{
+    pn_u64 found = 0;
+
+#pragma unroll
+    for (pn_u32 other = 0; other < PN_CT_WAYS; other++)
+        found |= (pn_u64)(other != way && bucket->fingerprints[other] == put->fingerprint &&
+                          pn_sweep_same_key(&bucket->ways[other].key, &put->entry.key));
+    return found != 0;
+}
+
+/* Global, so that the verifier reads it once and not once per entry. */
+__attribute__((noinline)) int pn_sweep_put_one(pn_u32 index)
+{
+    pn_u32 zero = 0;
+    struct pn_sweep_puts *list = bpf_map_lookup_elem(&pn_sweep_put_list, &zero);
+
+    if (!list || index >= PN_SWEEP_CHANGES)
+        return 0;
+    struct pn_sweep_put *put = &list->puts[index];
+    pn_u32 place = put->bucket;
+    pn_u32 way = put->way & (PN_CT_WAYS - 1);
+    pn_u32 was_free = put->read.value.state == 0;
+    struct pn_ct_bucket *bucket = bpf_map_lookup_elem(&pn_ct, &place);
+
+    if (!bucket)
+        return 0;
+    struct pn_ct_way *entry = &bucket->ways[way];
+    pn_u32 made = 0;
+
+    bpf_spin_lock(&bucket->lock);
+    if ((was_free ? bucket->fingerprints[way] == 0
+                  : bucket->fingerprints[way] != 0 && pn_sweep_unchanged(entry, &put->read)) &&
+        !held_elsewhere(bucket, way, put)) {
+        made = 1;
+        bucket->fingerprints[way] = 0;
+        __asm__ volatile("" ::: "memory");
+        *entry = put->entry;
+        __asm__ volatile("" ::: "memory");
+        bucket->fingerprints[way] = put->fingerprint;
+    }
+    bpf_spin_unlock(&bucket->lock);
+    put->made = made;
+    return (int)made;
+}
+
+SEC("tc")
+int pn_sweep_put_run(struct __sk_buff *skb)
+{
+    pn_u32 zero = 0;
+    struct pn_sweep_puts *list = bpf_map_lookup_elem(&pn_sweep_put_list, &zero);
+
+    (void)skb;
+    if (!list)
+        return TC_ACT_UNSPEC;
+    pn_u32 count = list->count;
+    for (pn_u32 n = 0; n < PN_SWEEP_CHANGES; n++) {
+        if (n >= count)
+            break;
+        pn_sweep_put_one(n);
     }
     return TC_ACT_UNSPEC;
 }

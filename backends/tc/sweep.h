@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What user space and the sweep programs say to each other: a walk over every bucket (pn_sweep), or
- * changes to single entries that user space has read before (pn_sweep_changes).
+ * What user space and the sweep programs say to each other: a walk over every bucket (pn_sweep), 
+ * changes to single entries that user space has read before (pn_sweep_changes), or entries to put in where
+ * user space has looked before (pn_sweep_puts).
  */
 #ifndef POSTERN_BACKENDS_TC_SWEEP_H
 #define POSTERN_BACKENDS_TC_SWEEP_H
@@ -46,5 +47,25 @@ struct pn_sweep_changes {
     struct pn_sweep_change changes[PN_SWEEP_CHANGES];
 };
 PN_ASSERT_OFFSET(struct pn_sweep_changes, changes, 64);
+
+/* Made only if the way still holds what was read, an entry or nothing, and no other way of the bucket
+ * holds the same key. */
+struct pn_sweep_put {
+    struct pn_ct_way read; /* a state of 0: the way was free */
+    struct pn_ct_way entry;
+    pn_u32 bucket;
+    pn_u16 way;
+    pn_u16 fingerprint;
+    pn_u32 made; /* result */
+    pn_u32 pad;
+};
+PN_ASSERT_SIZE(struct pn_sweep_put, 128);
+
+struct pn_sweep_puts {
+    pn_u32 count;
+    pn_u32 pad[15];
+    struct pn_sweep_put puts[PN_SWEEP_CHANGES];
+};
+PN_ASSERT_OFFSET(struct pn_sweep_puts, puts, 64);
 
 #endif

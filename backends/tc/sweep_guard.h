@@ -9,18 +9,22 @@
 
 #include "engine/abi/conntrack.h"
 
+static inline __attribute__((always_inline)) int pn_sweep_same_key(const struct pn_ct_key *key,
+                                                                  const struct pn_ct_key *other)
+{
+    pn_u64 differs = (key->address_a.high ^ other->address_a.high) | (key->address_a.low ^ other->address_a.low) |
+                     (key->address_b.high ^ other->address_b.high) | (key->address_b.low ^ other->address_b.low);
+    differs |= (pn_u64)(key->port_a ^ other->port_a) | (pn_u64)(key->port_b ^ other->port_b) |
+               (key->endpoint_protocol ^ other->endpoint_protocol);
+    return differs == 0;
+}
+
 static inline __attribute__((always_inline)) int pn_sweep_unchanged(const struct pn_ct_way *entry,
                                                                     const struct pn_ct_way *read)
 {
-    pn_u64 differs = (entry->key.address_a.high ^ read->key.address_a.high) |
-                     (entry->key.address_a.low ^ read->key.address_a.low) |
-                     (entry->key.address_b.high ^ read->key.address_b.high) |
-                     (entry->key.address_b.low ^ read->key.address_b.low);
-    differs |= (pn_u64)(entry->key.port_a ^ read->key.port_a) | (pn_u64)(entry->key.port_b ^ read->key.port_b) |
-               (entry->key.endpoint_protocol ^ read->key.endpoint_protocol);
-    differs |= (entry->value.epoch ^ read->value.epoch) | (entry->value.seen ^ read->value.seen) |
-               (entry->value.state ^ read->value.state) | (entry->value.step ^ read->value.step);
-    return differs == 0;
+    pn_u64 differs = (entry->value.epoch ^ read->value.epoch) | (entry->value.seen ^ read->value.seen) |
+                     (entry->value.state ^ read->value.state) | (entry->value.step ^ read->value.step);
+    return differs == 0 && pn_sweep_same_key(&entry->key, &read->key);
 }
 
 #endif

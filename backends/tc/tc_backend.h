@@ -20,6 +20,7 @@
 #include "backends/tc/attachment.h"
 #include "backends/tc/conntrack_table.h"
 #include "backends/tc/kernel_tables.h"
+#include "backends/tc/node_conntrack.h"
 #include "backends/tc/pin_store.h"
 #include "engine/enforce/backend.h"
 
@@ -60,6 +61,7 @@ class TcBackend final : public Backend {
   Result<void> forget_connections(EndpointId endpoint) override;
   Result<void> age_connections(Duration by) override;
   [[nodiscard]] ConnectionTable* connection_table() override { return &connections_; }
+  [[nodiscard]] NodeConnections* node_connections() override { return &node_conntrack_; }
   Result<std::vector<pn_counter>> counters() const override;
   Result<std::size_t> drain_events(EventSink& sink) override;
   [[nodiscard]] int event_fd() const override;
@@ -104,6 +106,7 @@ class TcBackend final : public Backend {
   bpf_object* object_ = nullptr;
   tc::KernelTables tables_;
   tc::ConntrackTable connections_;
+  tc::NodeConntrack node_conntrack_;
   std::array<int, 2> programs_{-1, -1};  // by direction of the pod
   int counters_fd_ = -1;
   std::uint64_t grace_periods_ = 0;

@@ -20,6 +20,7 @@
 #include "engine/compile/policy_tables.h"
 #include "engine/compile/table_compiler.h"
 #include "engine/enforce/connection_table.h"
+#include "engine/enforce/node_connections.h"
 
 namespace postern {
 
@@ -98,8 +99,10 @@ class Backend {
   virtual Result<void> forget_connections(EndpointId endpoint) = 0;
   // Makes every tracked connection look `by` older: how a scenario's time passes.
   virtual Result<void> age_connections(Duration by) = 0;
-  // For clean-up, as long as the backend lives; null where there is nothing to clean.
+  // For clean-up and seeding, as long as the backend lives; null where neither is wanted.
   [[nodiscard]] virtual ConnectionTable* connection_table() { return nullptr; }
+  // What the node of this datapath remembers, in the caller's network namespace; null: nobody to ask.
+  [[nodiscard]] virtual NodeConnections* node_connections() { return nullptr; }
 
   // Counters since the backend was made (inherited ones go on), by pn_counter_index and pn_node_counter,
   // summed over CPUs.
@@ -127,6 +130,8 @@ class PacketInjector {
   // `frame`: a whole Ethernet frame. `direction` is the pod's. `now` never falls from call to call.
   virtual Classified classify(std::uint32_t ifindex, std::uint8_t direction, std::span<const std::byte> frame,
                               Instant now) = 0;
+  // It is `now`, though no packet has come by.
+  virtual void advance_to(Instant /*now*/) {}
 };
 
 // Makes the backend of one more node.

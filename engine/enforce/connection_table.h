@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The port of clean-up: the table of tracked connections read piece by piece, and single entries changed
-// where they are still what was read. Packets use the table meanwhile; whoever judges what it has read
+// The port of clean-up and of seeding: the table of tracked connections read piece by piece, and single
+// entries changed, or put in, where what stands there is still what was read. Packets use the table meanwhile; whoever judges what it has read
 // judges the past, so every change names the entry that it was judged by, and one that was used since
 // stays as it is.
 #pragma once
@@ -34,6 +34,15 @@ struct ConnectionChange {
   bool made = false;  // result: false, the entry was used, replaced or gone
 };
 
+// An entry to put in.
+struct ConnectionPut {
+  PlacedConnection read;  // what is in its place; a state of 0: nothing
+  std::uint16_t fingerprint = 0;
+  pn_ct_key key{};
+  pn_ct_value value{};
+  bool made = false;  // result: false, the place is not as it was read, or the bucket has the key elsewhere
+};
+
 // Not thread-safe; packets are no concern of the caller's.
 class ConnectionTable {
  public:
@@ -49,6 +58,8 @@ class ConnectionTable {
   virtual Result<void> read(std::uint32_t first, std::uint32_t count, std::vector<PlacedConnection>& into) = 0;
   // Makes each change whose entry is, at that moment, exactly what was read. Errors: io.
   virtual Result<void> change(std::span<ConnectionChange> changes, std::uint32_t now) = 0;
+  // Puts each entry where it says, if that place is at that moment exactly what was read. Errors: io.
+  virtual Result<void> put(std::span<ConnectionPut> /*puts*/) { return {}; }
 };
 
 }  // namespace postern

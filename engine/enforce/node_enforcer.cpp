@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/enforce/node_enforcer.h"
 
+#include <algorithm>
+#include <array>
+#include <cstring>
 #include <iterator>
 #include <set>
 #include <utility>
 
 #include "engine/compile/unfinished.h"
 #include "engine/conntrack/conntrack_view.h"
+#include "engine/enforce/seeding.h"
 
 namespace postern {
 
@@ -48,11 +52,111 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
   options.own_node.assign(own_node.begin(), own_node.end());
   auto resolved = resolve(cluster, endpoints, options, rules_);
   if (!resolved) return fail_as(resolved);
+  forget_grace(endpoints);
+  // Before the policy takes effect, and once more for what was opened in between. New tables have no place
+  // for connections until they are written, and no packet reads them before the interfaces are switched.
+  const auto pods = newly_judged(*resolved);
+  const auto older = ask_node(pods);
+  if (!older) grant_grace(pods);
+  if (older && generation_.value != 0) seed(*older);
   if (auto written = write(*resolved); !written) return written;
+  if (older) {
+    if (const auto all = ask_node(pods)) seed(*all);
+  }
   policy_ = std::move(*resolved);
   rules_.forget_unused(policy_);
   // Interfaces after tables: a slot stands before the program that reads it is attached.
   return follow_interfaces(endpoints);
+}
+
+// Of an interface that an earlier process judged as this policy does, and whose connections came along.
+bool NodeEnforcer::keeps_what_was_judged(const EndpointPolicy& endpoint) const {
+  const Inheritance& inherited = backend_->inheritance();
+  if (!inherited.connections) return false;
+  return std::any_of(inherited.interfaces.begin(), inherited.interfaces.end(), [&](const InheritedInterface& before) {
+    if (before.ifindex != endpoint.ifindex || before.endpoint != endpoint.endpoint) return false;
+    return std::all_of(kDirections.begin(), kDirections.end(), [&](Direction direction) {
+      return !endpoint.at(direction).judged() || before.judged[index_of(direction)];
+    });
+  });
+}
+
+std::vector<NodeConnectionsOf> NodeEnforcer::newly_judged(const ResolvedPolicy& policy) const {
+  std::vector<NodeConnectionsOf> pods;
+  const bool first = generation_.value == 0;
+  const bool policy_first = settings_.established_flows != EstablishedFlows::keep &&
+                            settings_.events != EventMode::new_flows;
+  auto before = policy_.endpoints.begin();
+  for (const auto& endpoint : policy.endpoints) {
+    bool wanted = false;
+    if (first) {
+      wanted = (endpoint.at(Direction::ingress).judged() || endpoint.at(Direction::egress).judged()) &&
+               !keeps_what_was_judged(endpoint);
+    } else {
+      while (before != policy_.endpoints.end() && before->endpoint < endpoint.endpoint) ++before;
+      const auto up = attached_.find(endpoint.ifindex);
+      wanted = up != attached_.end() && up->second == endpoint.endpoint && before != policy_.endpoints.end() &&
+               before->endpoint == endpoint.endpoint &&
+               needs_seeding(policy_, *before, policy, endpoint, policy_first);
+    }
+    if (wanted && !endpoint.addresses.empty()) pods.push_back({endpoint.endpoint, endpoint.addresses});
+  }
+  return pods;
+}
+
+// Nullopt: nobody can say. That keeps no policy from being enforced.
+std::optional<std::vector<NodeConnection>> NodeEnforcer::ask_node(const std::vector<NodeConnectionsOf>& pods) {
+  if (pods.empty()) return std::vector<NodeConnection>{};
+  if (backend_->connection_table() == nullptr) return std::nullopt;
+  NodeConnections* const node = node_connections_ != nullptr ? node_connections_ : backend_->node_connections();
+  if (node == nullptr) return std::nullopt;
+  auto connections = node->live(pods);
+  if (connections) return std::move(*connections);
+  say_once("connections older than a policy are not known: " + connections.error().message);
+  return std::nullopt;
+}
+
+void NodeEnforcer::seed(const std::vector<NodeConnection>& connections) {
+  if (connections.empty()) return;
+  pn_node record{};
+  std::memcpy(&record, compiler_.tables().array(TableId::node).data(), sizeof record);
+  const auto seeding = seed_connections(*backend_->connection_table(), record, connections);
+  if (!seeding) return say_once("connections older than a policy are lost: " + seeding.error().message);
+  seeded_ += seeding->written;
+  if (seeding->written != 0) {
+    notes_.push_back(std::to_string(seeding->written) + " connections older than a policy taken over from the node");
+  }
+  if (seeding->missed != 0) {
+    notes_.push_back(std::to_string(seeding->missed) + " connections older than a policy found no place");
+  }
+}
+
+// What is the same at every policy is of interest once.
+void NodeEnforcer::say_once(const std::string& note) {
+  if (note == said_) return;
+  said_ = note;
+  notes_.push_back(note);
+}
+
+void NodeEnforcer::grant_grace(const std::vector<NodeConnectionsOf>& pods) {
+  if (settings_.midflow_grace.ns <= 0 || backend_->connection_table() == nullptr) return;
+  const auto now = backend_->connection_table()->now();
+  if (!now) return;
+  for (const auto& pod : pods) {
+    // 0 says that there is none.
+    const std::uint32_t until = *now + ticks_of(settings_.midflow_grace, backend_->clock().tick_ns);
+    grace_until_.emplace(pod.endpoint, until == 0 ? 1 : until);
+  }
+}
+
+void NodeEnforcer::forget_grace(std::span<const LocalEndpoint> endpoints) {
+  if (grace_until_.empty()) return;
+  std::set<EndpointId> here;
+  for (const auto& endpoint : endpoints) here.insert(endpoint.endpoint);
+  const auto now = backend_->connection_table()->now();
+  std::erase_if(grace_until_, [&](const auto& entry) {
+    return !here.contains(entry.first) || (now && *now - entry.second < 0x80000000u);
+  });
 }
 
 Result<void> NodeEnforcer::write(const ResolvedPolicy& policy) {
@@ -60,7 +164,9 @@ Result<void> NodeEnforcer::write(const ResolvedPolicy& policy) {
   if (unfinished_) {
     if (auto finished = finish(); !finished) return finished;
   }
-  auto delta = compiler_.update(policy, compile_settings(settings_, *backend_));
+  auto settings = compile_settings(settings_, *backend_);
+  settings.grace_until = grace_until_;
+  auto delta = compiler_.update(policy, settings);
   if (!delta) return fail_as(delta);
   if (delta->empty()) return {};
   if (auto applied = backend_->apply(*delta); !applied) {

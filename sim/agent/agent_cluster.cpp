@@ -119,6 +119,9 @@ Result<std::unique_ptr<NodeAgent>> AgentCluster::State::start_agent(const NodeSl
   if (settings.enforcer.established_flows == EstablishedFlows::keep) {
     spec.flags.push_back("--established-flows=keep");
   }
+  if (settings.enforcer.midflow_grace.ns > 0) {
+    spec.flags.push_back("--midflow-grace=" + std::to_string(settings.enforcer.midflow_grace.ns / 1'000'000'000));
+  }
   return NodeAgent::start(node.station.netns, spec);
 }
 

@@ -44,6 +44,18 @@ table inet postern {
 }
 )";
 
+// Before fragments would be put together (-400).
+constexpr const char* kTracking = R"(
+table inet postern_tracking {
+  chain fragments {
+    type filter hook prerouting priority -450;
+    ip frag-off & 0x3fff != 0 notrack
+    exthdr frag exists notrack
+  }
+  chain tracked { type filter hook prerouting priority 0; ct state established accept; }
+}
+)";
+
 constexpr std::array<const char*, 4> kMaps{"backends4", "backends6", "own_nodes4", "own_nodes6"};
 
 std::string element_of(const ServiceFlow& flow) {
@@ -81,7 +93,7 @@ Result<ServiceNat> ServiceNat::open() {
 
 Result<void> ServiceNat::run(const std::string& commands) {
   if (nft_run_cmd_from_buffer(context_.get(), commands.c_str()) == 0) return {};
-  return fail(ErrorCode::io, std::string("nftables refuses the translation of Service addresses: ") +
+  return fail(ErrorCode::io, std::string("nftables refuses the translation of Service addresses or tracking: ") +
                                  nft_ctx_get_error_buffer(context_.get()));
 }
 
@@ -103,6 +115,14 @@ Result<void> ServiceNat::translate(std::span<const ServiceFlow> flows) {
   if (auto done = run(commands); !done) return done;
   has_table_ = true;
   return {};
+}
+
+Result<void> ServiceNat::track(bool always) {
+  if (tracks_ == always) return {};
+  tracks_ = always;
+  if (always) return run(kTracking);
+  if (auto done = run("delete table inet postern_tracking"); !done) return done;
+  return forget_connections();
 }
 
 Result<void> ServiceNat::clear() {

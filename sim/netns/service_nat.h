@@ -40,6 +40,12 @@ class ServiceNat {
   // These flows are translated from now on, and no others. Connections that were translated before
   // stay so. The namespace need not be the current one. Errors: io, with what the kernel said.
   Result<void> translate(std::span<const ServiceFlow> flows);
+  // From now on the namespace tracks connections, whether or not a rule needs it, as a node does (R40). A
+  // fragment goes by as it is: put together again it would be another packet than the one that is asked about.
+  // False: it tracks only what a rule needs.
+  Result<void> track(bool always);
+  // The namespace knows no connection any more.
+  Result<void> forget_connections();
   // Takes the table away, and makes the namespace forget its connections: the next ones may be between
   // the same addresses and ports, and are others all the same.
   Result<void> clear();
@@ -50,11 +56,11 @@ class ServiceNat {
     void operator()(mnl_socket* socket) const;
   };
   Result<void> run(const std::string& commands);
-  Result<void> forget_connections();
 
   std::unique_ptr<nft_ctx, Close> context_;
   std::unique_ptr<mnl_socket, Close> tracking_;
   bool has_table_ = false;
+  bool tracks_ = false;
 };
 
 }  // namespace postern::sim

@@ -123,6 +123,9 @@ Result<void> Topology::begin(const ClusterSettings& settings) {
     if (node->dirty && node->enforcer) {
       if (auto done = node->enforcer->backend().forget_connections(EndpointId{}); !done) return done;
     }
+    if (node->dirty && node->nat) {
+      if (auto done = node->nat->forget_connections(); !done) return done;
+    }
     node->in_use = false;
     node->dirty = false;
     node->aged_ns = 0;
@@ -135,7 +138,6 @@ Result<void> Topology::begin(const ClusterSettings& settings) {
   return {};
 }
 
-// Nodes that no Service is asked through do not track connections, as no rule wants them to.
 Result<void> Topology::forget_services() {
   if (fabric_nat_) {
     if (auto done = fabric_nat_->clear(); !done) return done;
@@ -155,6 +157,9 @@ Result<void> Topology::place(const Placement& placement) {
   if (auto done = sync_routes(); !done) return done;
   for (auto* node : active_nodes()) {
     node->dirty = true;
+    auto nat = opened(node->nat, node->station.netns);
+    if (!nat) return fail_as(nat);
+    if (auto done = (*nat)->track(settings_.node_conntrack); !done) return done;
     if (auto done = enforce(*node, placement); !done) return done;
   }
   return {};

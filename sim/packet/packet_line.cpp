@@ -39,7 +39,9 @@ struct PartBuilder {
     }
     return with(Tcp{.source_port = ends.source_port.value_or(tcp.sport),
                     .destination_port = ends.destination_port.value_or(tcp.dport),
-                    .flags = *flags},
+                    .flags = *flags,
+                    .sequence = tcp.sequence,
+                    .acknowledgement = tcp.acknowledgement},
                 Protocol::tcp);
   }
 

@@ -26,6 +26,8 @@ class Run {
     settings_.enforcer.strict = plan.scenario->strict;
     settings_.enforcer.service_ip_blocks = plan.scenario->service_ip_blocks;
     settings_.enforcer.established_flows = plan.scenario->established_flows;
+    settings_.enforcer.midflow_grace = plan.scenario->midflow_grace;
+    settings_.node_conntrack = plan.scenario->node_conntrack;
     settings_.limits = plan.scenario->limits;
   }
 

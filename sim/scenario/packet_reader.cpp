@@ -27,8 +27,15 @@ std::uint16_t field(const Report& report, const Value& part, std::string_view na
 }
 
 TcpPart read_tcp(const Report& report, const Value& part) {
-  only_keys(report, part, "tcp", {"sport", "dport", "flags"});
-  TcpPart tcp{field(report, part, "tcp", "sport"), field(report, part, "tcp", "dport"), {}};
+  only_keys(report, part, "tcp", {"sport", "dport", "flags", "seq", "ack"});
+  TcpPart tcp;
+  tcp.sport = field(report, part, "tcp", "sport");
+  tcp.dport = field(report, part, "tcp", "dport");
+  const auto number = [&](std::string_view key, std::uint32_t otherwise) {
+    return static_cast<std::uint32_t>(number_at(report, &part, key, 0, 0xffffffff).value_or(otherwise));
+  };
+  tcp.sequence = number("seq", tcp.sequence);
+  tcp.acknowledgement = number("ack", tcp.acknowledgement);
   const Value* flags = required(report, part, "tcp", "flags");
   if (flags == nullptr) return tcp;
   const bool letters =

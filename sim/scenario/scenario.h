@@ -56,6 +56,8 @@ struct TcpPart {
   std::uint16_t sport = 0;
   std::uint16_t dport = 0;
   std::string flags;  // letters of FSRPAU
+  std::uint32_t sequence = 1;
+  std::uint32_t acknowledgement = 0;
 };
 struct UdpPart {
   std::uint16_t sport = 0;
@@ -156,6 +158,8 @@ struct Scenario {
   bool strict = false;
   std::optional<ServiceIpBlocks> service_ip_blocks;  // R46; absent: as the kind of policy has it
   EstablishedFlows established_flows = EstablishedFlows::reevaluate;
+  bool node_conntrack = true;  // nodes remember connections (R40)
+  Duration midflow_grace{};
   TableSizes limits;
   std::vector<manifest::Object> manifests;  // loaded before the first step
   std::vector<Step> steps;

@@ -89,8 +89,8 @@ void ScenarioBuilder::one_line(const Value& name) {
 
 void ScenarioBuilder::read_spec(const Value& spec) {
   only_keys(report_, spec, "spec",
-            {"description", "ipFamily", "enforcement", "serviceIpBlocks", "establishedFlows", "limits", "manifests",
-             "steps"});
+            {"description", "ipFamily", "enforcement", "serviceIpBlocks", "establishedFlows", "nodeConntrack",
+             "midflowGrace", "limits", "manifests", "steps"});
   scenario_.description = string_at(report_, &spec, "description").value_or("");
   if (const auto family = word_at(report_, &spec, "ipFamily", {"IPv4", "IPv6", "DualStack"}, 0)) {
     scenario_.family = static_cast<ScenarioFamily>(*family);
@@ -102,6 +102,8 @@ void ScenarioBuilder::read_spec(const Value& spec) {
   if (word_at(report_, &spec, "establishedFlows", {"reevaluate", "keep"}, 0) == std::size_t{1}) {
     scenario_.established_flows = EstablishedFlows::keep;
   }
+  scenario_.node_conntrack = boolean_at(report_, &spec, "nodeConntrack").value_or(true);
+  scenario_.midflow_grace = duration_at(report_, &spec, "midflowGrace").value_or(Duration{});
   read_limits(spec);
   read_manifests(spec);
   if (required(report_, spec, "spec", "steps") == nullptr) return;
@@ -122,8 +124,12 @@ void ScenarioBuilder::read_limits(const Value& spec) {
   if (const auto datagrams = number_at(report_, limits, "fragments", 1, std::int64_t{1} << 26)) {
     scenario_.limits.fragment_buckets = buckets_of(*datagrams, PN_FRAGMENT_WAYS);
   }
-  if (number_at(report_, limits, "peers", 1, std::int64_t{1} << 26)) {
-    unsupported(report_, *limits->find("peers"), "limits.peers");
+  if (const auto peers = number_at(report_, limits, "peers", 1, std::int64_t{1} << 26)) {
+    const std::uint32_t buckets = buckets_of(*peers, PN_HOSTS_WAYS);
+    auto& entries = scenario_.limits.entries;
+    entries[static_cast<std::size_t>(TableId::hosts)] = buckets;
+    // What is left over where a bucket is full; in the proportion of the usual sizes.
+    entries[static_cast<std::size_t>(TableId::hosts_far)] = std::max(buckets / 2, 4u);
   }
 }
 

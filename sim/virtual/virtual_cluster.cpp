@@ -2,6 +2,7 @@
 #include "sim/virtual/virtual_cluster.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -33,6 +34,10 @@ std::string describe(const Party& party) {
   return {};
 }
 
+std::uint32_t tick_of(Instant now, std::uint32_t shift) {
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(now.ns) >> shift);
+}
+
 bool has_interface(const Pod& pod) { return pod.live() && !pod.host_network; }
 
 }  // namespace
@@ -47,6 +52,7 @@ Result<void> VirtualCluster::begin(const ClusterSettings& settings) {
   settings_.enforcer.events = EventMode::off;  // verdicts come straight from the injector
   interfaces_.clear();
   nodes_.clear();
+  remembered_.clear();
   node_objects_.clear();
   services_.clear();
   ports_.clear();
@@ -66,7 +72,21 @@ Result<NodeEnforcer*> VirtualCluster::node_enforcer(const std::string& node) {
                     " cannot classify single packets: it has no place on a virtual cluster");
   }
   auto made = std::make_unique<NodeEnforcer>(std::move(*backend), settings_.enforcer);
+  if (settings_.node_conntrack) {
+    auto& remembered = remembered_[node];
+    remembered = std::make_unique<RememberedConnections>();
+    made->set_node_connections(remembered.get());
+  }
   return nodes_.emplace(node, std::move(made)).first->second.get();
+}
+
+void VirtualCluster::tell_time() {
+  for (auto& [node, enforcer] : nodes_) {
+    enforcer->backend().injector()->advance_to(now_);
+    if (const auto found = remembered_.find(node); found != remembered_.end()) {
+      found->second->advance_to(tick_of(now_, enforcer->backend().clock().shift));
+    }
+  }
 }
 
 // A pod keeps its interface as long as its addresses and node stay; any other is a new pod.
@@ -104,6 +124,7 @@ Result<void> VirtualCluster::place(const Placement& placement) {
   for (const auto& [node, endpoints] : local) {
     auto enforcer = node_enforcer(node);
     if (!enforcer) return fail_as(enforcer);
+    tell_time();
     std::vector<IpAddress> own_node;
     const auto object = cluster.nodes.find(node);
     if (object != cluster.nodes.end()) {
@@ -111,13 +132,24 @@ Result<void> VirtualCluster::place(const Placement& placement) {
     }
     if (auto done = (*enforcer)->reconcile(cluster, endpoints, own_node); !done) return done;
   }
-  for (auto& [key, interface] : interfaces_)
-    interface.injector = nodes_.at(interface.node)->backend().injector();
+  for (const auto& [node, remembered] : remembered_) {
+    pn_node record{};
+    std::memcpy(&record, nodes_.at(node)->tables().array(TableId::node).data(), sizeof record);
+    remembered->set_timeouts(record);
+  }
+  for (auto& [key, interface] : interfaces_) {
+    Backend& backend = nodes_.at(interface.node)->backend();
+    interface.injector = backend.injector();
+    interface.tick_shift = backend.clock().shift;
+    const auto remembered = remembered_.find(interface.node);
+    interface.remembered = remembered == remembered_.end() ? nullptr : remembered->second.get();
+  }
   return {};
 }
 
 Result<void> VirtualCluster::advance(Duration by) {
   now_ = now_ + by;
+  tell_time();
   return {};
 }
 
@@ -155,6 +187,10 @@ EndVerdict VirtualCluster::judge(const Station& station, pn_direction direction,
   const auto said = interface.injector->classify(interface.ifindex, static_cast<std::uint8_t>(direction),
                                                  std::as_bytes(frame), now_);
   allowed = said.allow;
+  if (allowed && interface.remembered != nullptr) {
+    interface.remembered->advance_to(tick_of(now_, interface.tick_shift));
+    interface.remembered->passed(interface.endpoint, direction, frame);
+  }
   return {station.pod, direction, said.step, interface.node};
 }
 

@@ -16,6 +16,7 @@
 #include "sim/cluster.h"
 #include "sim/packet/service_views.h"
 #include "sim/virtual/port_allocator.h"
+#include "sim/virtual/remembered_connections.h"
 #include "sim/virtual/virtual_wire.h"
 
 namespace postern::sim {
@@ -46,6 +47,8 @@ class VirtualCluster final : public Cluster {
     std::vector<IpAddress> addresses;
     packet::MacAddress mac{};
     PacketInjector* injector = nullptr;
+    RememberedConnections* remembered = nullptr;  // the node's; null: it remembers nothing
+    std::uint32_t tick_shift = 0;                 // of the node's datapath
   };
   // Where traffic of a party enters and leaves the cluster's wire.
   struct Station {
@@ -72,6 +75,8 @@ class VirtualCluster final : public Cluster {
   };
 
   Result<NodeEnforcer*> node_enforcer(const std::string& node);
+  // Every node knows what time it is.
+  void tell_time();
   void update_interfaces(const ClusterSnapshot& cluster);
   Result<Station> station_of(const Party& party) const;
   EndVerdict judge(const Station& station, pn_direction direction, std::span<const std::uint8_t> frame,
@@ -88,6 +93,7 @@ class VirtualCluster final : public Cluster {
   std::string name_;
   BackendFactory factory_;
   ClusterSettings settings_;
+  std::map<std::string, std::unique_ptr<RememberedConnections>> remembered_;  // by node; outlive nodes_
   std::map<std::string, std::unique_ptr<NodeEnforcer>> nodes_;
   std::map<NamespacedName, Interface> interfaces_;
   std::map<std::string, Node> node_objects_;

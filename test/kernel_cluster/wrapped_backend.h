@@ -32,6 +32,8 @@ class WrappedBackend final : public Backend {
     return inner_->forget_connections(endpoint);
   }
   Result<void> age_connections(Duration by) override { return inner_->age_connections(by); }
+  [[nodiscard]] ConnectionTable* connection_table() override { return inner_->connection_table(); }
+  [[nodiscard]] NodeConnections* node_connections() override { return inner_->node_connections(); }
   Result<std::vector<pn_counter>> counters() const override { return inner_->counters(); }
   Result<std::size_t> drain_events(EventSink& sink) override {
     Filter filter(sink, lie_);

@@ -47,6 +47,13 @@ TEST(SettingsRefusal, of_a_flag_names_flag_value_and_expectation) {
       {"conntrack-cache-table-size", "256K", "found \"256K\", expected a number from 32768 to 1048576"},
       {"conntrack-cache-cleanup-period", "0", "found \"0\", expected a number from 1 to 86400"},
       {"conntrack-cache-cleanup-period", "300s", "found \"300s\", expected a number from 1 to 86400"},
+      {"conntrack-timeouts", "tcp=5",
+       "found \"tcp=5\", expected NAME=SECONDS of tcp-syn, tcp-established, tcp-fin, tcp-closed, tcp-rst, udp, "
+       "udp-replied, sctp and icmp, from 1 to 31536000, separated by commas"},
+      {"conntrack-timeouts", "udp=30,icmp=0",
+       "found \"udp=30,icmp=0\", expected NAME=SECONDS of tcp-syn, tcp-established, tcp-fin, tcp-closed, tcp-rst, udp, "
+       "udp-replied, sctp and icmp, from 1 to 31536000, separated by commas"},
+      {"midflow-grace", "3601", "found \"3601\", expected a number from 0 to 3600"},
       {"log-file-max-size", "0", "found \"0\", expected a number from 1 to 1000000"},
       {"log-file-max-size", "99999999999999999999",
        "found \"99999999999999999999\", expected a number from 1 to 1000000"},

@@ -32,6 +32,16 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "run-folder") return settings.run_folder;
   if (flag == "conntrack-cache-table-size") return std::to_string(settings.conntrack_table_size);
   if (flag == "conntrack-cache-cleanup-period") return std::to_string(settings.conntrack_cleanup_period.ns);
+  if (flag == "conntrack-timeouts") {
+    const ConntrackTimeouts& t = settings.conntrack_timeouts;
+    std::string all;
+    for (const Duration each : {t.tcp_syn, t.tcp_established, t.tcp_fin, t.tcp_closed, t.tcp_rst, t.udp, t.udp_replied,
+                                t.sctp, t.icmp}) {
+      all += (all.empty() ? "" : " ") + std::to_string(each.ns / 1'000'000'000);
+    }
+    return all;
+  }
+  if (flag == "midflow-grace") return std::to_string(settings.midflow_grace.ns);
   if (flag == "takeover") return word(settings.takeover);
   if (flag == "uninstall") return word(settings.uninstall);
   if (flag == "log-level") return std::string(to_string(settings.log_level));
@@ -82,6 +92,8 @@ constexpr Row kDefaults[] = {
     {"run-folder", "", ""},
     {"conntrack-cache-table-size", "", "262144"},
     {"conntrack-cache-cleanup-period", "", "300000000000"},
+    {"conntrack-timeouts", "", "120 86400 120 120 10 30 120 210 30"},
+    {"midflow-grace", "", "0"},
     {"takeover", "", "false"},
     {"uninstall", "", "false"},
     {"log-level", "", "debug"},
@@ -151,6 +163,10 @@ TEST(SettingsValues, reach_the_member_of_their_flag) {
       {"conntrack-cache-table-size", "524288", "524288"},
       {"conntrack-cache-table-size", "1048576", "1048576"},
       {"conntrack-cache-cleanup-period", "60", "60000000000"},
+      {"conntrack-timeouts", "tcp-established=3600", "120 3600 120 120 10 30 120 210 30"},
+      {"conntrack-timeouts", "icmp=1,tcp-syn=2,tcp-fin=3,tcp-closed=4,tcp-rst=5,udp=6,udp-replied=7,sctp=8",
+       "2 86400 3 4 5 6 7 8 1"},
+      {"midflow-grace", "30", "30000000000"},
       {"takeover", "true", "true"},
       {"uninstall", "true", "true"},
       {"log-level", "info", "info"},

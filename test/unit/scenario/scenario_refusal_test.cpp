@@ -98,7 +98,7 @@ const Row kFiles[] = {
      "  step: []\n"
      "  steps: [{name: a}]\n",
      {"5:3: found the key \"step\" in spec, expected description, ipFamily, enforcement, "
-      "serviceIpBlocks, establishedFlows, limits, manifests or steps; did you mean steps?"}},
+      "serviceIpBlocks, establishedFlows, nodeConntrack, midflowGrace, limits, manifests or steps; did you mean steps?"}},
     {"an unknown enforcement",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
