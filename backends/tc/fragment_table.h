@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "engine/abi/fragments.h"
 #include "engine/base/result.h"
 
 namespace postern::tc {
@@ -13,5 +15,7 @@ namespace postern::tc {
 // `map_fd` has this many buckets. Errors: io, permission.
 Result<void> age_fragments(int map_fd, std::uint32_t buckets, std::uint32_t ticks);
 Result<void> forget_fragments(int map_fd, std::uint32_t buckets);
+// Those in use, in order of bucket and way.
+Result<std::vector<pn_fragment_way>> read_fragments(int map_fd, std::uint32_t buckets);
 
 }  // namespace postern::tc

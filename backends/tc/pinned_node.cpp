@@ -12,6 +12,7 @@
 
 #include "backends/tc/bpffs.h"
 #include "backends/tc/conntrack_table.h"
+#include "backends/tc/fragment_table.h"
 #include "backends/tc/kernel_tables.h"
 #include "backends/tc/libbpf_log.h"
 #include "backends/tc/pin_store.h"
@@ -112,7 +113,7 @@ Result<void> PinnedNode::open_generation() {
     if (!program) return fail_as(program);
     programs_.emplace(name, std::move(*program));
   }
-  for (const char* name : {"pn_node", "pn_ct", "pn_counters"}) {
+  for (const char* name : {"pn_node", "pn_ct", "pn_fragments", "pn_counters"}) {
     if (!maps_.contains(name)) return fail(ErrorCode::not_found, folder_ + " has no map " + name);
   }
   return {};
@@ -137,6 +138,9 @@ Result<void> PinnedNode::size_tables() {
   const auto connections = describe_map(map_fd("pn_ct"));
   if (!connections) return fail_as(connections);
   sizes_.conntrack_buckets = connections->max_entries;
+  const auto fragments = describe_map(map_fd("pn_fragments"));
+  if (!fragments) return fail_as(fragments);
+  sizes_.fragment_buckets = fragments->max_entries;
   return {};
 }
 
@@ -177,6 +181,10 @@ Result<std::vector<ConntrackEntry>> PinnedNode::connections() const {
   ConntrackTable table;
   table.open({map_fd("pn_ct"), sizes_.conntrack_buckets, 0, {}});
   return table.read();
+}
+
+Result<std::vector<pn_fragment_way>> PinnedNode::fragments() const {
+  return read_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets);
 }
 
 Result<void> PinnedNode::forget_connections(EndpointId endpoint) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backends/tc/bpf_objects.h"
+#include "engine/abi/fragments.h"
 #include "engine/enforce/backend.h"
 #include "net/fd.h"
 
@@ -39,6 +40,8 @@ class PinnedNode {
   [[nodiscard]] Result<PolicyTables> tables() const;
   // In order of bucket and way; cut ones left out.
   [[nodiscard]] Result<std::vector<ConntrackEntry>> connections() const;
+  // First fragments that were let through, those included whose time is over.
+  [[nodiscard]] Result<std::vector<pn_fragment_way>> fragments() const;
   // Changes what is in force: these connections are judged as new ones by their next packet.
   Result<void> forget_connections(EndpointId endpoint);
   // Summed over CPUs, by pn_counter_index.

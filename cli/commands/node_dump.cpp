@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dumps of `postern ebpf`: a pod's projected maps, the table of connections, and every other table
 // element by element.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -234,8 +235,28 @@ Result<Dump> counter_dump(const NodeState& node) {
   return dump;
 }
 
+Result<Dump> fragment_dump(const EbpfOptions& options, const NodeState& node) {
+  const auto ways = node.pins.fragments();
+  if (!ways) return fail_as(ways);
+  Dump dump;
+  for (const auto& way : *ways) {
+    const IpAddress source = address_of(way.key.source);
+    if (!shows(options, source.family())) continue;
+    add_element({fmt::format("{} to {}, protocol {}, id {}", source.to_string(), address_of(way.key.destination).to_string(),
+                             way.key.endpoint_protocol & 0xffu,
+                             source.is_v4() ? ntohs(static_cast<std::uint16_t>(way.key.id)) : ntohl(way.key.id)),
+                 {{"Pod", node.endpoint_name(EndpointId{way.key.endpoint_protocol >> 8})},
+                  {"Direction", direction_name(way.direction)},
+                  {"First fragment ends at", std::to_string(way.end)},
+                  {"Admitted by", reason_words(node, way.step)}}},
+                dump);
+  }
+  return dump;
+}
+
 Result<Dump> table_dump(const EbpfOptions& options, const NodeState& node, const std::string& name) {
   if (name == "pn_ct") return connection_dump(options, node);
+  if (name == "pn_fragments") return fragment_dump(options, node);
   if (name == "pn_counters") return counter_dump(node);
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto table = static_cast<TableId>(i);

@@ -24,14 +24,14 @@ PN_INLINE int pn_ct_plausible(pn_u32 state, pn_u32 sequence, pn_u32 from_opener)
     return ((sequence - acked) & PN_CT_SPACE_MASK) <= 1;
 }
 
-/* The state bits that a TCP packet adds to an entry. */
+/* The state bits that a TCP packet adds to an entry. A RST is no answer that a connection is open. */
 PN_INLINE pn_u32 pn_ct_tcp_bits(pn_u32 state, const struct pn_packet *packet, pn_u32 from_opener)
 {
     pn_u32 flags = packet->tcp_flags;
-    pn_u32 bits = 0;
+    pn_u32 bits = from_opener || (flags & PN_TCP_RST) ? 0 : (pn_u32)PN_CT_REPLIED;
     if ((flags & (PN_TCP_ACK | PN_TCP_RST)) == PN_TCP_ACK) {
         pn_u32 space = packet->tcp_space & PN_CT_SPACE_MASK;
-        bits = from_opener ? PN_CT_ACKED_OPENER | space << PN_CT_SPACE_OPENER_SHIFT
+        bits |= from_opener ? PN_CT_ACKED_OPENER | space << PN_CT_SPACE_OPENER_SHIFT
                            : PN_CT_ACKED_REPLIER | space << PN_CT_SPACE_REPLIER_SHIFT;
     }
     if ((flags & PN_TCP_SYN) && !from_opener && (state & PN_CT_SYN_AGAIN))
@@ -48,8 +48,9 @@ PN_INLINE pn_u32 pn_ct_tcp_bits(pn_u32 state, const struct pn_packet *packet, pn
 /* The state bits that a packet adds to an entry. */
 PN_INLINE pn_u32 pn_ct_bits(pn_u32 state, const struct pn_packet *packet, pn_u32 from_opener)
 {
-    pn_u32 bits = from_opener ? 0 : (pn_u32)PN_CT_REPLIED;
-    return packet->tcp_flags ? bits | pn_ct_tcp_bits(state, packet, from_opener) : bits;
+    if (packet->tcp_flags)
+        return pn_ct_tcp_bits(state, packet, from_opener);
+    return from_opener ? 0 : (pn_u32)PN_CT_REPLIED;
 }
 
 /* The state bits that go when these are added. With PN_CT_LIVE the connection starts anew. An

@@ -52,7 +52,7 @@ Result<void> NodeEnforcer::reconcile(const ClusterSnapshot& cluster, std::span<c
   options.own_node.assign(own_node.begin(), own_node.end());
   auto resolved = resolve(cluster, endpoints, options, rules_);
   if (!resolved) return fail_as(resolved);
-  forget_grace(endpoints);
+  forget_grace(*resolved);
   // Before the policy takes effect, and once more for what was opened in between. New tables have no place
   // for connections until they are written, and no packet reads them before the interfaces are switched.
   const auto pods = newly_judged(*resolved);
@@ -149,13 +149,19 @@ void NodeEnforcer::grant_grace(const std::vector<NodeConnectionsOf>& pods) {
   }
 }
 
-void NodeEnforcer::forget_grace(std::span<const LocalEndpoint> endpoints) {
+// Grace is over with its time, and with the isolation that it was granted for: the next one has its own.
+void NodeEnforcer::forget_grace(const ResolvedPolicy& policy) {
   if (grace_until_.empty()) return;
-  std::set<EndpointId> here;
-  for (const auto& endpoint : endpoints) here.insert(endpoint.endpoint);
+  std::set<EndpointId> judged;
+  for (const auto& endpoint : policy.endpoints) {
+    if (endpoint.at(Direction::ingress).judged() || endpoint.at(Direction::egress).judged()) {
+      judged.insert(endpoint.endpoint);
+    }
+  }
   const auto now = backend_->connection_table()->now();
   std::erase_if(grace_until_, [&](const auto& entry) {
-    return !here.contains(entry.first) || (now && *now - entry.second < 0x80000000u);
+    return settings_.midflow_grace.ns <= 0 || !judged.contains(entry.first) ||
+           (now && *now - entry.second < 0x80000000u);
   });
 }
 

@@ -81,7 +81,7 @@ class NodeEnforcer {
   void seed(const std::vector<NodeConnection>& connections);
   void say_once(const std::string& note);
   void grant_grace(const std::vector<NodeConnectionsOf>& pods);
-  void forget_grace(std::span<const LocalEndpoint> endpoints);
+  void forget_grace(const ResolvedPolicy& policy);
   Result<void> follow_interfaces(std::span<const LocalEndpoint> endpoints);
   Result<void> settle_inheritance(const std::map<std::uint32_t, EndpointId>& wanted);
 

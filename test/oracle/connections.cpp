@@ -14,8 +14,6 @@ Direction opposite(Direction direction) {
   return direction == Direction::ingress ? Direction::egress : Direction::ingress;
 }
 
-std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
-
 bool is_icmp(Protocol protocol) { return protocol == Protocol::icmp || protocol == Protocol::icmpv6; }
 
 // Packets that open a connection wherever they pass.
@@ -42,12 +40,6 @@ bool would_open(const Packet& packet, bool judged) {
 template <typename Phase>
 bool is_over(Phase phase) {
   return phase == Phase::closed || phase == Phase::reset;
-}
-
-// What a packet takes of the numbers of its direction; none here carries data.
-std::uint32_t number_after(const Packet& packet) {
-  const bool takes_one = packet.kind == Kind::syn || packet.kind == Kind::syn_ack || packet.kind == Kind::fin;
-  return packet.sequence + (takes_one ? 1 : 0);
 }
 
 std::set<Reason> with(std::set<Reason> reasons, Reason more) {
@@ -294,9 +286,8 @@ Interface::Life Interface::life_of(const Now& now, const Tracked& tracked) const
 Interface::Possible Interface::opened(const Now& now) const {
   Possible out;
   const auto begins = [&](Phase phase) {
-    Tracked tracked{.opener = now.packet.direction, .phase = phase, .finished = {}, .next = {}};
+    Tracked tracked{.opener = now.packet.direction, .phase = phase, .finished = {}};
     if (phase == Phase::half_closed) tracked.finished = now.packet.direction;
-    if (now.packet.protocol == Protocol::tcp) tracked.next[index(now.packet.direction)] = number_after(now.packet);
     add(out, tracked, life_of(now, tracked));
   };
   const bool ends = now.packet.kind == Kind::fin;
@@ -306,21 +297,23 @@ Interface::Possible Interface::opened(const Now& now) const {
   return out;
 }
 
-// A RST on the connection. Its number is plausible where it is the next one, and is not where it is further
-// from it than any window reaches; in between, and of a side that was not heard, nothing is said.
-Interface::Possible Interface::reset_by(const Now& now, Tracked tracked, const Life& life) const {
-  constexpr std::uint32_t kWidestWindow = std::uint32_t{1} << 30;
+// A RST on the connection, whose sequence number is taken for plausible.
+Interface::Possible Interface::reset_by(const Now& now, Tracked tracked) const {
   Possible out;
-  const auto& next = tracked.next[index(now.packet.direction)];
-  const std::uint32_t ahead = next ? now.packet.sequence - *next : 0;
-  const bool surely = !kResetsNeedASequence || (next && ahead == 0);
-  const bool never = !surely && next && std::min(ahead, ~ahead + 1) > kWidestWindow;
-  // Whether one that closes nothing renews the timeout is left open.
-  if (!surely) add(out, tracked, {life.surely_until, std::max(life.possibly_until, life_of(now, tracked).possibly_until)});
-  if (never) return out;
+  if (tracked.phase != Phase::reset) tracked.before_reset = tracked.phase;
   tracked.phase = Phase::reset;
   tracked.replied = tracked.cut = false;
   add(out, tracked, life_of(now, tracked));
+  return out;
+}
+
+// "An acknowledgement behind a RST: the RST is taken back." Whether a packet is one is left open.
+Interface::Possible Interface::taken_back(const Now& now, Tracked tracked, const Life& life) const {
+  if (tracked.phase != Phase::reset || now.packet.protocol != Protocol::tcp) return {};
+  tracked.phase = tracked.before_reset;
+  Possible out = carried(now, tracked, life);
+  tracked.replied = true;
+  for (const auto& [maybe, its_life] : carried(now, tracked, life)) add(out, maybe, its_life);
   return out;
 }
 
@@ -334,8 +327,8 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
     out = opened(now);  // again, or a new one on the same ports
     if (is_over(tracked.phase)) return out;
   }
-  if (tcp && kind == Kind::rst) return reset_by(now, tracked, life);
-  if (tcp) tracked.next[index(now.packet.direction)] = number_after(now.packet);
+  if (tcp && kind == Kind::rst) return reset_by(now, tracked);
+  const Possible back = taken_back(now, tracked, life);
   tracked.cut = tracked.by_node = false;
   const bool was_opening = tracked.phase == Phase::opening;
   if (tcp && kind == Kind::fin && !is_over(tracked.phase)) {
@@ -355,6 +348,7 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
   // Whether packets after a reset renew its ten seconds is left open.
   if (tracked.phase == Phase::reset) renewed.surely_until = life.surely_until;
   add(out, tracked, renewed);
+  for (const auto& [maybe, its_life] : back) add(out, maybe, its_life);
   return out;
 }
 

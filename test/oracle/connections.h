@@ -38,9 +38,6 @@ struct Timeouts {
 // Without one, nothing is known of them, or by chance: both verdicts are right.
 enum class NodeMemory : std::uint8_t { none, remembers };
 
-// "RST closes only when its sequence number is plausible". Waits for a datapath that looks at sequence
-// numbers: until then every RST of a connection closes it.
-inline constexpr bool kResetsNeedASequence = false;
 
 // What a packet is, beyond its protocol and ports. `other`: a TCP packet without SYN, FIN and RST, an SCTP
 // chunk that opens nothing, an ICMP message that is neither echo nor error nor neighbour discovery.
@@ -113,12 +110,11 @@ class Interface {
   struct Tracked {
     Direction opener = Direction::egress;
     Phase phase = Phase::opening;
-    bool replied = false;  // while it opens
+    Phase before_reset = Phase::opening;  // of phase reset
+    bool replied = false;                 // while it opens
     bool cut = false;      // found not to be admitted, and its opener has not been admitted since
     bool by_node = false;  // its last packet was noticed by the node alone: nobody judged the pod
     std::optional<Direction> finished;  // half closed: which way its FIN went
-    // By direction, the sequence number that comes next; absent: nothing was seen that way.
-    std::array<std::optional<std::uint32_t>, 2> next;
     friend auto operator<=>(const Tracked&, const Tracked&) = default;
   };
   using Known = std::optional<Tracked>;  // absent: nothing
@@ -166,7 +162,8 @@ class Interface {
   [[nodiscard]] Possible not_carried(const Now& now, const Tracked& tracked, const Life& life) const;
   [[nodiscard]] Possible opened(const Now& now) const;
   [[nodiscard]] Possible carried(const Now& now, Tracked tracked, const Life& life) const;
-  [[nodiscard]] Possible reset_by(const Now& now, Tracked tracked, const Life& life) const;
+  [[nodiscard]] Possible reset_by(const Now& now, Tracked tracked) const;
+  [[nodiscard]] Possible taken_back(const Now& now, Tracked tracked, const Life& life) const;
   static Possible marked_by_node(const Possible& possible);
   static std::string why_open(const std::vector<Branch>& branches);
   void settle();

@@ -183,19 +183,13 @@ oracle::Packet begin(Session& session, Dice& dice) {
     std::swap(session.flow.client_port, session.flow.server_port);
   }
   session.stage = Session::Stage::opening;
-  session.next = {static_cast<std::uint32_t>(dice.next()), static_cast<std::uint32_t>(dice.next())};
   return packet_of(session, true, session.flow.protocol == Protocol::sctp ? Kind::init : Kind::syn);
 }
 
-// A RST with the next number of its end, or with one that no window reaches.
+// All numbers are small, so that every RST and FIN is plausible: forged ones have tests of their own.
 oracle::Packet reset(Session& session, Dice& dice) {
-  oracle::Packet packet = packet_of(session, dice.chance(50), Kind::rst);
-  if (dice.chance(40)) {
-    packet.sequence += 0x5000'0000u + static_cast<std::uint32_t>(dice.below(0x6000'0000u));
-  } else {
-    session.stage = Session::Stage::over;
-  }
-  return packet;
+  session.stage = Session::Stage::over;
+  return packet_of(session, dice.chance(50), Kind::rst);
 }
 
 oracle::Packet next_of_tcp(Session& session, Dice& dice) {
