@@ -326,6 +326,13 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
   if (by_opener && (kind == Kind::syn || kind == Kind::init)) {
     out = opened(now);  // again, or a new one on the same ports
     if (is_over(tracked.phase)) return out;
+    tracked.syn_again = tcp && tracked.phase != Phase::opening;
+  } else if (by_opener) {
+    tracked.syn_again = false;
+  } else if (kind == Kind::syn_ack && tracked.syn_again) {
+    // Who opened has lost the connection, and the other side agrees to a new one.
+    Tracked anew{.opener = tracked.opener, .phase = Phase::established, .finished = {}};
+    add(out, anew, life_of(now, anew));
   }
   if (tcp && kind == Kind::rst) return reset_by(now, tracked);
   const Possible back = taken_back(now, tracked, life);

@@ -112,6 +112,7 @@ class Interface {
     Phase phase = Phase::opening;
     Phase before_reset = Phase::opening;  // of phase reset
     bool replied = false;                 // while it opens
+    bool syn_again = false;               // a SYN of its opener came into it while it lived
     bool cut = false;      // found not to be admitted, and its opener has not been admitted since
     bool by_node = false;  // its last packet was noticed by the node alone: nobody judged the pod
     std::optional<Direction> finished;  // half closed: which way its FIN went
