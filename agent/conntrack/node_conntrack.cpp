@@ -3,29 +3,15 @@
 
 #include <utility>
 
+#include "engine/conntrack/conntrack_view.h"
 #include "net/conntrack_dump.h"
 
 namespace postern::agent {
 namespace {
 
-pn_address abi_address(const IpAddress& address) {
-  const auto& bytes = address.bytes();
-  if (address.is_v4()) {
-    std::uint32_t host_order = 0;
-    for (std::size_t i = 0; i < 4; ++i) host_order = host_order << 8 | bytes[i];
-    return pn_address_v4(host_order);
-  }
-  pn_address made{};
-  for (std::size_t i = 0; i < 8; ++i) {
-    made.high = made.high << 8 | bytes[i];
-    made.low = made.low << 8 | bytes[i + 8];
-  }
-  return made;
-}
-
 pn_tuple abi_tuple(const TrackedTuple& tuple) {
-  return {.source = abi_address(tuple.source),
-          .destination = abi_address(tuple.destination),
+  return {.source = to_abi(tuple.source),
+          .destination = to_abi(tuple.destination),
           .source_port = tuple.source_port,
           .destination_port = tuple.destination_port,
           .protocol = tuple.protocol};

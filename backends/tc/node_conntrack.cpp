@@ -5,25 +5,15 @@
 
 #include <map>
 
-#include "engine/abi/conntrack.h"
+#include "engine/conntrack/conntrack_view.h"
 #include "net/conntrack_dump.h"
 
 namespace postern::tc {
 namespace {
 
-pn_address abi_address(const IpAddress& address) {
-  if (address.is_v4()) return pn_address_v4(address.v4_host_order());
-  pn_address made{};
-  for (std::size_t i = 0; i < 8; ++i) {
-    made.high = made.high << 8 | address.bytes()[i];
-    made.low = made.low << 8 | address.bytes()[i + 8];
-  }
-  return made;
-}
-
 pn_tuple abi_tuple(const TrackedTuple& tuple) {
-  return {.source = abi_address(tuple.source),
-          .destination = abi_address(tuple.destination),
+  return {.source = to_abi(tuple.source),
+          .destination = to_abi(tuple.destination),
           .source_port = tuple.source_port,
           .destination_port = tuple.destination_port,
           .protocol = tuple.protocol};

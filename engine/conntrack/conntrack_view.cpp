@@ -43,6 +43,16 @@ IpAddress address_of(const pn_address& address) {
   return IpAddress::v6(bytes);
 }
 
+pn_address to_abi(const IpAddress& address) {
+  if (address.is_v4()) return pn_address_v4(address.v4_host_order());
+  pn_address made{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    made.high = made.high << 8 | address.bytes()[i];
+    made.low = made.low << 8 | address.bytes()[i + 8];
+  }
+  return made;
+}
+
 EndpointId endpoint_of(const pn_ct_key& key) { return EndpointId{key.endpoint_protocol >> 8}; }
 
 ConnectionView view_of(const pn_ct_key& key, const pn_ct_value& value) {

@@ -35,6 +35,7 @@ std::string to_string(const ConnectionView& connection);
 
 EndpointId endpoint_of(const pn_ct_key& key);
 IpAddress address_of(const pn_address& address);
+pn_address to_abi(const IpAddress& address);
 
 // Ticks of a duration, to the nearest: what ageing takes off. A positive one is at least one tick.
 std::uint32_t ticks_of(Duration by, std::int64_t tick_ns);

@@ -72,7 +72,6 @@ struct Packet {
     std::uint16_t destination_port = 0;
   };
   std::optional<Quoted> quoted;
-  std::uint32_t sequence = 1;  // TCP
 };
 
 struct Judgement {

@@ -63,8 +63,7 @@ Packet transport_layer(const oracle::Packet& packet) {
     case Protocol::tcp:
       return Packet(packet::Tcp{.source_port = packet.source_port,
                                 .destination_port = packet.destination_port,
-                                .flags = tcp_flags(packet.kind),
-                                .sequence = packet.sequence});
+                                .flags = tcp_flags(packet.kind)});
     case Protocol::udp:
       return Packet(
           packet::Udp{.source_port = packet.source_port, .destination_port = packet.destination_port});

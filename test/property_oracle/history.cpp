@@ -155,7 +155,6 @@ struct Session {
   Flow flow;
   Stage stage = Stage::idle;
   bool client_finished = false;
-  std::array<std::uint32_t, 2> next{1, 1};  // sequence numbers: of the client, of the server
 };
 
 oracle::Packet packet_of(Session& session, bool by_client, Kind kind) {
@@ -170,13 +169,10 @@ oracle::Packet packet_of(Session& session, bool by_client, Kind kind) {
                         .destination_port = by_client ? flow.server_port : flow.client_port,
                         .quoted = {}};
   if (is_icmp(flow.protocol)) packet.source_port = packet.destination_port = 7;
-  std::uint32_t& next = session.next[by_client ? 0 : 1];
-  packet.sequence = next;
-  if (kind == Kind::syn || kind == Kind::syn_ack || kind == Kind::fin) ++next;
   return packet;
 }
 
-// The client begins, with a number of its own; or the other end does, on the same ports.
+// The client begins; or the other end does, on the same ports.
 oracle::Packet begin(Session& session, Dice& dice) {
   if (session.stage != Session::Stage::idle && dice.chance(15)) {
     session.flow.pod_is_client = !session.flow.pod_is_client;
@@ -186,7 +182,7 @@ oracle::Packet begin(Session& session, Dice& dice) {
   return packet_of(session, true, session.flow.protocol == Protocol::sctp ? Kind::init : Kind::syn);
 }
 
-// All numbers are small, so that every RST and FIN is plausible: forged ones have tests of their own.
+// All sequence numbers are the same, so that every RST and FIN is plausible: forged ones have tests of their own.
 oracle::Packet reset(Session& session, Dice& dice) {
   session.stage = Session::Stage::over;
   return packet_of(session, dice.chance(50), Kind::rst);
@@ -312,7 +308,6 @@ void show(const oracle::Packet& packet, std::ostream& out) {
   out << (packet.direction == oracle::Direction::egress ? "  leaves " : "  arrives ")
       << to_string(packet.protocol) << " " << packet.source.to_string() << " " << packet.source_port << " -> "
       << packet.destination.to_string() << " " << packet.destination_port << " " << text(packet.kind);
-  if (packet.protocol == Protocol::tcp) out << " " << packet.sequence;
   if (packet.quoted) {
     out << " " << to_string(packet.quoted->protocol) << " " << packet.quoted->source.to_string() << " "
         << packet.quoted->source_port << " -> " << packet.quoted->destination.to_string() << " "
