@@ -302,7 +302,7 @@ Interface::Possible Interface::reset_by(const Now& now, Tracked tracked) const {
   Possible out;
   if (tracked.phase != Phase::reset) tracked.before_reset = tracked.phase;
   tracked.phase = Phase::reset;
-  tracked.replied = tracked.cut = false;
+  tracked.cut = false;
   add(out, tracked, life_of(now, tracked));
   return out;
 }
@@ -311,10 +311,7 @@ Interface::Possible Interface::reset_by(const Now& now, Tracked tracked) const {
 Interface::Possible Interface::taken_back(const Now& now, Tracked tracked, const Life& life) const {
   if (tracked.phase != Phase::reset || now.packet.protocol != Protocol::tcp) return {};
   tracked.phase = tracked.before_reset;
-  Possible out = carried(now, tracked, life);
-  tracked.replied = true;
-  for (const auto& [maybe, its_life] : carried(now, tracked, life)) add(out, maybe, its_life);
-  return out;
+  return carried(now, tracked, life);
 }
 
 // The connection goes on with the packet.
@@ -350,7 +347,7 @@ Interface::Possible Interface::carried(const Now& now, Tracked tracked, const Li
   } else if (was_opening && (by_opener ? tcp && tracked.replied : now.packet.protocol == Protocol::udp)) {
     tracked.phase = Phase::established;
   }
-  if (tracked.phase != Phase::opening) tracked.replied = false;
+  if (tracked.phase != Phase::opening && tracked.phase != Phase::reset) tracked.replied = false;
   Life renewed = life_of(now, tracked);
   // Whether packets after a reset renew its ten seconds is left open.
   if (tracked.phase == Phase::reset) renewed.surely_until = life.surely_until;
