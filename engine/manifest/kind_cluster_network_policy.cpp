@@ -6,6 +6,7 @@
 #include <array>
 #include <string>
 
+#include "engine/manifest/annotations.h"
 #include "engine/manifest/kinds.h"
 
 namespace postern::manifest {
@@ -329,6 +330,7 @@ ClusterPods read_subject(const Report& report, const Value& spec) {
 AnyObject read_cluster_network_policy(const Report& report, const Value& object, Metadata metadata) {
   ClusterNetworkPolicy policy;
   policy.name = std::move(metadata.key.name);
+  policy.audit = read_audit(report, object, policy.remarks);
   const Value* spec = mapping_at(report, &object, "spec");
   if (spec == nullptr) {
     if (object.find("spec") == nullptr) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // networking.k8s.io/v1 NetworkPolicy. Absent, null and empty lists are one at every level (R11).
+#include "engine/manifest/annotations.h"
 #include "engine/manifest/kinds.h"
 
 namespace postern::manifest {
@@ -146,6 +147,7 @@ void read_policy_types(const Report& report, const Value* spec, NetworkPolicy& p
 AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata) {
   NetworkPolicy policy;
   policy.key = std::move(metadata.key);
+  policy.audit = read_audit(report, object, policy.remarks);
   const Value* spec = mapping_at(report, &object, "spec");
   if (const Value* selector = mapping_at(report, spec, "podSelector")) {
     policy.pod_selector = read_selector(report, *selector);

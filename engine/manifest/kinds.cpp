@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/manifest/annotations.h"
 #include "engine/model/snapshot.h"
 
 namespace postern::manifest {
@@ -66,14 +67,7 @@ Metadata read_metadata(const Report& report, const Value& object, bool namespace
   metadata.labels = label_strings_at(report, written, "labels");
   metadata.annotations = strings_at(report, written, "annotations");
   const std::string kind = object.find("kind") == nullptr ? "" : object.find("kind")->text;
-  const bool may_change_enforcement = !report.live || kind == "Namespace" || kind == "NetworkPolicy" || kind == "ClusterNetworkPolicy";
-  for (const auto& [key, value] : metadata.annotations) {
-    if (!may_change_enforcement) break;
-    // Audit (R44) and enforcement by namespace (R45) come here; read in silence they would pass for it.
-    if (key.rfind("postern.dev/", 0) != 0) continue;
-    report.error(*written->find("annotations"), "annotation " + key + " is not supported yet, expected none; "
-                                                "leaving it out would change verdicts");
-  }
+  if (!takes_annotations(kind)) expect_no_annotations(report, object);
   if (const auto name = string_at(report, written, "name")) {
     metadata.key.name = *name;
     const bool label_name = kind == "Namespace" || kind == "Service";
@@ -176,13 +170,14 @@ LabelSelector read_selector(const Report& report, const Value& selector) {
   return read;
 }
 
-AnyObject read_namespace(const Report& /*report*/, const Value& /*object*/, Metadata metadata) {
+AnyObject read_namespace(const Report& report, const Value& object, Metadata metadata) {
   Namespace ns;
   ns.name = metadata.key.name;
   ns.labels = std::move(metadata.labels);
   // "The control plane sets an immutable label kubernetes.io/metadata.name on all namespaces." (R34)
   ns.labels[kNamespaceNameLabel] = ns.name;
   ns.annotations = std::move(metadata.annotations);
+  read_namespace_annotations(report, object, ns);
   return ns;
 }
 

@@ -26,7 +26,7 @@ struct ReadOptions {
   // The objects come from an API server, which has defaulted and checked them, and not from a file that
   // somebody wrote. Then a status says what is: nothing gets an address assigned, a pod is ready only if
   // it says so. What API servers let in beyond what they let in today is read as they mean it, and no
-  // annotation makes a pod unreadable: whoever may write pods could hide one so.
+  // annotation makes an object unreadable: whoever may write one could hide it so.
   bool live = false;
 };
 

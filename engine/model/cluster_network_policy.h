@@ -82,6 +82,7 @@ struct ClusterNetworkPolicy {
   std::vector<ClusterRule> ingress;
   std::vector<ClusterRule> egress;
   bool audit = false;  // R44
+  std::vector<std::string> remarks{};  // as of a Namespace
   friend bool operator==(const ClusterNetworkPolicy&, const ClusterNetworkPolicy&) = default;
 };
 

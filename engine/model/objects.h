@@ -61,6 +61,7 @@ struct Namespace {
   // By Direction, what its annotations say of its pods; absent: the cluster's setting (R45).
   std::array<std::optional<Enforcement>, 2> enforcement{};
   bool audit = false;  // its own NetworkPolicies and its strictness isolate nobody (R44)
+  std::vector<std::string> remarks{};  // what its postern.dev annotations say that nobody understands (R45)
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
 
@@ -178,6 +179,7 @@ struct NetworkPolicy {
   std::vector<PolicyRule> ingress;
   std::vector<PolicyRule> egress;
   bool audit = false;  // isolates nobody and allows nothing (R44)
+  std::vector<std::string> remarks{};  // as of a Namespace
   friend bool operator==(const NetworkPolicy&, const NetworkPolicy&) = default;
 };
 

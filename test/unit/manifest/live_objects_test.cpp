@@ -180,15 +180,13 @@ TEST(LivePolicies, WithWhatOlderApiServersLetInAreRead) {
   EXPECT_EQ(block.excepts[0].to_string(), "10.1.0.0/16");
 }
 
-TEST(LivePolicies, WhoseAnnotationWouldChangeVerdictsAreStillRefused) {
-  for (const char* kind :
-       {"apiVersion: networking.k8s.io/v1, kind: NetworkPolicy", "apiVersion: v1, kind: Namespace"}) {
-    const auto read =
-        read_live(std::string("{") + kind +
-                  ", metadata: {name: p, annotations: {postern.dev/audit: \"true\"}}, spec: {}}");
-    ASSERT_FALSE(read) << kind;
-    EXPECT_NE(read.error().front().message.find("postern.dev/audit is not supported yet"), std::string::npos);
-  }
+TEST(LivePolicies, AreRefusedForNoAnnotation) {
+  const auto policy = only_live<NetworkPolicy>(
+      "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x, annotations: "
+      "{postern.dev/audit: \"true\", postern.dev/other: a}}, spec: {}}");
+  EXPECT_TRUE(policy.audit);
+  ASSERT_EQ(policy.remarks.size(), 1u);
+  EXPECT_NE(policy.remarks[0].find("postern.dev/other: found a key without a meaning here"), std::string::npos);
 }
 
 TEST(LiveObjects, AreReadMoreGenerouslyThanFiles) {

@@ -85,19 +85,24 @@ const RefusedText kRefusedTexts[] = {
      "metadata: {name: a}\n"
      "spec: {containers: [{ports: [{containerPort: 80, protocol: HTTP}]}]}\n",
      {"4:60: protocol: found \"HTTP\", expected TCP, UDP or SCTP"}},
-    {"an annotation that is to change enforcement, on a policy",
+    {"a word that is no annotation of a policy",
      "apiVersion: networking.k8s.io/v1\n"
      "kind: NetworkPolicy\n"
-     "metadata: {name: p, namespace: x, annotations: {postern.dev/audit: \"true\", other/note: a}}\n"
+     "metadata: {name: p, namespace: x, annotations: {postern.dev/enforcement: strict, other/note: a}}\n"
      "spec: {podSelector: {}}\n",
-     {"3:48: annotation postern.dev/audit is not supported yet, expected none; leaving it out would change "
-      "verdicts"}},
-    {"an annotation that is to change enforcement, on a namespace",
+     {"3:49: annotation postern.dev/enforcement: found a key without a meaning here, expected audit"}},
+    {"a word that is no annotation of a namespace",
      "apiVersion: v1\n"
      "kind: Namespace\n"
-     "metadata: {name: x, annotations: {postern.dev/enforcement: strict}}\n",
-     {"3:34: annotation postern.dev/enforcement is not supported yet, expected none; leaving it out would "
-      "change verdicts"}},
+     "metadata: {name: x, annotations: {postern.dev/enforcment: strict}}\n",
+     {"3:35: annotation postern.dev/enforcment: found a key without a meaning here, expected audit, enforcement, "
+      "enforcement-ingress or enforcement-egress"}},
+    {"an annotation of policies on a pod",
+     "apiVersion: v1\n"
+     "kind: Pod\n"
+     "metadata: {name: x, annotations: {postern.dev/audit: \"true\"}}\n",
+     {"3:35: annotation postern.dev/audit: found it on an object that it says nothing of, expected it on a Namespace, "
+      "a NetworkPolicy or a ClusterNetworkPolicy"}},
     {"a policyType in lower case",
      "apiVersion: networking.k8s.io/v1\n"
      "kind: NetworkPolicy\n"
