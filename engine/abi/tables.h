@@ -73,6 +73,7 @@ enum pn_pod_flags {
 enum pn_pod_dir_flags {
     PN_DIR_JUDGED = 1u << 0,  /* some tier or strict mode decides in this direction */
     PN_DIR_BLOCKS = 1u << 1, /* some rule names a block: a host miss goes on to idx */
+    PN_DIR_AUDIT = 1u << 2,  /* nothing is enforced: what would be denied is allowed and reported (R44) */
 };
 
 /* One direction of a pod: where its row starts, in chunks of PN_ROW_CHUNK steps. */

@@ -71,8 +71,10 @@ enum pn_reason {
 #define PN_STEP_REASON_MASK 0x3fu
 #define PN_STEP_INDEX_MASK 0x00ffffffu
 
-/* RuleId: 0 = by default; the compiler refuses more than this. */
-#define PN_RULE_ID_MAX 0x00ffffffu
+/* RuleId: 0 = by default; the compiler refuses more than this. Numbers above it are a would-deny's, which says
+ * the reason there where no rule denies. */
+#define PN_RULE_ID_MAX 0x00ffffbfu
+#define PN_WOULD_DENY_REASONS 0x00ffffc0u
 
 static inline pn_u32 pn_step_allow(pn_u32 reason, pn_u32 rule)
 {
@@ -94,5 +96,29 @@ static inline int pn_step_allows(pn_u32 step) { return (step & (PN_STEP_CONTINUE
 static inline pn_u32 pn_step_reason(pn_u32 step) { return (step >> PN_STEP_REASON_SHIFT) & PN_STEP_REASON_MASK; }
 static inline pn_u32 pn_step_rule(pn_u32 step) { return step & PN_STEP_INDEX_MASK; }
 static inline pn_u32 pn_step_index(pn_u32 step) { return step & PN_STEP_INDEX_MASK; }
+
+/* Allowed, but denied with `denied` if all that is in audit were enforced (R44). */
+static inline pn_u32 pn_step_would_deny(pn_u32 denied)
+{
+    pn_u32 rule = pn_step_rule(denied);
+    return pn_step_allow(PN_REASON_WOULD_DENY, rule ? rule : PN_WOULD_DENY_REASONS | pn_step_reason(denied));
+}
+
+/* The reason of a step, and of a would-deny that of the denial: PN_REASON_NONE if a rule of a cluster-wide tier
+ * denies. */
+static inline pn_u32 pn_step_said_reason(pn_u32 step)
+{
+    pn_u32 rule = pn_step_rule(step);
+    if (pn_step_reason(step) != PN_REASON_WOULD_DENY)
+        return pn_step_reason(step);
+    return rule > PN_RULE_ID_MAX ? rule & PN_STEP_REASON_MASK : (pn_u32)PN_REASON_NONE;
+}
+
+/* The rule of a step, and of a would-deny the one that denies; 0: none. */
+static inline pn_u32 pn_step_said_rule(pn_u32 step)
+{
+    pn_u32 rule = pn_step_rule(step);
+    return rule > PN_RULE_ID_MAX ? 0 : rule;
+}
 
 #endif

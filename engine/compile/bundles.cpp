@@ -18,7 +18,7 @@ std::set<const ResolvedRule*, ByPeers> distinct_rules(const ResolvedPolicy& poli
   std::set<const ResolvedRule*, ByPeers> rules;
   for (const auto& endpoint : policy.endpoints) {
     for (const auto& direction : endpoint.directions) {
-      for (const auto& rule : direction.rules) {
+      for (const auto& rule : direction.with_audit().rules) {
         if (!rule.any_peer) rules.insert(&rule);
       }
     }

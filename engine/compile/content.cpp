@@ -40,11 +40,19 @@ std::shared_ptr<const Content> ContentPool::intern(const DirectionPolicy& policy
   if (!policy.judged()) return nullptr;
   Content content;
   content.direction = direction;
-  content.isolated = policy.isolated;
-  content.strict = policy.strict;
-  Key key{static_cast<std::uint32_t>(direction) | static_cast<std::uint32_t>(policy.isolated) << 1 |
-          static_cast<std::uint32_t>(policy.strict) << 2};
-  for (const auto& rule : policy.rules) {
+  if (policy.if_enforced) content.enforced = intern(policy, terms, content);
+  return intern(policy.with_audit(), terms, std::move(content));
+}
+
+// `content`: what is not among the rules.
+std::shared_ptr<const Content> ContentPool::intern(const DirectionRules& rules, const std::vector<TermId>& terms,
+                                                   Content content) {
+  content.isolated = rules.isolated;
+  content.strict = rules.strict;
+  Key key{static_cast<std::uint32_t>(content.direction) | static_cast<std::uint32_t>(rules.isolated) << 1 |
+              static_cast<std::uint32_t>(rules.strict) << 2,
+          content.enforced ? content.enforced->id : kNoContent};
+  for (const auto& rule : rules.rules) {
     content.rules.push_back(with_term_ids(rule, terms));
     append_rule(content.rules.back(), key);
   }
@@ -77,6 +85,9 @@ void ContentPool::keep_only(const std::set<ContentId>& used) {
     kept.insert(entry.second->base->id);
     return false;
   });
+  for (const auto& [key, content] : contents_) {
+    if (content->enforced && kept.contains(content->id)) kept.insert(content->enforced->id);
+  }
   std::erase_if(contents_, [&](const auto& entry) { return !kept.contains(entry.second->id); });
 }
 

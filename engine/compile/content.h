@@ -27,7 +27,12 @@ struct Content {
   std::vector<ResolvedRule> rules;      // `peers` hold TermIds; empty if there is a base
   std::uint32_t self = 0;               // EndpointId of the backend that this content is for; 0: anybody
   std::shared_ptr<const Content> base;  // with `self`: the content that holds the rules
+  // Where something is in audit (R44): what is enforced. The rules above are then those with all of it.
+  std::shared_ptr<const Content> enforced;
 };
+
+// Whether any packet may be denied; what is enforced beside an audit may be nothing.
+inline bool decides(const Content& rules) { return rules.isolated || rules.strict || !rules.rules.empty(); }
 
 // The one that holds the rules.
 inline const Content& rules_of(const Content& content) { return content.base ? *content.base : content; }
@@ -44,6 +49,7 @@ class ContentPool {
 
  private:
   using Key = std::vector<std::uint32_t>;
+  std::shared_ptr<const Content> intern(const DirectionRules& rules, const std::vector<TermId>& terms, Content content);
   std::map<Key, std::shared_ptr<const Content>> contents_;
   std::map<std::pair<ContentId, std::uint32_t>, std::shared_ptr<const Content>> for_backends_;
   ContentId next_ = kNoContent + 1;

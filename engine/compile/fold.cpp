@@ -183,6 +183,28 @@ Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool o
 
 namespace {
 
+std::uint32_t with_audit(std::uint32_t enforced, std::uint32_t if_enforced) {
+  const bool differ = pn_step_allows(enforced) && !pn_step_allows(if_enforced);
+  return differ ? pn_step_would_deny(if_enforced) : enforced;
+}
+
+std::vector<PortStep> with_audit(const std::vector<PortStep>& enforced, const std::vector<PortStep>& if_enforced) {
+  std::vector<PortStep> out;
+  std::size_t a = 0;
+  std::size_t b = 0;
+  std::uint32_t port = 0;
+  while (port <= 65535) {
+    const std::uint32_t step = with_audit(enforced[a].step, if_enforced[b].step);
+    if (out.empty() || out.back().step != step) out.push_back({static_cast<std::uint16_t>(port), step});
+    const std::uint32_t next_a = a + 1 < enforced.size() ? enforced[a + 1].lo : 65536;
+    const std::uint32_t next_b = b + 1 < if_enforced.size() ? if_enforced[b + 1].lo : 65536;
+    port = std::min(next_a, next_b);
+    if (next_a == port) ++a;
+    if (next_b == port) ++b;
+  }
+  return out;
+}
+
 // The entry in force at a port.
 std::vector<PortStep>::const_iterator entry_at(const std::vector<PortStep>& ports, std::uint16_t port) {
   return std::prev(std::upper_bound(ports.begin(), ports.end(), port,
@@ -196,6 +218,22 @@ void cut_at(std::vector<PortStep>& ports, std::uint16_t port) {
 }
 
 }  // namespace
+
+Folded everywhere(std::uint32_t step) {
+  Folded out;
+  out.other = step;
+  for (auto& ports : out.ports) ports = {{0, step}};
+  return out;
+}
+
+Folded with_audit(const Folded& enforced, const Folded& if_enforced) {
+  Folded out;
+  out.other = with_audit(enforced.other, if_enforced.other);
+  for (std::size_t i = 0; i < out.ports.size(); ++i) {
+    out.ports[i] = with_audit(enforced.ports[i], if_enforced.ports[i]);
+  }
+  return out;
+}
 
 std::uint32_t step_at(const std::vector<PortStep>& ports, std::uint16_t port) {
   return entry_at(ports, port)->step;

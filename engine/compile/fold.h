@@ -29,6 +29,12 @@ struct Folded {
 // `rules`: places in content.rules of those that concern the class.
 Folded fold(const Content& content, std::span<const std::uint32_t> rules, bool own_node);
 
+// The same step for every protocol and port.
+Folded everywhere(std::uint32_t step);
+
+// What is enforced, with a would-deny wherever it allows and `if_enforced` denies (R44).
+Folded with_audit(const Folded& enforced, const Folded& if_enforced);
+
 // The same list with another answer for one port.
 void set_port(std::vector<PortStep>& ports, std::uint16_t port, std::uint32_t step);
 // What a list says to one port.

@@ -21,23 +21,34 @@ StepSource::PerContent& StepSource::known(const Content& rules) {
 }
 
 std::uint32_t StepSource::step(const Content& content, SignatureId signature) {
+  const Content& rules = rules_of(content);
   // Where packets arrive, no source is a ClusterIP: one would be an address like any other.
-  if (content.direction == Direction::egress) {
-    if (const auto* service = sources_.signatures.service_of(signature)) {
-      return service_step(content, question_of(content, signature, *service), *service);
-    }
+  const auto* service =
+      content.direction == Direction::egress ? sources_.signatures.service_of(signature) : nullptr;
+  const auto of = [&](const Content& asked) -> Answer& {
+    if (!decides(asked)) return open_;
+    if (service == nullptr) return address_answer(known(asked), signature);
+    auto question = question_of(content, signature, *service);
+    question.rules = asked.id;
+    return service_answer(asked, question, *service);
+  };
+  Answer& found = of(rules);
+  if (rules.enforced == nullptr) {
+    if (!found.step) found.step = tables_.step_of(found.folded, aside_);
+    return *found.step;
   }
-  Answer& found = answer(known(rules_of(content)), signature);
-  if (!found.step) found.step = tables_.step_of(found.folded, aside_);
-  return *found.step;
+  const Answer& enforced = of(*rules.enforced);
+  const auto [known_step, inserted] = with_audit_.try_emplace({&enforced, &found});
+  if (inserted) known_step->second = tables_.step_of(with_audit(enforced.folded, found.folded), aside_);
+  return known_step->second;
 }
 
-StepSource::Answer& StepSource::answer(PerContent& content, SignatureId signature) {
+StepSource::Answer& StepSource::address_answer(PerContent& content, SignatureId signature) {
   const auto bundles = sources_.signatures.bundles_of(signature);
   const bool own_node = sources_.signatures.has_own_node(signature);
   // Most classes are of no concern to most contents: those answer as to an address in no term.
   if (!own_node && !bundles.empty() && !content.index.names_any(bundles)) {
-    return answer(content, kEmptySignature);
+    return address_answer(content, kEmptySignature);
   }
   const auto answered = content.by_signature.find(signature);
   if (answered != content.by_signature.end()) return *answered->second;
@@ -58,11 +69,11 @@ StepSource::Answer& StepSource::folded(PerContent& content, std::vector<std::uin
 
 // As to an address that no rule names, but for rules that name ClusterIPs and for the ports of the
 // Service.
-std::uint32_t StepSource::service_step(const Content& content, const ServiceQuestion& question,
-                                       const ServiceSignature& service) {
+StepSource::Answer& StepSource::service_answer(const Content& content, const ServiceQuestion& question,
+                                               const ServiceSignature& service) {
   const auto [found, inserted] = services_.try_emplace(question);
   if (!inserted) return found->second;
-  PerContent& rules = known(rules_of(content));
+  PerContent& rules = known(content);
   const auto rule_at = [&](std::uint32_t place) -> const ResolvedRule& { return rules.rules.rules[place]; };
   auto concerned = rules.index.rules_for(sources_.signatures.bundles_of(question.signature));
   std::erase_if(concerned, [&](auto at) { return !rule_at(at).any_peer && !rule_at(at).names_cluster_ips; });
@@ -87,7 +98,7 @@ std::uint32_t StepSource::service_step(const Content& content, const ServiceQues
     set_port(answers.ports[list], port.port, step);
   }
   if (!differing.empty()) differing_[question] = std::move(differing);
-  found->second = tables_.step_of(answers, aside_);
+  found->second.folded = std::move(answers);
   return found->second;
 }
 
@@ -102,7 +113,7 @@ std::uint32_t StepSource::outcome(PerContent& content, const PortQuestion& quest
   for (const auto& target : port.targets) {
     const bool is_self = question.self != 0 && target.endpoint == question.self;
     std::uint32_t step = is_self ? pn_step_allow(PN_REASON_SELF, 0)
-                                 : step_at(answer(content, target.backend).folded.ports[list], target.port);
+                                 : step_at(address_answer(content, target.backend).folded.ports[list], target.port);
     if (question.by_address && pn_step_reason(step) == PN_REASON_ISOLATED) step = *question.by_address;
     auto& side = pn_step_allows(step) ? allowing : denying;
     side = side ? std::min(*side, step) : step;

@@ -2,6 +2,7 @@
 // Answers "what does this content say to this signature" as a step, folding each distinct list of
 // rules once per update. What a content says to a Service at egress follows from what it says to the
 // backends of each port (R7), and from rules that name the ClusterIP itself, where there are any (R46).
+// Where something is in audit, two contents are asked and their answers put together (R44).
 #pragma once
 
 #include <compare>
@@ -61,9 +62,8 @@ class StepSource {
   };
 
   PerContent& known(const Content& rules);
-  Answer& answer(PerContent& content, SignatureId signature);
-  std::uint32_t service_step(const Content& content, const ServiceQuestion& question,
-                             const ServiceSignature& service);
+  Answer& address_answer(PerContent& content, SignatureId signature);
+  Answer& service_answer(const Content& rules, const ServiceQuestion& question, const ServiceSignature& service);
   Answer& folded(PerContent& content, std::vector<std::uint32_t> rules, bool own_node);
   // What a Service port is asked for.
   struct PortQuestion {
@@ -79,7 +79,9 @@ class StepSource {
   DeltaWriter& aside_;
   DifferingPorts& differing_;
   std::unordered_map<ContentId, PerContent> known_;
-  std::map<ServiceQuestion, std::uint32_t> services_;
+  std::map<ServiceQuestion, Answer> services_;
+  Answer open_{everywhere(pn_step_allow(PN_REASON_NOT_ISOLATED, 0)), std::nullopt};  // where nothing is enforced
+  std::map<std::pair<const Answer*, const Answer*>, std::uint32_t> with_audit_;  // enforced, and with what is in audit
 };
 
 }  // namespace postern

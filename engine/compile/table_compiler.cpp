@@ -67,7 +67,9 @@ void TableCompiler::State::keep_only_used(const Update& update) {
   std::set<ContentId> rules;
   for (const auto& [id, row] : compiled.rows) {
     contents.insert(id);
-    rules.insert(rules_of(*row.content).id);
+    const Content& of_row = rules_of(*row.content);
+    rules.insert(of_row.id);
+    if (of_row.enforced) rules.insert(of_row.enforced->id);
   }
   const std::set<SignatureId> signatures(compiled.signature_of_class.begin(),
                                          compiled.signature_of_class.end());

@@ -98,6 +98,7 @@ class Update {
   void write_interface(std::uint32_t ifindex, const Wanted& wanted);
   void replace_record(std::uint32_t ifindex, Interface& interface);
   void store_slot(std::uint32_t ifindex, const Interface& interface);
+  [[nodiscard]] static bool asks_connections_first(const Wanted& wanted);
   [[nodiscard]] pn_pod record_of(const Wanted& wanted) const;
   void switch_to_longer_rows();
 

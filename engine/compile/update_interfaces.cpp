@@ -13,7 +13,7 @@ std::uint64_t slot_word(std::uint32_t ifindex, const Interface& interface) {
   return pn_slot(ifindex, interface.judged ? interface.record_index : 0, interface.judged ? 1 : 0);
 }
 
-std::uint32_t pod_flags(const CompileSettings& settings, bool both_judged) {
+std::uint32_t pod_flags(const CompileSettings& settings, bool connections_first) {
   std::uint32_t flags = 0;
   if (settings.spoof_check) flags |= PN_POD_SPOOF_CHECK;
   switch (settings.events) {
@@ -30,7 +30,7 @@ std::uint32_t pod_flags(const CompileSettings& settings, bool both_judged) {
       break;
   }
   if (settings.established_flows == EstablishedFlows::keep) flags |= PN_POD_KEEP | PN_POD_CT_FIRST;
-  if (both_judged) flags |= PN_POD_CT_FIRST;
+  if (connections_first) flags |= PN_POD_CT_FIRST;
   return flags;
 }
 
@@ -82,11 +82,19 @@ void Update::remove_interfaces() {
   for (const std::uint32_t ifindex : moved_from_far) gone_.erase(TableId::slots_far, ifindex);
 }
 
+// Both directions are judged; or one is in audit, where an answer must be known for one whatever policy says of
+// it: nothing may be told of what would be denied that would pass as an answer.
+bool Update::asks_connections_first(const Wanted& wanted) {
+  const auto& [ingress, egress] = wanted.contents;
+  const auto audited = [](const auto& content) { return content && rules_of(*content).enforced != nullptr; };
+  return (ingress && egress) || audited(ingress) || audited(egress);
+}
+
 pn_pod Update::record_of(const Wanted& wanted) const {
   const EndpointPolicy& endpoint = *wanted.endpoint;
   pn_pod record{};
   record.endpoint = endpoint.endpoint.value;
-  record.flags = pod_flags(input_.settings, wanted.contents[0] && wanted.contents[1]);
+  record.flags = pod_flags(input_.settings, asks_connections_first(wanted));
   const auto grace = input_.settings.grace_until.find(endpoint.endpoint);
   if (grace != input_.settings.grace_until.end()) record.grace_until = grace->second;
   for (const auto& address : endpoint.addresses) {
@@ -103,6 +111,7 @@ pn_pod Update::record_of(const Wanted& wanted) const {
     record.dir[i].row_len = static_cast<std::uint32_t>(row.steps->size());
     record.dir[i].content = row.content->id;
     record.dir[i].flags = PN_DIR_JUDGED | (after_.blocks ? std::uint32_t{PN_DIR_BLOCKS} : 0u);
+    if (!endpoint.directions[i].decides()) record.dir[i].flags |= PN_DIR_AUDIT;
   }
   return record;
 }

@@ -16,7 +16,7 @@ constexpr std::uint32_t kEndpointMax = 0xffffff;  // conntrack keys have 24 bits
 Result<std::uint32_t> check_rules(const EndpointPolicy& endpoint, std::size_t terms) {
   std::uint32_t highest = 0;
   for (const auto& direction : endpoint.directions) {
-    for (const auto& rule : direction.rules) {
+    for (const auto& rule : direction.with_audit().rules) {
       if (rule.id.value > PN_RULE_ID_MAX) {
         return fail(ErrorCode::table_full, "rule " + std::to_string(rule.id.value) + " of " +
                                                endpoint.pod.to_string() + ": steps have room for " +
@@ -207,7 +207,9 @@ std::vector<BackendsDiffer> Update::backends_differ() const {
     for (const auto& endpoint : wanted_) {
       const auto& content = endpoint.second.contents[index_of(Direction::egress)];
       if (!content) continue;
-      const auto found = pools_.differing.find(question_of(*content, cluster_ips_[i], *signature));
+      auto question = question_of(*content, cluster_ips_[i], *signature);
+      if (const auto& enforced = rules_of(*content).enforced) question.rules = enforced->id;
+      const auto found = pools_.differing.find(question);
       if (found == pools_.differing.end()) continue;
       for (const auto& port : found->second) endpoints[port].push_back(endpoint.second.endpoint->endpoint);
     }

@@ -211,7 +211,7 @@ PN_PART int pn_related(struct pn_env *env, const struct pn_case *c)
 PN_INLINE pn_u32 pn_error_step(struct pn_env *env, const struct pn_case *c)
 {
     pn_u32 step = pn_own_step(env, c);
-    if (!pn_step_allows(step) && pn_related(env, c))
+    if ((!pn_step_allows(step) || pn_step_reason(step) == PN_REASON_WOULD_DENY) && pn_related(env, c))
         return pn_step_allow(PN_REASON_RELATED, 0);
     return step;
 }

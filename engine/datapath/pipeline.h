@@ -138,18 +138,20 @@ PN_UNIT pn_u32 pn_decide(struct pn_env *env, struct pn_arrival *arrival)
     pn_u32 step = pn_decide_case(env, &c);
     if (c.packet->flags & (PN_PACKET_FIRST | PN_PACKET_LATER))
         step = pn_fragment_case(env, &c, step);
+    if (!pn_step_allows(step) && (pn_dir(&c, c.direction)->flags & PN_DIR_AUDIT))
+        step = pn_step_would_deny(step);
     arrival->opened = (pn_u16)c.opened;
     if (pn_is_monitored(PN_READ_ONCE(c.node->monitor_until), c.now))
         arrival->monitored = (pn_u8)pn_monitors(c.node, arrival->ifindex);
     return step;
 }
 
-/* Whether the pod's flags ask for an event. */
+/* Whether the pod's flags ask for an event. What would be denied is of interest like what is. */
 PN_INLINE int pn_wants_event(const struct pn_pod *pod, const struct pn_arrival *arrival, pn_u32 step)
 {
     if (pod->flags & PN_POD_EVENT_ALL)
         return 1;
-    if (pn_step_allows(step))
+    if (pn_step_allows(step) && pn_step_reason(step) != PN_REASON_WOULD_DENY)
         return (pod->flags & PN_POD_EVENT_NEW) && arrival->opened;
     return (pod->flags & PN_POD_EVENT_DENY) != 0;
 }

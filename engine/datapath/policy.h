@@ -109,9 +109,13 @@ PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body,
  * it is for want of a rule without ports (R18). */
 PN_INLINE pn_u32 pn_portless_denial(pn_u32 step, pn_u32 protocol)
 {
-    if (pn_has_ports(protocol) || pn_is_icmp(protocol) || step != pn_step_deny(PN_REASON_ISOLATED, 0))
+    pn_u32 isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
+    pn_u32 portless = pn_step_deny(PN_REASON_PROTOCOL, 0);
+    if (pn_has_ports(protocol) || pn_is_icmp(protocol))
         return step;
-    return pn_step_deny(PN_REASON_PROTOCOL, 0);
+    if (step == pn_step_would_deny(isolated))
+        return pn_step_would_deny(portless);
+    return step == isolated ? portless : step;
 }
 
 /* Always final. */

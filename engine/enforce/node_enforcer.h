@@ -38,6 +38,7 @@ class NodeEnforcer {
   void set_node_connections(NodeConnections* connections) { node_connections_ = connections; }
 
   void set_settings(const EnforcerSettings& settings) { settings_ = settings; }
+  [[nodiscard]] const EnforcerSettings& settings() const { return settings_; }
 
   // Brings the tables to `cluster` for the given interfaces. New interfaces get their slot before
   // they are attached; those that are gone are detached, lose their slot and their connections.

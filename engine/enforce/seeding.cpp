@@ -66,8 +66,8 @@ bool choose_way(ConnectionPut& put, std::span<const PlacedConnection> bucket, co
 
 // What decides in one direction but for who is selected: addresses come and go without a dump of the node's
 // connections each time.
-bool same_rules(const ResolvedPolicy& before_policy, const DirectionPolicy& before,
-                const ResolvedPolicy& after_policy, const DirectionPolicy& after) {
+bool same_rules(const ResolvedPolicy& before_policy, const DirectionRules& before,
+                const ResolvedPolicy& after_policy, const DirectionRules& after) {
   const auto same_peers = [&](const ResolvedRule& a, const ResolvedRule& b) {
     return std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), [&](TermIndex i, TermIndex k) {
       return before_policy.terms[i].key == after_policy.terms[k].key;

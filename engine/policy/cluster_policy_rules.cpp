@@ -138,7 +138,7 @@ Result<const std::vector<RuleForSubjects>*> ClusterRuleTable::rules_of(const Clu
   return &found->second;
 }
 
-Result<void> ClusterRuleTable::apply(const Pod& pod, EndpointPolicy& out) {
+Result<void> ClusterRuleTable::apply(const Pod& pod, PolicyLayers& layers) {
   if (cluster_.cluster_network_policies.empty()) return {};
   const Labels labels = cluster_.namespace_labels(pod.key.ns);
   for (const auto& [name, policy] : cluster_.cluster_network_policies) {
@@ -146,7 +146,8 @@ Result<void> ClusterRuleTable::apply(const Pod& pod, EndpointPolicy& out) {
     for (const Direction direction : kDirections) {
       const auto rules = rules_of(policy, direction);
       if (!rules) return fail_as(rules);
-      for (const auto& rule : **rules) finish_on_subject(rule, pod, out.directions[index_of(direction)].rules);
+      auto& into = layers.of(direction, policy.audit);
+      for (const auto& rule : **rules) finish_on_subject(rule, pod, into.rules);
     }
   }
   return {};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/policy/policy_layers.h"
 #include "engine/policy/policy_rules.h"
 
 namespace postern {
@@ -21,7 +22,7 @@ class ClusterRuleTable {
   ClusterRuleTable(const ClusterSnapshot& cluster, TermTable& terms, RuleRegistry& rules);
 
   // Adds what the policies that select this pod say. Errors: table_full.
-  Result<void> apply(const Pod& pod, EndpointPolicy& out);
+  Result<void> apply(const Pod& pod, PolicyLayers& layers);
 
  private:
   using Key = std::pair<const ClusterNetworkPolicy*, Direction>;

@@ -14,7 +14,7 @@ namespace {
 
 struct Question {
   const ResolvedPolicy& policy;
-  const DirectionPolicy& rules;
+  const DirectionRules& rules;
   const IpAddress& peer;
   std::uint8_t protocol;
   std::uint16_t port;
@@ -82,7 +82,7 @@ std::uint32_t network_policies(const Question& question) {
 // An address, whatever it is the ClusterIP of.
 std::uint32_t judge_address(const Question& question, Direction direction) {
   const ResolvedPolicy& policy = question.policy;
-  const DirectionPolicy& rules = question.rules;
+  const DirectionRules& rules = question.rules;
   const bool own_node = question.named && std::find(policy.own_node.begin(), policy.own_node.end(),
                                                     question.peer) != policy.own_node.end();
   if (own_node && direction == Direction::ingress) return pn_step_allow(PN_REASON_OWN_NODE, 0);
@@ -121,15 +121,14 @@ std::optional<std::uint32_t> allowed_by_address(const Question& question) {
 
 // R7: what all backends say; each is asked at its own port, and the pod itself is always a yes (R1).
 // What policies allow to the ClusterIP itself, they deny to no backend.
-std::uint32_t judge_backends(const ResolvedPolicy& policy, const EndpointPolicy& endpoint,
-                             const ResolvedServicePort& port, const Question& asked) {
+std::uint32_t judge_backends(EndpointId endpoint, const ResolvedServicePort& port, const Question& asked) {
   const auto by_address = allowed_by_address(asked);
   std::set<std::uint32_t> allowing;
   std::set<std::uint32_t> denying;
   for (const auto& backend : port.backends) {
-    auto step = backend.endpoint == endpoint.endpoint
+    auto step = backend.endpoint == endpoint
                     ? pn_step_allow(PN_REASON_SELF, 0)
-                    : judge_address({policy, endpoint.at(Direction::egress), backend.address,
+                    : judge_address({asked.policy, asked.rules, backend.address,
                                      static_cast<std::uint8_t>(port.protocol), backend.port},
                                     Direction::egress);
     if (by_address && step == pn_step_deny(PN_REASON_ISOLATED, 0)) step = *by_address;
@@ -144,23 +143,42 @@ std::uint32_t judge_backends(const ResolvedPolicy& policy, const EndpointPolicy&
   return pn_step_deny(PN_REASON_BACKENDS_DIFFER, 0);
 }
 
+struct PacketQuestion {
+  Direction direction;
+  const IpAddress& peer;
+  std::uint8_t protocol;
+  std::uint16_t port;
+};
+
+// `rules`: of that direction of the endpoint.
+std::uint32_t judge_by(const DirectionRules& rules, const ResolvedPolicy& policy, EndpointId endpoint,
+                       const PacketQuestion& packet) {
+  const IpAddress& peer = packet.peer;
+  const bool own_node = std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
+  // A Service is what a pod opens connections to; and what its node has itself is the node (R2).
+  const ResolvedService* service =
+      packet.direction == Direction::egress && !own_node ? service_at(policy, peer) : nullptr;
+  if (service != nullptr) {
+    for (const auto& offered : service->ports) {
+      if (static_cast<std::uint8_t>(offered.protocol) == packet.protocol && offered.port == packet.port) {
+        return judge_backends(endpoint, offered, {policy, rules, peer, packet.protocol, packet.port, false});
+      }
+    }
+  }
+  return judge_address({policy, rules, peer, packet.protocol, packet.port, service == nullptr}, packet.direction);
+}
+
 }  // namespace
 
 std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
-  const bool own_node = std::find(policy.own_node.begin(), policy.own_node.end(), peer) != policy.own_node.end();
-  // A Service is what a pod opens connections to; and what its node has itself is the node (R2).
-  const ResolvedService* service =
-      direction == Direction::egress && !own_node ? service_at(policy, peer) : nullptr;
-  if (service != nullptr) {
-    for (const auto& offered : service->ports) {
-      if (static_cast<std::uint8_t>(offered.protocol) == protocol && offered.port == port) {
-        return judge_backends(policy, endpoint, offered,
-                              {policy, endpoint.at(direction), peer, protocol, port, false});
-      }
-    }
-  }
-  return judge_address({policy, endpoint.at(direction), peer, protocol, port, service == nullptr}, direction);
+  const PacketQuestion packet{direction, peer, protocol, port};
+  const DirectionPolicy& rules = endpoint.at(direction);
+  const std::uint32_t step = rules.decides() ? judge_by(rules, policy, endpoint.endpoint, packet)
+                                             : pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+  if (!rules.if_enforced || !pn_step_allows(step)) return step;
+  const std::uint32_t would_be = judge_by(*rules.if_enforced, policy, endpoint.endpoint, packet);
+  return pn_step_allows(would_be) ? step : pn_step_would_deny(would_be);
 }
 
 }  // namespace postern

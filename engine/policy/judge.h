@@ -10,7 +10,7 @@
 namespace postern {
 
 // The meaning of rules without any table: what a direction of an endpoint says to (peer, protocol,
-// port), as a final step.
+// port), as a final step. Where something is in audit, an allow may be a would-deny (R44).
 // `protocol` is any IP protocol number; port is ignored where the protocol has none.
 std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint, Direction direction,
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port);

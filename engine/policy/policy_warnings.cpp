@@ -60,8 +60,16 @@ void warn_of_peers(const ClusterNetworkPolicy& policy, Direction direction, std:
 
 std::vector<std::string> policy_warnings(const ClusterSnapshot& cluster) {
   std::vector<std::string> warnings;
+  const auto remarks_of = [&](const std::string& object, const std::vector<std::string>& remarks) {
+    for (const auto& remark : remarks) warnings.push_back(object + ": " + remark);
+  };
+  for (const auto& [name, ns] : cluster.namespaces) remarks_of("Namespace " + name, ns.remarks);
+  for (const auto& [key, policy] : cluster.network_policies) {
+    remarks_of("NetworkPolicy " + key.to_string(), policy.remarks);
+  }
   const auto& policies = cluster.cluster_network_policies;
   for (auto policy = policies.begin(); policy != policies.end(); ++policy) {
+    remarks_of(title(policy->second), policy->second.remarks);
     warn_of_equal_priority(cluster, policy, warnings);
     for (const Direction direction : kDirections) warn_of_peers(policy->second, direction, warnings);
   }

@@ -10,8 +10,9 @@
 
 namespace postern {
 
-// ClusterNetworkPolicies of one tier and priority that select one pod (R29); domain names, which match
-// nothing; peers of a newer API (R31). In order of the policies' names, each once.
+// Annotations that nobody understands (R45); ClusterNetworkPolicies of one tier and priority that select one pod
+// (R29); domain names, which match nothing; peers of a newer API (R31). Namespaces, NetworkPolicies and
+// ClusterNetworkPolicies in order of their names, each once.
 std::vector<std::string> policy_warnings(const ClusterSnapshot& cluster);
 
 }  // namespace postern

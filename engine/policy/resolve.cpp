@@ -10,9 +10,11 @@
 #include "engine/policy/resolve.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/policy/cluster_policy_rules.h"
+#include "engine/policy/policy_layers.h"
 #include "engine/policy/policy_rules.h"
 #include "engine/policy/resolve_policy_endpoints.h"
 #include "engine/policy/resolve_services.h"
@@ -32,7 +34,7 @@ class Resolver {
         rules_(rules),
         terms_(cluster),
         network_policies_(terms_, rules, compat(ServiceIpBlocks::meaning)),
-        policy_endpoints_(cluster, endpoints, {compat(ServiceIpBlocks::compat)}),
+        policy_endpoints_(cluster, endpoints, {terms_, rules, compat(ServiceIpBlocks::compat)}),
         cluster_policies_(cluster, terms_, rules) {}
 
   Result<ResolvedPolicy> run(std::span<const LocalEndpoint> endpoints);
@@ -42,9 +44,12 @@ class Resolver {
     return options_.service_ip_blocks.value_or(by_default) == ServiceIpBlocks::compat;
   }
   Result<EndpointPolicy> endpoint(const LocalEndpoint& local);
+  // `audit`: the pod's namespace puts its own policies in audit.
+  Result<void> apply_policies(const Pod& pod, bool audit, PolicyLayers& layers);
   Result<void> apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
-                            DirectionPolicy& out);
+                            DirectionRules& out);
   void sort_terms(ResolvedPolicy& policy);
+  static void sort_rules(DirectionRules& direction, const std::vector<TermIndex>& order);
 
   const ClusterSnapshot& cluster_;
   const ResolveOptions& options_;
@@ -56,7 +61,7 @@ class Resolver {
 };
 
 Result<void> Resolver::apply_policy(const NetworkPolicy& policy, const Pod& pod, Direction direction,
-                                    DirectionPolicy& out) {
+                                    DirectionRules& out) {
   const bool isolates = direction == Direction::ingress ? policy.isolates_ingress : policy.isolates_egress;
   if (!isolates) return {};
   out.isolated = true;
@@ -72,30 +77,36 @@ Result<EndpointPolicy> Resolver::endpoint(const LocalEndpoint& local) {
   out.endpoint = local.endpoint;
   out.ifindex = local.ifindex;
   out.pod = local.pod;
-  for (auto& direction : out.directions) direction.strict = options_.strict;
+  const NamespaceModes modes = modes_of(cluster_, local.pod.ns, options_.strict);
+  PolicyLayers layers;
+  for (const Direction direction : kDirections) {
+    if (modes.strict[index_of(direction)]) layers.of(direction, modes.audit).strict = true;
+  }
   const auto found = cluster_.pods.find(local.pod);
-  if (found == cluster_.pods.end()) return out;
-  Pod pod = found->second;
-  if (pod.addresses.empty()) pod.addresses = local.addresses;
-  if (!pod.live()) return out;
-  out.addresses = local.own_addresses.empty() ? pod.addresses : local.own_addresses;
+  std::optional<Pod> pod;
+  if (found != cluster_.pods.end()) pod = found->second;
+  if (pod && pod->addresses.empty()) pod->addresses = local.addresses;
+  if (pod && pod->live()) {
+    out.addresses = local.own_addresses.empty() ? pod->addresses : local.own_addresses;
+    if (auto done = apply_policies(*pod, modes.audit, layers); !done) return fail_as(done);
+  }
+  out.directions = std::move(layers).finish();
+  return out;
+}
 
+Result<void> Resolver::apply_policies(const Pod& pod, bool audit, PolicyLayers& layers) {
   // Policies of the pod's own namespace stand together.
-  for (auto it = cluster_.network_policies.lower_bound({local.pod.ns, ""});
-       it != cluster_.network_policies.end() && it->first.ns == local.pod.ns; ++it) {
+  for (auto it = cluster_.network_policies.lower_bound({pod.key.ns, ""});
+       it != cluster_.network_policies.end() && it->first.ns == pod.key.ns; ++it) {
     const NetworkPolicy& policy = it->second;
-    // Audit (R44) comes here.
     if (!selects(policy, pod)) continue;
     for (const Direction direction : kDirections) {
-      if (auto done = apply_policy(policy, pod, direction, out.directions[index_of(direction)]); !done) {
-        return fail_as(done);
-      }
+      auto done = apply_policy(policy, pod, direction, layers.of(direction, audit || policy.audit));
+      if (!done) return done;
     }
   }
-  if (auto done = policy_endpoints_.apply(pod, terms_, rules_, out); !done) return fail_as(done);
-  if (auto done = cluster_policies_.apply(pod, out); !done) return fail_as(done);
-  for (auto& direction : out.directions) sort_unique(direction.isolating);
-  return out;
+  if (auto done = policy_endpoints_.apply(pod, audit, layers); !done) return done;
+  return cluster_policies_.apply(pod, layers);
 }
 
 // Terms get their final places, and rules follow.
@@ -104,18 +115,23 @@ void Resolver::sort_terms(ResolvedPolicy& policy) {
   policy.terms = terms_.finish(order);
   for (auto& endpoint : policy.endpoints) {
     for (auto& direction : endpoint.directions) {
-      for (auto& rule : direction.rules) {
-        for (auto& term : rule.peers) term = order[term];
-        std::sort(rule.peers.begin(), rule.peers.end());
-      }
-      const auto place = [](const ResolvedRule& rule) {
-        return std::tie(rule.tier, rule.priority, rule.policy, rule.order, rule.id, rule.any_peer, rule.peers,
-                        rule.names_cluster_ips, rule.ports);
-      };
-      std::sort(direction.rules.begin(), direction.rules.end(),
-                [&](const ResolvedRule& a, const ResolvedRule& b) { return place(a) < place(b); });
+      sort_rules(direction, order);
+      if (direction.if_enforced) sort_rules(*direction.if_enforced, order);
     }
   }
+}
+
+void Resolver::sort_rules(DirectionRules& direction, const std::vector<TermIndex>& order) {
+  for (auto& rule : direction.rules) {
+    for (auto& term : rule.peers) term = order[term];
+    std::sort(rule.peers.begin(), rule.peers.end());
+  }
+  const auto place = [](const ResolvedRule& rule) {
+    return std::tie(rule.tier, rule.priority, rule.policy, rule.order, rule.id, rule.any_peer, rule.peers,
+                    rule.names_cluster_ips, rule.ports);
+  };
+  std::sort(direction.rules.begin(), direction.rules.end(),
+            [&](const ResolvedRule& a, const ResolvedRule& b) { return place(a) < place(b); });
 }
 
 Result<ResolvedPolicy> Resolver::run(std::span<const LocalEndpoint> endpoints) {
@@ -143,6 +159,24 @@ Result<ResolvedPolicy> Resolver::run(std::span<const LocalEndpoint> endpoints) {
 Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                                const ResolveOptions& options, RuleRegistry& rules) {
   return Resolver(cluster, endpoints, options, rules).run(endpoints);
+}
+
+NamespaceModes modes_of(const ClusterSnapshot& cluster, const std::string& ns, bool cluster_strict) {
+  NamespaceModes modes{{cluster_strict, cluster_strict}, false};
+  const auto found = cluster.namespaces.find(ns);
+  if (found == cluster.namespaces.end()) return modes;
+  modes.audit = found->second.audit;
+  for (std::size_t i = 0; i < modes.strict.size(); ++i) {
+    const auto& enforcement = found->second.enforcement[i];
+    if (enforcement) modes.strict[i] = *enforcement == Enforcement::strict;
+  }
+  return modes;
+}
+
+bool has_audit(const ClusterSnapshot& cluster) {
+  const auto audits = [](const auto& entry) { return entry.second.audit; };
+  const auto any = [&](const auto& objects) { return std::any_of(objects.begin(), objects.end(), audits); };
+  return any(cluster.namespaces) || any(cluster.network_policies) || any(cluster.cluster_network_policies);
 }
 
 bool selects(const NetworkPolicy& policy, const Pod& pod) {

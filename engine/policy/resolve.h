@@ -2,6 +2,7 @@
 // ClusterSnapshot -> ResolvedPolicy for one node. Pure; keeps nothing but the numbers of rules.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -73,6 +74,15 @@ Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const L
                                const ResolveOptions& options, RuleRegistry& rules);
 
 // Whether a policy selects a pod: same namespace, selector matches, not hostNetwork, live.
+// What the annotations of a pod's namespace say for it (R45), where they say nothing the cluster's setting.
+struct NamespaceModes {
+  std::array<bool, 2> strict{};  // by Direction
+  bool audit = false;            // of its own policies, and of its strictness (R44)
+};
+NamespaceModes modes_of(const ClusterSnapshot& cluster, const std::string& ns, bool cluster_strict);
+// Whether some namespace or policy is in audit.
+bool has_audit(const ClusterSnapshot& cluster);
+
 bool selects(const NetworkPolicy& policy, const Pod& pod);
 // Whether a policy selects a pod: its namespace's labels and its own match, not hostNetwork, live.
 bool selects(const ClusterNetworkPolicy& policy, const Pod& pod, const Labels& namespace_labels);

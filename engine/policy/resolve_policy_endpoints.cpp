@@ -21,8 +21,8 @@ std::string term_key(const NamespacedName& ref, Direction direction, const std::
 }  // namespace
 
 EndpointRuleTable::EndpointRuleTable(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
-                                     const Settings& settings)
-    : settings_(settings), joined_(cluster.policy_endpoints) {
+                                     const Sources& sources)
+    : sources_(sources), joined_(cluster.policy_endpoints) {
   if (joined_.all().empty()) return;
   std::map<NamespacedName, const Pod*> local;
   for (const auto& endpoint : endpoints) {
@@ -46,24 +46,23 @@ EndpointRuleTable::EndpointRuleTable(const ClusterSnapshot& cluster, std::span<c
 }
 
 Result<const std::vector<ResolvedRule>*> EndpointRuleTable::resolve(const JoinedPolicy& policy,
-                                                                    Direction direction, TermTable& terms,
-                                                                    RuleRegistry& rules) {
+                                                                    Direction direction) {
   const auto [found, inserted] = resolved_.try_emplace({&policy, direction});
   if (!inserted) return &found->second;
   for (auto& rule : joined_.rules_of(policy, direction)) {
     ResolvedRule out;
     const auto id =
-        rules.number_of({{PolicyKind::network_policy, policy_of(policy.ref)}, direction, rule.index});
+        sources_.rules.number_of({{PolicyKind::network_policy, policy_of(policy.ref)}, direction, rule.index});
     if (!id) return fail_as(id);
     out.id = *id;
     out.any_peer = rule.any_peer;
     if (!rule.hosts.empty()) {
       out.peers.push_back(
-          terms.addresses(term_key(policy.ref, direction, rule.ports), std::move(rule.hosts)));
+          sources_.terms.addresses(term_key(policy.ref, direction, rule.ports), std::move(rule.hosts)));
     }
-    for (const auto& block : rule.blocks) out.peers.push_back(terms.term_of(block, policy.ref.ns));
+    for (const auto& block : rule.blocks) out.peers.push_back(sources_.terms.term_of(block, policy.ref.ns));
     sort_unique(out.peers);
-    out.names_cluster_ips = direction == Direction::egress && settings_.blocks_name_cluster_ips;
+    out.names_cluster_ips = direction == Direction::egress && sources_.blocks_name_cluster_ips;
     out.any_port = rule.ports.empty();
     out.ports = std::move(rule.ports);
     found->second.push_back(std::move(out));
@@ -71,8 +70,7 @@ Result<const std::vector<ResolvedRule>*> EndpointRuleTable::resolve(const Joined
   return &found->second;
 }
 
-Result<void> EndpointRuleTable::apply(const Pod& pod, TermTable& terms, RuleRegistry& rules,
-                                      EndpointPolicy& out) {
+Result<void> EndpointRuleTable::apply(const Pod& pod, bool audit, PolicyLayers& layers) {
   const auto found = by_pod_.find(pod.key);
   if (found == by_pod_.end()) return {};
   for (const JoinedPolicy* policy : found->second) {
@@ -81,10 +79,10 @@ Result<void> EndpointRuleTable::apply(const Pod& pod, TermTable& terms, RuleRegi
     }
     for (const Direction direction : kDirections) {
       if (!policy->isolates(direction)) continue;
-      DirectionPolicy& into = out.directions[index_of(direction)];
+      DirectionRules& into = layers.of(direction, audit);
       into.isolated = true;
       into.isolating.push_back({PolicyKind::network_policy, policy_of(policy->ref)});
-      const auto resolved = resolve(*policy, direction, terms, rules);
+      const auto resolved = resolve(*policy, direction);
       if (!resolved) return fail_as(resolved);
       into.rules.insert(into.rules.end(), (*resolved)->begin(), (*resolved)->end());
     }

@@ -11,6 +11,7 @@
 
 #include "engine/base/result.h"
 #include "engine/policy/policy_endpoints.h"
+#include "engine/policy/policy_layers.h"
 #include "engine/policy/resolve.h"
 #include "engine/policy/term_table.h"
 
@@ -18,22 +19,24 @@ namespace postern {
 
 class EndpointRuleTable {
  public:
-  struct Settings {
+  // Both must outlive the table.
+  struct Sources {
+    TermTable& terms;
+    RuleRegistry& rules;
     bool blocks_name_cluster_ips = true;  // R46
   };
   // `endpoints`: the only pods that will be asked for.
   EndpointRuleTable(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
-                    const Settings& settings);
+                    const Sources& sources);
 
-  // Adds what the policies that list this pod say. Errors: slices that disagree (invalid_input, names
-  // them); table_full.
-  Result<void> apply(const Pod& pod, TermTable& terms, RuleRegistry& rules, EndpointPolicy& out);
+  // Adds what the policies that list this pod say; `audit`: its namespace puts them in audit. Errors: slices
+  // that disagree (invalid_input, names them); table_full.
+  Result<void> apply(const Pod& pod, bool audit, PolicyLayers& layers);
 
  private:
-  Result<const std::vector<ResolvedRule>*> resolve(const JoinedPolicy& policy, Direction direction,
-                                                   TermTable& terms, RuleRegistry& rules);
+  Result<const std::vector<ResolvedRule>*> resolve(const JoinedPolicy& policy, Direction direction);
 
-  Settings settings_;
+  Sources sources_;
   JoinedPolicies joined_;
   std::map<NamespacedName, std::vector<const JoinedPolicy*>> by_pod_;  // those that select it
   std::map<std::pair<const JoinedPolicy*, Direction>, std::vector<ResolvedRule>> resolved_;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,15 +76,24 @@ struct ResolvedRule {
   friend bool operator==(const ResolvedRule&, const ResolvedRule&) = default;
 };
 
-// One direction of an endpoint.
-struct DirectionPolicy {
+// What decides in one direction of an endpoint.
+struct DirectionRules {
   bool isolated = false;             // some NetworkPolicy selects the pod for this direction
   bool strict = false;               // where no tier decides: deny (R25)
   std::vector<PolicyRef> isolating;  // sorted; what an `isolated` denial names
   // Order matters inside a cluster tier only; here sorted by (tier, priority, policy, order, id).
   std::vector<ResolvedRule> rules;
+  // Whether any packet may be denied.
+  [[nodiscard]] bool decides() const { return isolated || strict || !rules.empty(); }
+};
+
+// One direction of an endpoint: what is enforced, and what would be if everything in audit were (R44).
+struct DirectionPolicy : DirectionRules {
+  std::optional<DirectionRules> if_enforced;  // absent: nothing is in audit. Has all of the rules above.
   // Whether the datapath has to look at packets of this direction at all.
-  [[nodiscard]] bool judged() const { return isolated || strict || !rules.empty(); }
+  [[nodiscard]] bool judged() const { return decides() || if_enforced; }
+  // Enforced and in audit.
+  [[nodiscard]] const DirectionRules& with_audit() const { return if_enforced ? *if_enforced : *this; }
 };
 
 struct EndpointPolicy {

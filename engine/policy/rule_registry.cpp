@@ -37,7 +37,7 @@ void RuleRegistry::forget_unused(const ResolvedPolicy& in_force) {
   std::set<RuleId> used;
   for (const auto& endpoint : in_force.endpoints) {
     for (const Direction direction : kDirections) {
-      for (const auto& rule : endpoint.at(direction).rules) used.insert(rule.id);
+      for (const auto& rule : endpoint.at(direction).with_audit().rules) used.insert(rule.id);
     }
   }
   for (const RuleId id : std::exchange(unused_, {})) {

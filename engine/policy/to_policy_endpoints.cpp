@@ -143,6 +143,11 @@ void add_parts(const ClusterSnapshot& cluster, const PlainPolicy& policy, Direct
 
 Result<std::vector<PolicyEndpoint>> to_policy_endpoints(const ClusterSnapshot& cluster,
                                                         const ToEndpointsOptions& options) {
+  for (const auto& [key, policy] : cluster.network_policies) {
+    if (!policy.audit) continue;
+    return fail(ErrorCode::unsupported,
+                "NetworkPolicy " + key.to_string() + " is in audit, which a PolicyEndpoint cannot say");
+  }
   const auto policies = plain_policies(cluster);
   if (!policies) return fail_as(policies);
   const ReachableServices services(cluster, *policies);

@@ -36,7 +36,8 @@ struct ToEndpointsOptions {
 };
 
 // Every NetworkPolicy has at least one slice. Sorted by namespace and name; names depend on the policy, the
-// part and the place of the slice alone. Errors: table_full, when there are more rules than numbers.
+// part and the place of the slice alone. Errors: table_full, when there are more rules than numbers; unsupported,
+// a policy that is in audit by itself, which a PolicyEndpoint cannot say (a namespace can, R44).
 Result<std::vector<PolicyEndpoint>> to_policy_endpoints(const ClusterSnapshot& cluster,
                                                         const ToEndpointsOptions& options = {});
 

@@ -89,7 +89,11 @@ const IpAddress* address_like(const EndpointPolicy& pod, const IpAddress& peer) 
 // reason (R18); ICMP is isolated like anything else.
 std::uint32_t in_words_of_datapath(std::uint32_t step, std::uint8_t protocol) {
   const bool portless = protocol != 1 && protocol != 6 && protocol != 17 && protocol != 132;
-  return portless && step == pn_step_deny(PN_REASON_ISOLATED, 0) ? pn_step_deny(PN_REASON_PROTOCOL, 0) : step;
+  if (!portless) return step;
+  const std::uint32_t isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
+  const std::uint32_t said = pn_step_deny(PN_REASON_PROTOCOL, 0);
+  if (step == pn_step_would_deny(isolated)) return pn_step_would_deny(said);
+  return step == isolated ? said : step;
 }
 
 TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {

@@ -130,6 +130,12 @@ void RandomPolicies::change_direction(RandomDirection& direction) {
     // As a resolver would: rules of NetworkPolicies come with isolation.
     if (it->second.tier == Tier::network_policy && chance(95)) direction.isolated = true;
   }
+  if (chance(8)) direction.audit_isolates = !direction.audit_isolates;
+  if (chance(5)) direction.audit_is_strict = !direction.audit_is_strict;
+  for (const auto id : direction.rules) {
+    if (chance(8)) direction.audited.insert(id);
+    if (chance(15)) direction.audited.erase(id);
+  }
 }
 
 void RandomPolicies::change_endpoint() {
@@ -317,6 +323,24 @@ ResolvedRule RandomPolicies::resolved(std::uint32_t id, const RandomRule& rule,
   return out;
 }
 
+DirectionPolicy RandomPolicies::resolved(const RandomDirection& direction,
+                                         const std::map<std::string, TermIndex>& places) const {
+  DirectionPolicy out;
+  out.isolated = direction.isolated;
+  out.strict = direction.strict;
+  DirectionRules with_audit;
+  with_audit.isolated = direction.isolated || direction.audit_isolates;
+  with_audit.strict = direction.strict || direction.audit_is_strict;
+  for (const auto id : direction.rules) {
+    with_audit.rules.push_back(resolved(id, rules_.at(id), places));
+    if (!direction.audited.contains(id)) out.rules.push_back(with_audit.rules.back());
+  }
+  const bool audits = with_audit.isolated != out.isolated || with_audit.strict != out.strict ||
+                      with_audit.rules.size() != out.rules.size();
+  if (audits) out.if_enforced = std::move(with_audit);
+  return out;
+}
+
 ResolvedPolicy RandomPolicies::policy() const {
   std::set<std::string> used;
   for (const auto& [ifindex, endpoint] : endpoints_) {
@@ -360,13 +384,7 @@ ResolvedPolicy RandomPolicies::policy() const {
     out.ifindex = ifindex;
     out.pod = {"default", "pod-" + std::to_string(endpoint.id)};
     out.addresses = {pod_address(endpoint.id, IpFamily::v4), pod_address(endpoint.id, IpFamily::v6)};
-    for (std::size_t i = 0; i < 2; ++i) {
-      out.directions[i].isolated = endpoint.directions[i].isolated;
-      out.directions[i].strict = endpoint.directions[i].strict;
-      for (const auto id : endpoint.directions[i].rules) {
-        out.directions[i].rules.push_back(resolved(id, rules_.at(id), places));
-      }
-    }
+    for (std::size_t i = 0; i < 2; ++i) out.directions[i] = resolved(endpoint.directions[i], places);
     policy.endpoints.push_back(std::move(out));
   }
   for (const auto& [address, service] : services_) policy.services.push_back(resolved(address, service));

@@ -50,6 +50,10 @@ class RandomPolicies {
     bool isolated = false;
     bool strict = false;
     std::set<std::uint32_t> rules;  // ids
+    // What is in audit (R44): some of the rules, and what would isolate or shut besides.
+    std::set<std::uint32_t> audited;
+    bool audit_isolates = false;
+    bool audit_is_strict = false;
   };
   struct RandomEndpoint {
     std::uint32_t id = 0;
@@ -74,6 +78,8 @@ class RandomPolicies {
   void change_service();
   [[nodiscard]] ResolvedService resolved(const IpAddress& address, const RandomService& service) const;
   void change_direction(RandomDirection& direction);
+  [[nodiscard]] DirectionPolicy resolved(const RandomDirection& direction,
+                                         const std::map<std::string, TermIndex>& places) const;
   [[nodiscard]] std::vector<std::string> keys_of(const std::string& peer) const;
   [[nodiscard]] ResolvedRule resolved(std::uint32_t id, const RandomRule& rule,
                                       const std::map<std::string, TermIndex>& places) const;

@@ -228,7 +228,10 @@ std::optional<Reason> reason_of(const Classified& got) {
   }
 }
 
+bool would_deny(const Classified& got) { return pn_step_reason(got.step) == PN_REASON_WOULD_DENY; }
+
 std::string to_string(const Classified& got) {
+  if (would_deny(got)) return "allow, would deny, rule " + std::to_string(pn_step_said_rule(got.step));
   const auto reason = reason_of(got);
   return std::string(got.allow ? "allow " : "deny ") +
          (reason ? oracle::to_string(*reason) : "reason number " + std::to_string(pn_step_reason(got.step))) +
@@ -241,6 +244,9 @@ std::optional<std::string> difference(const oracle::Verdict& expected, const Cla
   std::string said =
       "the tables say " + to_string(got) + ", the oracle " + (expected.allow ? "allow" : "deny");
   for (const auto true_reason : expected.reasons) said += " " + oracle::to_string(true_reason);
+  if (expected.would_deny) said += ", would deny";
+  if (would_deny(got) != expected.would_deny) return said;
+  if (expected.would_deny) return expected.allow && got.allow ? std::nullopt : std::optional(said);
   if (got.allow != expected.allow || !reason || !expected.reasons.contains(*reason)) return said;
   const std::uint32_t id = pn_step_rule(got.step);
   const bool by_rule = *reason == Reason::rule || *reason == Reason::denied;

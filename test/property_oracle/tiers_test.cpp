@@ -9,41 +9,65 @@
 namespace postern::property {
 namespace {
 
-// The tables know nothing yet of what annotations say (R44, R45): they are asked about the world without them,
-// while the oracle's own answers, with them, are what the distribution counts.
-World without_annotations(World world) {
-  for (auto& [name, ns] : world.objects.namespaces) {
-    ns.enforcement = {};
-    ns.audit = false;
-  }
-  for (auto& [key, policy] : world.objects.network_policies) policy.audit = false;
-  for (auto& [name, policy] : world.objects.cluster_network_policies) policy.audit = false;
-  return world;
-}
-
 constexpr int kWorlds = 14000;
 constexpr std::size_t kQuestions = 16;
 
+oracle::Verdict if_enforced(const World& world, const oracle::Question& question) {
+  oracle::Cluster enforced = world.cluster();
+  enforced.audits_in_force = true;
+  return oracle::verdict(enforced, question);
+}
+
+bool is_strict(const World& world, const oracle::Question& question, bool with_audit) {
+  const auto found = world.objects.namespaces.find(question.pod.ns);
+  const Namespace ns = found == world.objects.namespaces.end() ? Namespace{} : found->second;
+  const auto& said = ns.enforcement[static_cast<std::size_t>(question.direction)];
+  return (said ? *said == Enforcement::strict : world.strict) && (with_audit || !ns.audit);
+}
+
 // Nobody answers at a Service without backends. Who is judged is denied there all the same; whether cluster
-// rules that match nothing make a pod one of those is left open.
-bool is_open(const World& world, const oracle::Verdict& expected, const Classified& got) {
-  return expected.reasons.contains(oracle::Reason::no_backend) && expected.isolating.empty() && !world.strict &&
-         got.allow && reason_of(got) == oracle::Reason::not_isolated;
+// rules that match nothing make a pod one of those is left open, also of what is in audit.
+bool is_open(const World& world, const oracle::Question& question, const oracle::Verdict& expected,
+             const Classified& got) {
+  if (!got.allow) return false;
+  const auto denies = [&](const oracle::Verdict& verdict, bool with_audit) {
+    return verdict.reasons.contains(oracle::Reason::no_backend) && verdict.isolating.empty() &&
+           !is_strict(world, question, with_audit);
+  };
+  const bool would_deny = pn_step_reason(got.step) == PN_REASON_WOULD_DENY;
+  if (denies(expected, false)) return would_deny || reason_of(got) == oracle::Reason::not_isolated;
+  return expected.would_deny && !would_deny && denies(if_enforced(world, question), true);
+}
+
+// A would-deny names the very denial that enforcing everything would give. Which tier denies is not in the step,
+// only the rule, so either will do.
+std::optional<std::string> difference_in_denial(const World& world, const oracle::Question& question,
+                                                const Classified& got, const RuleRegistry& rules) {
+  if (pn_step_reason(got.step) != PN_REASON_WOULD_DENY) return std::nullopt;
+  const auto expected = if_enforced(world, question);
+  const std::uint32_t rule = pn_step_said_rule(got.step);
+  std::vector<std::uint32_t> denials{pn_step_said_reason(got.step)};
+  if (rule != 0) denials = {PN_REASON_DENIED_ADMIN, PN_REASON_DENIED_BASELINE};
+  std::optional<std::string> wrong;
+  for (const std::uint32_t reason : denials) {
+    wrong = difference(expected, {false, pn_step_deny(reason, rule)}, rules);
+    if (!wrong) return std::nullopt;
+  }
+  return "if enforced: " + *wrong;
 }
 
 std::string wrong_in(Ground& ground, const World& world, const std::vector<oracle::Question>& questions,
                      TiersDistribution& reached) {
-  const World plain = without_annotations(world);
-  if (const auto refused = ground.follow(plain)) return *refused;
-  if (const auto wrong = difference_in_isolation(plain, ground.enforcer().policy())) return *wrong;
+  if (const auto refused = ground.follow(world)) return *refused;
+  if (const auto wrong = difference_in_isolation(world, ground.enforcer().policy())) return *wrong;
   for (const auto& question : questions) {
-    reached.count(world, question, oracle::verdict(world.cluster(), question));
-    const auto expected = oracle::verdict(plain.cluster(), question);
-    const auto got = ground.ask(plain, question);
-    if (is_open(plain, expected, got)) continue;
-    if (const auto wrong = difference(expected, got, ground.enforcer().rules())) {
-      return to_string(question) + ": " + *wrong;
-    }
+    const auto expected = oracle::verdict(world.cluster(), question);
+    reached.count(world, question, expected);
+    const auto got = ground.ask(world, question);
+    if (is_open(world, question, expected, got)) continue;
+    auto wrong = difference(expected, got, ground.enforcer().rules());
+    if (!wrong) wrong = difference_in_denial(world, question, got, ground.enforcer().rules());
+    if (wrong) return to_string(question) + ": " + *wrong;
   }
   return {};
 }

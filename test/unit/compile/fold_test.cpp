@@ -190,6 +190,33 @@ TEST(StepTables, StoresNoMoreThanItMust) {
   }
 }
 
+TEST(Fold, WhatWouldBeDeniedIsAllowedAndSaysByWhat) {
+  const std::uint32_t open = pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+  const std::uint32_t rule_1 = pn_step_allow(PN_REASON_RULE, 1);
+  const std::uint32_t denied = pn_step_deny(PN_REASON_DENIED_ADMIN, 7);
+  const std::uint32_t isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
+  const auto enforced = [&] {
+    Folded folded = everywhere(open);
+    folded.ports[0] = {{0, isolated}, {80, rule_1}, {90, isolated}, {65535, rule_1}};
+    return folded;
+  }();
+  Folded if_enforced = everywhere(isolated);
+  if_enforced.ports[0] = {{0, rule_1}, {85, denied}, {95, rule_1}};
+  if_enforced.ports[1] = {{0, open}, {65535, denied}};
+  const Folded both = with_audit(enforced, if_enforced);
+  EXPECT_EQ(both.other, pn_step_would_deny(isolated));
+  EXPECT_EQ(both.ports[0], (std::vector<PortStep>{{0, isolated}, {80, rule_1}, {85, pn_step_would_deny(denied)},
+                                                  {90, isolated}, {65535, rule_1}}));
+  EXPECT_EQ(both.ports[1], (std::vector<PortStep>{{0, open}, {65535, pn_step_would_deny(denied)}}));
+  EXPECT_EQ(both.ports[2], (std::vector<PortStep>{{0, pn_step_would_deny(isolated)}}));
+
+  EXPECT_EQ(pn_step_said_rule(pn_step_would_deny(denied)), 7u);
+  EXPECT_EQ(pn_step_said_reason(pn_step_would_deny(denied)), PN_REASON_NONE);
+  EXPECT_EQ(pn_step_said_rule(pn_step_would_deny(isolated)), 0u);
+  EXPECT_EQ(pn_step_said_reason(pn_step_would_deny(isolated)), PN_REASON_ISOLATED);
+  EXPECT_EQ(pn_step_allows(pn_step_would_deny(isolated)), 1);
+}
+
 TEST(StepTables, AThousandScatteredPortsAreAllFound) {
   std::vector<PortMatch> ports;
   for (std::uint32_t i = 0; i < 1000; ++i) ports.push_back(tcp(static_cast<std::uint16_t>(1 + i * 65)));

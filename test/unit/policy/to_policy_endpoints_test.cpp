@@ -208,6 +208,18 @@ std::vector<Row> rows() {
   };
 }
 
+TEST(ToPolicyEndpoints, APolicyInAuditCannotBeWritten) {
+  ClusterSnapshot cluster;
+  NetworkPolicy policy;
+  policy.key = {"x", "p"};
+  policy.audit = true;
+  cluster.network_policies[policy.key] = policy;
+  const auto slices = to_policy_endpoints(cluster);
+  ASSERT_FALSE(slices);
+  EXPECT_EQ(slices.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(slices.error().message, "NetworkPolicy x/p is in audit, which a PolicyEndpoint cannot say");
+}
+
 TEST(ToPolicyEndpoints, EveryRowIsWrittenAsItsLines) {
   for (const auto& row : rows()) EXPECT_EQ(lines_of(kPods + row.objects), row.lines) << row.name;
 }
