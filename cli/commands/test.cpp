@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "cli/build_info.h"
@@ -15,6 +17,7 @@
 #include "cli/commands/output.h"
 #include "cli/commands/test_backends.h"
 #include "cli/commands/test_files.h"
+#include "engine/policy/policy_warnings.h"
 #include "sim/runner/plan.h"
 #include "sim/runner/report_files.h"
 #include "sim/runner/report_text.h"
@@ -64,6 +67,7 @@ class TestRun {
  private:
   Result<void> prepare();
   void tell_idle(const sim::Plan& plan) const;
+  void tell_warnings(const sim::Plan& plan) const;
   void refuse(const std::string& file, std::vector<std::string> messages);
   bool run_scenario(const sim::Scenario& scenario);
   std::optional<sim::ScenarioResult> run_on(std::size_t cluster, const sim::Plan& plan,
@@ -106,6 +110,18 @@ void TestRun::tell_idle(const sim::Plan& plan) const {
   if (judges) return;
   progress_.clear();
   note(plan.scenario->file + ": no step has a probe, a packet or a replay, so nothing is judged");
+}
+
+// What the objects of some step say that probably nobody means, each once.
+void TestRun::tell_warnings(const sim::Plan& plan) const {
+  std::set<std::string> told;
+  for (const auto& step : plan.steps) {
+    for (auto& warning : policy_warnings(step.placement.cluster)) {
+      if (!told.insert(warning).second) continue;
+      progress_.clear();
+      note(plan.scenario->file + ": " + warning);
+    }
+  }
 }
 
 void TestRun::report(const sim::ScenarioResult& result, const std::string& backend, sim::Outcome& outcome) {
@@ -161,6 +177,7 @@ bool TestRun::run_scenario(const sim::Scenario& scenario) {
     return true;
   }
   tell_idle(*plan);
+  tell_warnings(*plan);
   sim::Outcome outcome;
   outcome.result.file = scenario.file;
   outcome.result.name = scenario.name;

@@ -192,9 +192,10 @@ const char* direction_name(std::uint32_t direction) { return direction == PN_ING
 
 std::string step_words(std::uint32_t step) {
   if (pn_step_is_final(step) == 0) return "go on at " + number(pn_step_index(step));
-  const std::string verdict = pn_step_allows(step) != 0 ? "allow, " : "deny, ";
-  if (pn_step_rule(step) != 0) return verdict + "rule " + number(pn_step_rule(step));
-  return verdict + std::string(reason_name(pn_step_reason(step)));
+  std::string verdict = pn_step_allows(step) != 0 ? "allow, " : "deny, ";
+  if (pn_step_reason(step) == PN_REASON_WOULD_DENY) verdict += "would be denied, ";
+  if (pn_step_said_rule(step) != 0) return verdict + "rule " + number(pn_step_said_rule(step));
+  return verdict + std::string(reason_name(pn_step_said_reason(step)));
 }
 
 std::vector<DecodedElement> elements_of(const PolicyTables& tables, TableId table) {

@@ -79,7 +79,8 @@ class TierReader {
     const Labels labels = traffic_.cluster.namespace_labels(subject_.key.ns);
     std::vector<const ClusterNetworkPolicy*> policies;
     for (const auto& [name, policy] : traffic_.cluster.cluster_network_policies) {
-      if (policy.tier == tier_ && selects(policy, subject_, labels)) policies.push_back(&policy);
+      if (policy.tier != tier_ || (policy.audit && !traffic_.with_audit)) continue;
+      if (selects(policy, subject_, labels)) policies.push_back(&policy);
     }
     // By priority; of equal ones, those of the first name.
     std::stable_sort(policies.begin(), policies.end(),
@@ -137,7 +138,8 @@ TierAnswer ask_cluster_tier(const Traffic& traffic, Direction direction, Tier ti
   return TierReader(traffic, direction, tier).run();
 }
 
-bool has_cluster_rules(const ClusterSnapshot& cluster, const Pod& subject, Direction direction) {
+bool has_cluster_rules(const Traffic& traffic, const Pod& subject, Direction direction) {
+  const ClusterSnapshot& cluster = traffic.cluster;
   const Labels labels = cluster.namespace_labels(subject.key.ns);
   const auto& policies = cluster.cluster_network_policies;
   const bool selected = std::any_of(policies.begin(), policies.end(), [&](const auto& entry) {
@@ -147,10 +149,11 @@ bool has_cluster_rules(const ClusterSnapshot& cluster, const Pod& subject, Direc
   if (!selected) return false;
   TermTable terms(cluster);
   RuleRegistry numbers;
-  EndpointPolicy resolved;
+  PolicyLayers layers;
   // Numbers can run out; then nothing is enforced, and what is told here does not matter.
-  if (!ClusterRuleTable(cluster, terms, numbers).apply(subject, resolved)) return true;
-  return !resolved.at(direction).rules.empty();
+  if (!ClusterRuleTable(cluster, terms, numbers).apply(subject, layers)) return true;
+  const auto rules_of = [&](bool audit) { return !layers.of(direction, audit).rules.empty(); };
+  return rules_of(false) || (traffic.with_audit && rules_of(true));
 }
 
 }  // namespace postern::explain_detail

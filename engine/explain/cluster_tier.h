@@ -19,6 +19,6 @@ TierAnswer ask_cluster_tier(const Traffic& traffic, Direction direction, Tier ti
 
 // Whether rules of ClusterNetworkPolicies stand in the tables for this direction of a pod, as the resolver
 // decides it: those that can match nothing do not.
-bool has_cluster_rules(const ClusterSnapshot& cluster, const Pod& subject, Direction direction);
+bool has_cluster_rules(const Traffic& traffic, const Pod& subject, Direction direction);
 
 }  // namespace postern::explain_detail

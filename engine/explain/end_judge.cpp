@@ -67,8 +67,8 @@ class EndJudge {
     end_.judged = true;
     read_policies();
     decide();
-    end_.policed = !end_.isolating.empty() || traffic_.strict ||
-                   (!by_cluster_ip_ && has_cluster_rules(traffic_.cluster, *subject_.pod, direction_));
+    end_.policed = !end_.isolating.empty() || strict() ||
+                   (!by_cluster_ip_ && has_cluster_rules(traffic_, *subject_.pod, direction_));
     if (end_.allowed) end_.near_misses.clear();
     else rank();
     return std::move(end_);
@@ -76,7 +76,7 @@ class EndJudge {
 
  private:
   void read_policies() {
-    const auto views = views_of(traffic_.cluster, *subject_.pod, direction_, traffic_.service_ip_blocks);
+    const auto views = views_of(traffic_, *subject_.pod, direction_);
     for (const auto& view : views.policies) {
       if (view.counts()) end_.isolating.push_back(view.key);
       if (view.names_cluster_ips || !by_cluster_ip_) read_rules(view);
@@ -118,7 +118,7 @@ class EndJudge {
     }
     if (ask_tier(Tier::baseline)) return;
     if (to_own_node) return set_own_node();
-    return traffic_.strict ? set(false, PN_REASON_STRICT) : set(true, PN_REASON_NOT_ISOLATED);
+    return strict() ? set(false, PN_REASON_STRICT) : set(true, PN_REASON_NOT_ISOLATED);
   }
 
   void set_own_node() {
@@ -148,6 +148,11 @@ class EndJudge {
     }
     end_.decided_by = std::move(answer.said);
     return true;
+  }
+
+  [[nodiscard]] bool strict() const {
+    const auto modes = modes_of(traffic_.cluster, subject_.pod->key.ns, traffic_.strict);
+    return modes.strict[index_of(direction_)] && (traffic_.with_audit || !modes.audit);
   }
 
   void set(bool allowed, std::uint32_t reason) {

@@ -21,6 +21,7 @@ struct Traffic {
   Asked asked;
   bool strict = false;
   std::optional<ServiceIpBlocks> service_ip_blocks{};  // R46
+  bool with_audit = false;  // as if everything in audit were enforced; else as if it were not there
 };
 
 std::vector<IpAddress> node_addresses(const ClusterSnapshot& cluster, const std::string& name);

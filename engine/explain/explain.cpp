@@ -102,8 +102,7 @@ std::vector<const Pod*> dns_pods(const ClusterSnapshot& cluster) {
 // Whether some rule that counts admits UDP 53 to somebody, for clusters whose manifests have no DNS pod.
 bool some_rule_admits_dns(const Traffic& traffic) {
   const Seen nobody;
-  const auto views =
-      views_of(traffic.cluster, *traffic.from.pod, Direction::egress, traffic.service_ip_blocks);
+  const auto views = views_of(traffic, *traffic.from.pod, Direction::egress);
   for (const auto& view : views.policies) {
     if (!view.counts()) continue;
     for (const auto& [number, rule] : view.rules) {
@@ -160,6 +159,34 @@ TrafficEnd service_if_cluster_ip(const ClusterSnapshot& cluster, const TrafficEn
   return out;
 }
 
+void judge_ends(const Traffic& traffic, Explanation& explanation) {
+  if (traffic.to.cluster_ip) return explain_service(traffic, explanation);
+  explanation.egress = judge_end(traffic, Direction::egress);
+  explanation.ingress = judge_end(traffic, Direction::ingress);
+}
+
+void add_audit(const EndExplanation& if_enforced, EndExplanation& end) {
+  end.policed = end.policed || if_enforced.policed;
+  if (!end.judged || !end.allowed || if_enforced.allowed) return;
+  end.reason = PN_REASON_WOULD_DENY;
+  end.would_deny = std::make_shared<const EndExplanation>(if_enforced);
+}
+
+// Both have the same backends in the same order.
+void add_audit(const Explanation& if_enforced, Explanation& explanation) {
+  auto& backends = explanation.backends;
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    add_audit(if_enforced.backends[i].egress, backends[i].egress);
+    add_audit(if_enforced.backends[i].ingress, backends[i].ingress);
+  }
+  add_audit(if_enforced.egress, explanation.egress);
+  if (backends.empty()) return add_audit(if_enforced.ingress, explanation.ingress);
+  // Of backends that all admit the client, the first that would not is of interest.
+  const auto would = std::find_if(backends.begin(), backends.end(),
+                                  [](const auto& backend) { return backend.ingress.would_deny != nullptr; });
+  if (explanation.ingress.allowed && would != backends.end()) explanation.ingress = would->ingress;
+}
+
 }  // namespace
 
 Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& query) {
@@ -197,13 +224,16 @@ Result<Explanation> explain(const ClusterSnapshot& cluster, const ExplainQuery& 
       traffic.from_pod == nullptr ? std::vector<IpAddress>{} : node_addresses(cluster, traffic.from_pod->node_name);
   traffic.to.cluster_ip = destination.kind == TrafficEnd::Kind::service &&
                           std::find(own_node.begin(), own_node.end(), traffic.to.address) == own_node.end();
-  if (traffic.to.cluster_ip) {
-    explain_service(traffic, explanation);
-  } else {
-    explanation.egress = judge_end(traffic, Direction::egress);
-    explanation.ingress = judge_end(traffic, Direction::ingress);
+  judge_ends(traffic, explanation);
+  if (has_audit(cluster)) {
+    Explanation if_enforced;
+    traffic.with_audit = true;
+    judge_ends(traffic, if_enforced);
+    traffic.with_audit = false;
+    add_audit(if_enforced, explanation);
   }
   explanation.allowed = explanation.egress.allowed && explanation.ingress.allowed;
+  explanation.would_deny = explanation.allowed && (explanation.egress.would_deny || explanation.ingress.would_deny);
   add_hints(traffic, explanation);
   return explanation;
 }

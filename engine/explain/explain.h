@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -100,6 +101,9 @@ struct EndExplanation {
   bool policed = false;
   std::vector<NearMiss> near_misses;      // nearest first, only when denied; at most kNearMisses
   std::string note;                       // own node, self, host network, …; may be empty
+  // Allowed with PN_REASON_WOULD_DENY: the denial that comes if everything in audit is enforced (R44). What is
+  // above is then what allows today, but for the reason.
+  std::shared_ptr<const EndExplanation> would_deny{};
 };
 
 inline constexpr std::size_t kNearMisses = 8;
@@ -114,6 +118,7 @@ struct BackendExplanation {
 
 struct Explanation {
   bool allowed = false;
+  bool would_deny = false;  // allowed, but not if everything in audit were enforced
   // An end that takes no part (a finished pod, one without an address): nothing is judged, no packet
   // arrives; `allowed` is false and this says why.
   std::string no_endpoint;
@@ -139,8 +144,8 @@ std::string why_line(const EndExplanation& end);
 
 // The public name of a reason, as scenarios and results spell it.
 std::string_view reason_name(std::uint32_t reason);
-// The tier that a reason belongs to, where the reason alone tells: what is established or related has no
-// tier of its own and counts as by default. `error`: no policy was asked.
+// The tier that a reason belongs to, where the reason alone tells: what is established or related, and what would
+// be denied, has no tier of its own and counts as by default. `error`: no policy was asked.
 pn_tier tier_of_reason(std::uint32_t reason);
 // As the Amazon agent's log spells it: "NETWORK_POLICY".
 std::string_view tier_name(pn_tier tier);

@@ -15,12 +15,13 @@ PolicyRule rule_of(const EndpointRule& endpoint) {
   return rule;
 }
 
-void add_network_policies(const ClusterSnapshot& cluster, const Pod& subject, Direction direction,
-                          bool names_cluster_ips, PolicyViews& out) {
-  const auto& policies = cluster.network_policies;
+void add_network_policies(const Traffic& traffic, const Pod& subject, Direction direction, bool names_cluster_ips,
+                          PolicyViews& out) {
+  const auto& policies = traffic.cluster.network_policies;
   const std::string& ns = subject.key.ns;
   for (auto it = policies.lower_bound({ns, {}}); it != policies.end() && it->first.ns == ns; ++it) {
     const NetworkPolicy& policy = it->second;
+    if (policy.audit && !traffic.with_audit) continue;
     const bool ingress = direction == Direction::ingress;
     PolicyView& view = out.policies.emplace_back();
     view.key = policy.key;
@@ -53,14 +54,15 @@ void add_policy_endpoints(const ClusterSnapshot& cluster, const Pod& subject, Di
 
 }  // namespace
 
-PolicyViews views_of(const ClusterSnapshot& cluster, const Pod& subject, Direction direction,
-                     const std::optional<ServiceIpBlocks>& service_ip_blocks) {
+PolicyViews views_of(const Traffic& traffic, const Pod& subject, Direction direction) {
+  const ClusterSnapshot& cluster = traffic.cluster;
   const auto names = [&](ServiceIpBlocks by_default) {
     return direction == Direction::egress &&
-           service_ip_blocks.value_or(by_default) == ServiceIpBlocks::compat;
+           traffic.service_ip_blocks.value_or(by_default) == ServiceIpBlocks::compat;
   };
   PolicyViews out;
-  add_network_policies(cluster, subject, direction, names(ServiceIpBlocks::meaning), out);
+  if (modes_of(cluster, subject.key.ns, traffic.strict).audit && !traffic.with_audit) return out;
+  add_network_policies(traffic, subject, direction, names(ServiceIpBlocks::meaning), out);
   add_policy_endpoints(cluster, subject, direction, names(ServiceIpBlocks::compat), out);
   return out;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/explain/end_judge.h"
 #include "engine/model/snapshot.h"
 #include "engine/policy/policy_endpoints.h"
 #include "engine/policy/resolve.h"
@@ -35,8 +36,8 @@ struct PolicyViews {
   std::deque<PolicyRule> made;  // of PolicyEndpoints; rules of the views point here, or into the cluster
 };
 
-// Of the subject's namespace. The views point into the cluster.
-PolicyViews views_of(const ClusterSnapshot& cluster, const Pod& subject, Direction direction,
-                     const std::optional<ServiceIpBlocks>& service_ip_blocks);
+// Of the subject's namespace, those in audit only where the traffic is seen with them. The views point into the
+// cluster.
+PolicyViews views_of(const Traffic& traffic, const Pod& subject, Direction direction);
 
 }  // namespace postern::explain_detail

@@ -88,6 +88,10 @@ std::string denied_text(const EndExplanation& end) {
 }
 
 std::string allowed_text(const EndExplanation& end) {
+  if (end.would_deny) {
+    std::string text = "allowed, but if what is in audit were enforced: " + denied_text(*end.would_deny);
+    return text + passed_text(*end.would_deny, "  ", "\n");
+  }
   if (end.decided_by) return "allowed by " + cluster_text(*end.decided_by) + ".\n";
   if (end.reason == PN_REASON_NOT_ISOLATED) {
     return "allowed: no policy isolates it for " + std::string(to_string(end.direction)) + ".\n";
@@ -100,6 +104,7 @@ std::string allowed_text(const EndExplanation& end) {
 
 std::string end_text(const EndExplanation& end) {
   if (!end.judged) return head(end) + "not judged: " + end.note + ".\n";
+  if (end.would_deny) return head(end) + allowed_text(end);
   return head(end) + (end.allowed ? allowed_text(end) : denied_text(end)) + passed_text(end, "  ", "\n");
 }
 
@@ -107,14 +112,15 @@ std::string end_text(const EndExplanation& end) {
 std::string backends_text(const Explanation& explanation) {
   const auto& egress = explanation.egress;
   std::string text;
-  if (!egress.judged || egress.reason == PN_REASON_NOT_ISOLATED || says_itself(egress)) {
+  if (!egress.judged || egress.reason == PN_REASON_NOT_ISOLATED || says_itself(egress) || egress.would_deny) {
     text = end_text(egress);
   } else {
     text = head(egress) + (egress.allowed ? "every backend is allowed.\n" : "denied, as every backend is.\n");
   }
   for (const auto& backend : explanation.backends) {
     const bool reached = backend.egress.allowed && backend.ingress.allowed;
-    text += "Backend " + backend.who + ": " + (reached ? "allowed" : "denied") + "\n";
+    const bool would = backend.egress.would_deny || backend.ingress.would_deny;
+    text += "Backend " + backend.who + ": " + (!reached ? "denied" : would ? "allowed, would be denied" : "allowed") + "\n";
     text += "  " + why_line(backend.egress) + "\n  " + why_line(backend.ingress) + "\n";
   }
   return text;
@@ -125,7 +131,7 @@ std::string backends_text(const Explanation& explanation) {
 std::string to_text(const Explanation& explanation) {
   std::string text = explanation.traffic + ": ";
   if (!explanation.no_endpoint.empty()) return text + "NO CONNECTION\n" + explanation.no_endpoint + "\n";
-  text += explanation.allowed ? "ALLOWED\n" : "DENIED\n";
+  text += !explanation.allowed ? "DENIED\n" : explanation.would_deny ? "ALLOWED, would be denied\n" : "ALLOWED\n";
   if (explanation.backends.empty()) text += end_text(explanation.egress) + end_text(explanation.ingress);
   else text += backends_text(explanation);
   for (const auto& hint : explanation.hints) text += "Hint: " + hint + ".\n";
@@ -135,6 +141,7 @@ std::string to_text(const Explanation& explanation) {
 std::string why_line(const EndExplanation& end) {
   const std::string place = std::string(to_string(end.direction)) + " of " + end.who;
   if (!end.judged) return "nothing judged at " + place + ": " + end.note;
+  if (end.would_deny) return "allowed at " + place + ", but in audit: " + why_line(*end.would_deny);
   if (end.allowed) {
     if (end.decided_by) return "allowed at " + place + " by " + cluster_text(*end.decided_by);
     if (end.reason == PN_REASON_RULE) return "allowed at " + place + " by " + rules(end.allowing);
@@ -204,7 +211,6 @@ pn_tier tier_of_reason(std::uint32_t reason) {
     case PN_REASON_DENIED_ADMIN: return PN_TIER_ADMIN;
     case PN_REASON_RULE:
     case PN_REASON_GRACE:
-    case PN_REASON_WOULD_DENY:
     case PN_REASON_ISOLATED:
     case PN_REASON_BACKENDS_DIFFER:
     case PN_REASON_NO_BACKEND:
@@ -217,6 +223,7 @@ pn_tier tier_of_reason(std::uint32_t reason) {
     case PN_REASON_SELF:
     case PN_REASON_OWN_NODE:
     case PN_REASON_ALWAYS:
+    case PN_REASON_WOULD_DENY:
     case PN_REASON_STRICT: return PN_TIER_DEFAULT;
     case PN_REASON_NONE:
     case PN_REASON_SPOOFED_SOURCE:

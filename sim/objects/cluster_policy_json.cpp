@@ -80,6 +80,7 @@ json rules_json(const std::vector<ClusterRule>& rules, const char* peers) {
 
 json object_json(const ClusterNetworkPolicy& policy) {
   json object = object_head({"policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", {"", policy.name}});
+  annotate_audit(policy.audit, object);
   json& spec = object["spec"];
   spec["tier"] = policy.tier == Tier::baseline ? "Baseline" : "Admin";
   spec["priority"] = policy.priority;

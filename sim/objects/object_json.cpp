@@ -106,8 +106,13 @@ json object_head(const ObjectName& name, const Labels& labels) {
   return {{"apiVersion", name.api_version}, {"kind", name.kind}, {"metadata", metadata}};
 }
 
+void annotate_audit(bool audit, json& object) {
+  if (audit) object["metadata"]["annotations"]["postern.dev/audit"] = "true";
+}
+
 json object_json(const NetworkPolicy& policy) {
   json object = object_head({"networking.k8s.io/v1", "NetworkPolicy", policy.key});
+  annotate_audit(policy.audit, object);
   json& spec = object["spec"];
   spec["podSelector"] = selector_json(policy.pod_selector);
   spec["policyTypes"] = isolation_json(policy.isolates_ingress, policy.isolates_egress);

@@ -27,6 +27,9 @@ std::string_view word_of(SelectorOperator op);
 
 nlohmann::json selector_json(const LabelSelector& selector);
 
+// What puts a policy or a namespace in audit (R45).
+void annotate_audit(bool audit, nlohmann::json& object);
+
 nlohmann::json object_json(const NetworkPolicy& policy);
 nlohmann::json object_json(const ClusterNetworkPolicy& policy);
 nlohmann::json object_json(const PolicyEndpoint& slice);

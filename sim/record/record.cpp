@@ -34,8 +34,8 @@ std::optional<Object> object_of(Pod pod, IpFamily family) {
 // What a scenario of this family can hold of the cluster, as objects that policy may read.
 std::vector<Object> objects_of(const ClusterSnapshot& cluster, IpFamily family) {
   std::vector<Object> objects;
-  for (const auto& [name, unused] : cluster.namespaces) {
-    objects.push_back({{}, "Namespace", Namespace{name, cluster.namespace_labels(name), {}}});
+  for (const auto& [name, ns] : cluster.namespaces) {
+    objects.push_back({{}, "Namespace", Namespace{name, cluster.namespace_labels(name), {}, ns.enforcement, ns.audit}});
   }
   for (const auto& [key, pod] : cluster.pods) {
     if (auto object = object_of(pod, family)) objects.push_back(std::move(*object));
@@ -95,9 +95,8 @@ const EndExplanation& end_of(const Explanation& explanation, Direction direction
 
 // As a node gives it: what nobody isolates is not looked at there, so of the true reasons of such an allow
 // (R41) it can only give one.
-std::uint32_t reason_at_node(const EndExplanation& end, bool strict) {
-  const bool looked_at = end.policed || strict;
-  return end.allowed && !looked_at ? std::uint32_t{PN_REASON_NOT_ISOLATED} : end.reason;
+std::uint32_t reason_at_node(const EndExplanation& end) {
+  return end.allowed && !end.policed ? std::uint32_t{PN_REASON_NOT_ISOLATED} : end.reason;
 }
 
 // The question, asked again and again of fewer objects.
@@ -171,11 +170,12 @@ class Trial {
       if (!end.judged) return wanted.reason == PN_REASON_NOT_ISOLATED;
       // No interface sees what a pod says to itself.
       const bool inside = recording_.from == recording_.to;
-      if ((inside ? end.reason : reason_at_node(end, recording_.strict)) != wanted.reason) return false;
+      if ((inside ? end.reason : reason_at_node(end)) != wanted.reason) return false;
       if (!wanted.policy) return true;
-      if (!end.allowed && end.decided_by) return end.decided_by->rule.policy == *wanted.policy;
-      if (!end.allowed) return std::binary_search(end.isolating.begin(), end.isolating.end(), *wanted.policy);
-      return std::any_of(end.allowing.begin(), end.allowing.end(),
+      const EndExplanation& said = end.would_deny ? *end.would_deny : end;
+      if (!said.allowed && said.decided_by) return said.decided_by->rule.policy == *wanted.policy;
+      if (!said.allowed) return std::binary_search(said.isolating.begin(), said.isolating.end(), *wanted.policy);
+      return std::any_of(said.allowing.begin(), said.allowing.end(),
                          [&](const RuleRef& rule) { return rule.policy == *wanted.policy; });
     });
   }
@@ -185,16 +185,17 @@ class Trial {
   bool nodes_by_pods_ = false;
 };
 
-RecordedEnd recorded(const EndExplanation& end, bool strict) {
-  RecordedEnd out{end.direction, reason_at_node(end, strict), {}, {}};
-  if (end.reason == PN_REASON_RULE && !end.allowing.empty()) out.policy = end.allowing.front().policy;
-  if (end.decided_by) out.policy = end.decided_by->rule.policy;
-  if (end.reason == PN_REASON_ISOLATED && !end.isolating.empty()) out.policy = end.isolating.front();
+RecordedEnd recorded(const EndExplanation& end) {
+  RecordedEnd out{end.direction, reason_at_node(end), {}, {}};
+  const EndExplanation& said = end.would_deny ? *end.would_deny : end;
+  if (said.reason == PN_REASON_RULE && !said.allowing.empty()) out.policy = said.allowing.front().policy;
+  if (said.decided_by) out.policy = said.decided_by->rule.policy;
+  if (said.reason == PN_REASON_ISOLATED && !said.isolating.empty()) out.policy = said.isolating.front();
   return out;
 }
 
 // The ends that decided.
-Result<std::vector<RecordedEnd>> deciding(const Explanation& explanation, bool strict) {
+Result<std::vector<RecordedEnd>> deciding(const Explanation& explanation) {
   if (!explanation.no_endpoint.empty()) {
     return fail(ErrorCode::invalid_input, explanation.traffic + ": " + explanation.no_endpoint);
   }
@@ -202,15 +203,15 @@ Result<std::vector<RecordedEnd>> deciding(const Explanation& explanation, bool s
   const EndExplanation& ingress = explanation.ingress;
   std::vector<RecordedEnd> ends;
   if (explanation.allowed) {
-    if (egress.judged) ends.push_back(recorded(egress, strict));
+    if (egress.judged) ends.push_back(recorded(egress));
     // What a pod says to itself through a Service comes back with its node's address (R8): the end that opened
     // the connection speaks for both.
     if (ingress.judged && !(egress.judged && ingress.reason == PN_REASON_SELF)) {
-      ends.push_back(recorded(ingress, strict));
+      ends.push_back(recorded(ingress));
     }
   } else {
     const EndExplanation& denied = egress.allowed ? ingress : egress;
-    if (denied.judged) ends.push_back(recorded(denied, strict));
+    if (denied.judged) ends.push_back(recorded(denied));
     if (!denied.judged && !explanation.service.empty()) {
       return fail(ErrorCode::invalid_input,
                   explanation.traffic + ": no policy denies this; " + denied.note + ", expected a verdict of policy");
@@ -300,7 +301,7 @@ Result<Recording> record(const ClusterSnapshot& cluster, const ExplainQuery& ask
   const bool placed = place(cluster, query);
   const auto explanation = explain(cluster, query);
   if (!explanation) return fail_as(explanation);
-  auto ends = deciding(*explanation, query.strict);
+  auto ends = deciding(*explanation);
   if (!ends) return fail_as(ends);
   if (!placed) return fail(ErrorCode::internal, explanation->traffic + ": found no addresses of one family");
   if (!explanation->service.empty() && !has_ports(query.protocol)) {

@@ -20,7 +20,19 @@ using Json = nlohmann::ordered_json;
 json written_json(const Namespace& object) {
   Labels labels = object.labels;
   labels.erase(kNamespaceNameLabel);  // it comes by itself
-  return object_head({"v1", "Namespace", {"", object.name}}, labels);
+  json made = object_head({"v1", "Namespace", {"", object.name}}, labels);
+  const auto annotate = [&](const char* key, const std::optional<Enforcement>& enforcement) {
+    if (!enforcement) return;
+    made["metadata"]["annotations"][key] = *enforcement == Enforcement::strict ? "strict" : "standard";
+  };
+  if (object.enforcement[0] == object.enforcement[1]) {
+    annotate("postern.dev/enforcement", object.enforcement[0]);
+  } else {
+    annotate("postern.dev/enforcement-ingress", object.enforcement[index_of(Direction::ingress)]);
+    annotate("postern.dev/enforcement-egress", object.enforcement[index_of(Direction::egress)]);
+  }
+  annotate_audit(object.audit, made);
+  return made;
 }
 
 json written_json(const Node& node) {

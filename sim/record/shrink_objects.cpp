@@ -55,7 +55,8 @@ bool shrink(std::vector<PolicyRule>& rules, const Holds& holds) {
 }
 
 bool shrink(NetworkPolicy& policy, const Holds& holds) {
-  bool shrunk = shrink(policy.ingress, holds);
+  bool shrunk = simplify(policy.audit, false, holds);
+  shrunk |= shrink(policy.ingress, holds);
   shrunk |= shrink(policy.egress, holds);
   // One without a type would be written as one of ingress.
   if (policy.isolates_egress) shrunk |= simplify(policy.isolates_ingress, false, holds);
@@ -93,7 +94,8 @@ bool shrink(std::vector<ClusterRule>& rules, const Holds& holds) {
 }
 
 bool shrink(ClusterNetworkPolicy& policy, const Holds& holds) {
-  bool shrunk = shrink(policy.ingress, holds);
+  bool shrunk = simplify(policy.audit, false, holds);
+  shrunk |= shrink(policy.ingress, holds);
   shrunk |= shrink(policy.egress, holds);
   return shrink(policy.subject, holds) || shrunk;
 }
@@ -156,8 +158,10 @@ bool shrink(EndpointSlice& slice, const Holds& holds) {
 }
 
 bool shrink(Namespace& object, const Holds& holds) {
+  bool shrunk = simplify(object.audit, false, holds);
+  for (auto& direction : object.enforcement) shrunk |= simplify(direction, {}, holds);
   // The label of its name is there whether it is written or not (R34).
-  return shrink_list(object.labels, [&] { return object.labels.contains(kNamespaceNameLabel) && holds(); });
+  return shrink_list(object.labels, [&] { return object.labels.contains(kNamespaceNameLabel) && holds(); }) || shrunk;
 }
 
 bool shrink(Node& node, const Holds& holds) { return shrink_list(node.addresses, holds); }

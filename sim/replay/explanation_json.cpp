@@ -59,6 +59,7 @@ Json end_json(const EndExplanation& end) {
   for (const auto& miss : end.near_misses) misses.push_back(miss_json(miss));
   Json json{{"direction", to_string(end.direction)}, {"at", end.who}, {"judged", end.judged}};
   if (end.judged) json["verdict"] = end.allowed ? "allow" : "deny";
+  if (end.would_deny) json["would_deny"] = end_json(*end.would_deny);
   if (end.judged) json["reason"] = reason_name(end.reason);
   json["isolated_by"] = std::move(isolating);
   json["allowed_by"] = std::move(allowing);
@@ -85,6 +86,7 @@ std::string explanation_json(const Explanation& explanation) {
   Json json{
       {"apiVersion", "postern.dev/v1alpha1"}, {"kind", "Explanation"}, {"traffic", explanation.traffic}};
   json["verdict"] = explanation.allowed ? "allow" : "deny";
+  if (explanation.would_deny) json["would_deny"] = true;
   if (explanation.no_endpoint.empty()) {
     json["ends"] = Json::array({end_json(explanation.egress), end_json(explanation.ingress)});
   } else {

@@ -20,6 +20,7 @@ struct TrackedFlow {
   bool opened = false;  // TCP: a SYN of either side was in the capture
   // The packet of the first denial, for its explanation: did it go from `row.from` to `row.to`?
   bool denied_forward = true;
+  bool would_deny_forward = true;  // the same of what would be denied
 };
 
 class FlowTable {

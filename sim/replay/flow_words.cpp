@@ -8,6 +8,9 @@ namespace {
 // Ports of clients are all different, and their answers are not asked for again: enough is enough.
 constexpr std::size_t kKeptAnswers = 10'000;
 
+// Denies, or would.
+bool objects(const EndExplanation& end) { return !end.allowed || end.would_deny; }
+
 }  // namespace
 
 FlowWords::FlowWords(const ClusterSnapshot& cluster, bool strict) : cluster_(cluster), strict_(strict) {
@@ -36,7 +39,7 @@ const FlowWords::Answer* FlowWords::answer(const FlowEnd& from, const FlowEnd& t
     const ExplainQuery query{traffic_end(from), traffic_end(to), protocol, to.port, strict_};
     if (const auto explanation = explain(cluster_, query)) {
       place->second =
-          Answer{explanation->allowed,   explanation->egress.allowed,   explanation->ingress.allowed,
+          Answer{explanation->allowed,   objects(explanation->egress),  objects(explanation->ingress),
                  why_line(*explanation), why_line(explanation->egress), why_line(explanation->ingress)};
     }
   }
@@ -56,17 +59,18 @@ Flow FlowWords::finish(const TrackedFlow& tracked) {
     row.if_from_opened = opener(row.from, row.to, row.protocol);
     row.if_to_opened = opener(row.to, row.from, row.protocol);
   }
-  if (!row.first_denial) return row;
-  Denial& denial = *row.first_denial;
-  if (denial.reason != PN_REASON_ISOLATED && denial.reason != PN_REASON_STRICT) return row;
-  const Answer* said = tracked.denied_forward ? answer(row.from, row.to, row.protocol)
-                                              : answer(row.to, row.from, row.protocol);
-  if (said == nullptr) return row;
+  if (row.first_denial) explain_denial(row, tracked.denied_forward, *row.first_denial);
+  if (row.first_would_deny) explain_denial(row, tracked.would_deny_forward, *row.first_would_deny);
+  return row;
+}
+
+void FlowWords::explain_denial(const Flow& row, bool forward, Denial& denial) {
+  if (denial.reason != PN_REASON_ISOLATED && denial.reason != PN_REASON_STRICT) return;
+  const Answer* said = forward ? answer(row.from, row.to, row.protocol) : answer(row.to, row.from, row.protocol);
+  if (said == nullptr) return;
   // Of a later fragment or a broken packet the objects may say otherwise than the datapath.
   const bool egress = denial.direction == Direction::egress;
-  if (!(egress ? said->egress_allowed : said->ingress_allowed))
-    denial.why = egress ? said->egress : said->ingress;
-  return row;
+  if (egress ? said->egress_objects : said->ingress_objects) denial.why = egress ? said->egress : said->ingress;
 }
 
 }  // namespace postern::sim

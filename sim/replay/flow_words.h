@@ -23,8 +23,8 @@ class FlowWords {
  private:
   struct Answer {
     bool allowed = false;
-    bool egress_allowed = false;
-    bool ingress_allowed = false;
+    bool egress_objects = false;  // denies, or would if what is in audit were enforced
+    bool ingress_objects = false;
     std::string whole;
     std::string egress;
     std::string ingress;
@@ -34,6 +34,8 @@ class FlowWords {
   [[nodiscard]] TrafficEnd traffic_end(const FlowEnd& end) const;
   // Null: the ends cannot talk at all (no common family).
   const Answer* answer(const FlowEnd& from, const FlowEnd& to, std::uint8_t protocol);
+  // `forward`: of a packet from row.from to row.to.
+  void explain_denial(const Flow& row, bool forward, Denial& denial);
   std::optional<OpenerVerdict> opener(const FlowEnd& from, const FlowEnd& to, std::uint8_t protocol);
 
   const ClusterSnapshot& cluster_;

@@ -43,6 +43,11 @@ struct EndSaid {
   const LocalPod* pod = nullptr;
   Direction direction = Direction::ingress;
   Classified classified;
+
+  [[nodiscard]] bool would_deny() const { return pn_step_reason(classified.step) == PN_REASON_WOULD_DENY; }
+  // Of a would-deny, of the denial.
+  [[nodiscard]] std::uint32_t reason() const { return pn_step_said_reason(classified.step); }
+  [[nodiscard]] RuleId rule() const { return RuleId{pn_step_said_rule(classified.step)}; }
 };
 
 }  // namespace
@@ -56,8 +61,12 @@ struct Replay::State {
   FlowTable flows;
   ReplayTotals totals;
   // Counted by small numbers, named at the end.
-  std::map<std::pair<const NodeEnforcer*, RuleId>, std::uint64_t> rule_hits;
-  std::map<std::pair<const LocalPod*, Direction>, std::uint64_t> isolation_denials;
+  using ByRule = std::map<std::pair<const NodeEnforcer*, RuleId>, std::uint64_t>;
+  using ByEnd = std::map<std::pair<const LocalPod*, Direction>, std::uint64_t>;
+  ByRule rule_hits;
+  ByRule rule_would_hits;
+  ByEnd isolation_denials;
+  ByEnd isolation_would_denials;
   std::set<FragmentKey> midstream_fragments;
   std::vector<std::byte> padded;
   Instant now;
@@ -68,11 +77,13 @@ struct Replay::State {
 
   void judge(const CapturedPacket& packet, std::size_t capture);
   bool is_midstream(const PacketFacts& facts, TrackedFlow& flow);
-  // The end that decides: the one that denies, or none.
-  std::optional<EndSaid> drop_of(const CapturedPacket& packet, const PacketFacts& facts);
+  // The end that decides: the one that denies, or the first that would; or none.
+  std::optional<EndSaid> objection_to(const CapturedPacket& packet, const PacketFacts& facts);
   EndSaid ask(const LocalPod& pod, Direction direction, std::span<const std::byte> frame);
   void account(const EndSaid& said);
-  static std::vector<PolicyRef> isolating(const LocalPod& pod, Direction direction);
+  // Null: the node does not know the pod.
+  static const DirectionPolicy* direction_policy(const LocalPod& pod, Direction direction);
+  static std::vector<PolicyRef> isolating(const LocalPod& pod, Direction direction, bool with_audit);
   static Denial denial_of(const EndSaid& said);
   std::vector<PolicyAccount> policies() const;
 };
@@ -191,15 +202,23 @@ void Replay::State::judge(const CapturedPacket& packet, std::size_t capture) {
     return;
   }
   ++totals.judged;
-  const auto drop = drop_of(packet, facts);
+  const auto objection = objection_to(packet, facts);
+  const bool would = objection && objection->would_deny();
+  const bool drop = objection && !would;
   ++(drop ? totals.denied : totals.allowed);
   ++(drop ? flow->row.denied : flow->row.allowed);
-  if (drop && !flow->row.first_denial) {
-    flow->row.first_denial = denial_of(*drop);
-    flow->row.first_denial->capture = capture;
-    flow->row.first_denial->packet = packet.number;
-    flow->denied_forward = facts.source == flow->row.from.address && facts.source_port == flow->row.from.port;
+  if (would) {
+    ++totals.would_deny;
+    ++flow->row.would_deny;
   }
+  if (!objection) return;
+  const bool forward = facts.source == flow->row.from.address && facts.source_port == flow->row.from.port;
+  auto& first = would ? flow->row.first_would_deny : flow->row.first_denial;
+  if (first) return;
+  first = denial_of(*objection);
+  first->capture = capture;
+  first->packet = packet.number;
+  (would ? flow->would_deny_forward : flow->denied_forward) = forward;
 }
 
 // A TCP packet of a connection whose opening is not in the capture.
@@ -216,7 +235,7 @@ bool Replay::State::is_midstream(const PacketFacts& facts, TrackedFlow& flow) {
   return true;
 }
 
-std::optional<EndSaid> Replay::State::drop_of(const CapturedPacket& packet, const PacketFacts& facts) {
+std::optional<EndSaid> Replay::State::objection_to(const CapturedPacket& packet, const PacketFacts& facts) {
   std::span<const std::byte> frame = packet.frame;
   if (packet.cut()) {
     // The headers are whole; zeros stand for the payload that the capture left out, so that lengths agree.
@@ -224,15 +243,20 @@ std::optional<EndSaid> Replay::State::drop_of(const CapturedPacket& packet, cons
     padded.resize(std::max(padded.size(), std::min<std::size_t>(packet.original_length, kLongestFrame)));
     frame = padded;
   }
+  std::optional<EndSaid> would;
+  const auto denies = [&](const EndSaid& said) {
+    if (said.would_deny() && !would) would = said;
+    return !said.classified.allow;
+  };
   if (const LocalPod* source = pod_of(facts.source)) {
     const EndSaid said = ask(*source, Direction::egress, frame);
-    if (!said.classified.allow) return said;
+    if (denies(said)) return said;
   }
   if (const LocalPod* destination = pod_of(facts.destination)) {
     const EndSaid said = ask(*destination, Direction::ingress, frame);
-    if (!said.classified.allow) return said;
+    if (denies(said)) return said;
   }
-  return std::nullopt;
+  return would;
 }
 
 EndSaid Replay::State::ask(const LocalPod& pod, Direction direction, std::span<const std::byte> frame) {
@@ -243,33 +267,41 @@ EndSaid Replay::State::ask(const LocalPod& pod, Direction direction, std::span<c
 }
 
 void Replay::State::account(const EndSaid& said) {
-  const RuleId rule{pn_step_rule(said.classified.step)};
+  const RuleId rule = said.rule();
+  auto& by_rule = said.would_deny() ? rule_would_hits : rule_hits;
+  auto& by_isolation = said.would_deny() ? isolation_would_denials : isolation_denials;
   if (rule.value != 0) {
-    ++rule_hits[{said.pod->node, rule}];
-  } else if (!said.classified.allow && pn_step_reason(said.classified.step) == PN_REASON_ISOLATED) {
-    ++isolation_denials[{said.pod, said.direction}];
+    ++by_rule[{said.pod->node, rule}];
+  } else if (said.reason() == PN_REASON_ISOLATED) {
+    ++by_isolation[{said.pod, said.direction}];
   }
 }
 
-std::vector<PolicyRef> Replay::State::isolating(const LocalPod& pod, Direction direction) {
+const DirectionPolicy* Replay::State::direction_policy(const LocalPod& pod, Direction direction) {
   const auto& endpoints = pod.node->policy().endpoints;
   const auto found =
       std::lower_bound(endpoints.begin(), endpoints.end(), pod.endpoint,
                        [](const EndpointPolicy& endpoint, EndpointId id) { return endpoint.endpoint < id; });
-  if (found == endpoints.end() || found->endpoint != pod.endpoint) return {};
-  return found->at(direction).isolating;
+  if (found == endpoints.end() || found->endpoint != pod.endpoint) return nullptr;
+  return &found->at(direction);
+}
+
+std::vector<PolicyRef> Replay::State::isolating(const LocalPod& pod, Direction direction, bool with_audit) {
+  const DirectionPolicy* policy = direction_policy(pod, direction);
+  if (policy == nullptr) return {};
+  return with_audit ? policy->with_audit().isolating : policy->isolating;
 }
 
 Denial Replay::State::denial_of(const EndSaid& said) {
   Denial denial;
   denial.pod = said.pod->key;
   denial.direction = said.direction;
-  denial.reason = pn_step_reason(said.classified.step);
-  if (const auto* origin = said.pod->node->rules().find(RuleId{pn_step_rule(said.classified.step)})) {
+  denial.reason = said.reason();
+  if (const auto* origin = said.pod->node->rules().find(said.rule())) {
     denial.policies = {origin->policy};
     denial.rule = origin->index + 1;
   } else if (denial.reason == PN_REASON_ISOLATED) {
-    denial.policies = isolating(*said.pod, said.direction);
+    denial.policies = isolating(*said.pod, said.direction, said.would_deny());
   }
   return denial;
 }
@@ -293,9 +325,15 @@ std::vector<PolicyAccount> Replay::State::policies() const {
     for (const auto& [rule, packets] : rules)
       accounts[policy].rules.push_back({rule.first, rule.second, packets});
   }
+  for (const auto& [key, packets] : rule_would_hits) {
+    const auto* origin = key.first->rules().find(key.second);
+    if (origin != nullptr) accounts[origin->policy].would_denials += packets;
+  }
   for (const auto& [place, packets] : isolation_denials) {
-    for (const auto& policy : isolating(*place.first, place.second))
-      accounts[policy].isolation_denials += packets;
+    for (const auto& policy : isolating(*place.first, place.second, false)) accounts[policy].isolation_denials += packets;
+  }
+  for (const auto& [place, packets] : isolation_would_denials) {
+    for (const auto& policy : isolating(*place.first, place.second, true)) accounts[policy].would_denials += packets;
   }
   std::vector<PolicyAccount> sorted;
   for (auto& [policy, account] : accounts) {

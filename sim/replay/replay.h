@@ -45,6 +45,7 @@ struct ReplayTotals {
   std::uint64_t judged = 0;
   std::uint64_t allowed = 0;
   std::uint64_t denied = 0;
+  std::uint64_t would_deny = 0;  // of the allowed ones: denied if everything in audit were enforced (R44)
   std::uint64_t midstream = 0;
   std::uint64_t not_ip = 0;
   std::uint64_t no_pod = 0;     // neither address belongs to a pod
@@ -64,7 +65,7 @@ struct Denial {
   std::uint64_t packet = 0;  // its number in that capture
   NamespacedName pod;        // at whose interface
   Direction direction = Direction::ingress;
-  std::uint32_t reason = 0;           // enum pn_reason
+  std::uint32_t reason = 0;           // enum pn_reason; of what would be denied, PN_REASON_NONE if a rule would
   std::vector<PolicyRef> policies;    // the rule's, or those that isolate
   std::optional<std::uint32_t> rule;  // from 1, when a rule denied
   std::string why;                    // plain words; may be empty
@@ -86,9 +87,11 @@ struct Flow {
   std::uint64_t bytes = 0;
   std::uint64_t allowed = 0;
   std::uint64_t denied = 0;
+  std::uint64_t would_deny = 0;  // of the allowed ones
   std::uint64_t midstream = 0;
   std::uint64_t truncated = 0;
   std::optional<Denial> first_denial;
+  std::optional<Denial> first_would_deny;
   // Only for flows with midstream packets.
   std::optional<OpenerVerdict> if_from_opened;
   std::optional<OpenerVerdict> if_to_opened;
@@ -104,6 +107,7 @@ struct PolicyAccount {
   PolicyRef policy;
   std::vector<RuleHits> rules;          // sorted by direction, rule
   std::uint64_t isolation_denials = 0;  // packets that it isolates and no rule allowed
+  std::uint64_t would_denials = 0;      // packets that would be denied by its isolation or a rule of it
 };
 
 struct ReplayedCapture {

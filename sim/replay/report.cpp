@@ -61,13 +61,12 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string denial_text(const Flow& flow, const ReplayResult& result) {
-  const Denial& denial = *flow.first_denial;
+std::string denial_text(const Denial& denial, const char* verdict, const ReplayResult& result) {
   std::string text = "packet " + std::to_string(denial.packet);
   if (result.captures.size() > 1) text += " of " + result.captures[denial.capture].path;
   if (!denial.why.empty()) return text + " " + denial.why;
-  text += fmt::format(" denied at {} of {}, reason {}", to_string(denial.direction), denial.pod.to_string(),
-                      reason_name(denial.reason));
+  text += fmt::format(" {} at {} of {}", verdict, to_string(denial.direction), denial.pod.to_string());
+  if (denial.reason != PN_REASON_NONE) text += fmt::format(", reason {}", reason_name(denial.reason));
   for (std::size_t i = 0; i < denial.policies.size(); ++i) {
     text += (i == 0 ? ", by " : ", ") + policy_text(denial.policies[i]);
   }
@@ -88,7 +87,11 @@ void add_flow(Table& table, const Flow& flow, const ReplayResult& result) {
   table.add({flow.from.to_string(), flow.to.to_string(), protocol_text(flow.protocol),
              std::to_string(flow.packets), std::to_string(flow.bytes), std::to_string(flow.allowed),
              std::to_string(flow.denied), std::to_string(flow.midstream)});
-  if (flow.first_denial) table.note(denial_text(flow, result));
+  if (flow.first_denial) table.note(denial_text(*flow.first_denial, "denied", result));
+  if (flow.first_would_deny) {
+    table.note(denial_text(*flow.first_would_deny, "allowed, would be denied", result) +
+               fmt::format("; {} such packets", flow.would_deny));
+  }
   if (flow.if_from_opened && flow.if_to_opened) table.note(openers_text(flow));
 }
 
@@ -97,6 +100,7 @@ std::vector<const Flow*> most_telling(const ReplayResult& result, std::size_t co
   for (const auto& flow : result.flows) flows.push_back(&flow);
   std::stable_sort(flows.begin(), flows.end(), [](const Flow* left, const Flow* right) {
     if (left->denied != right->denied) return left->denied > right->denied;
+    if (left->would_deny != right->would_deny) return left->would_deny > right->would_deny;
     if ((left->midstream > 0) != (right->midstream > 0)) return left->midstream > 0;
     return left->packets > right->packets;
   });
@@ -109,7 +113,12 @@ std::string totals_text(const ReplayTotals& totals) {
   table.add({std::to_string(totals.packets), std::to_string(totals.judged), std::to_string(totals.allowed),
              std::to_string(totals.denied), std::to_string(totals.midstream), std::to_string(totals.not_ip),
              std::to_string(totals.no_pod), std::to_string(totals.truncated)});
-  return table.text();
+  std::string text = table.text();
+  if (totals.would_deny != 0) {
+    text += fmt::format("  {} of the allowed packets would be denied if what is in audit were enforced\n",
+                        totals.would_deny);
+  }
+  return text;
 }
 
 std::string flows_text(const ReplayResult& result, std::size_t count) {
@@ -136,7 +145,8 @@ std::string policies_text(const ReplayResult& result) {
     if (account.isolation_denials > 0) {
       table.add({name, "isolates, no rule allows: denied", std::to_string(account.isolation_denials)});
     }
-    if (account.rules.empty() && account.isolation_denials == 0) table.add({name, "(decided nothing)", "0"});
+    if (account.would_denials > 0) table.add({name, "in audit: would be denied", std::to_string(account.would_denials)});
+    if (account.rules.empty() && account.isolation_denials + account.would_denials == 0) table.add({name, "(decided nothing)", "0"});
   }
   return fmt::format("\nPolicies: {}\n", result.policies.size()) + table.text();
 }
@@ -158,7 +168,7 @@ Json denial_json(const Denial& denial) {
             {"packet", denial.packet},
             {"at", denial.pod.to_string()},
             {"direction", to_string(denial.direction)},
-            {"reason", reason_name(denial.reason)},
+            {"reason", denial.reason == PN_REASON_NONE ? "denied" : reason_name(denial.reason)},
             {"policies", policies_json(denial.policies)}};
   if (denial.rule) json["rule"] = *denial.rule;
   if (!denial.why.empty()) json["why"] = denial.why;
@@ -174,8 +184,9 @@ Json flow_json(const Flow& flow) {
       {"from", end_json(flow.from)}, {"to", end_json(flow.to)},    {"protocol", protocol_text(flow.protocol)},
       {"first_ns", flow.first.ns},   {"last_ns", flow.last.ns},    {"packets", flow.packets},
       {"bytes", flow.bytes},         {"allowed", flow.allowed},    {"denied", flow.denied},
-      {"midstream", flow.midstream}, {"truncated", flow.truncated}};
+      {"would_deny", flow.would_deny}, {"midstream", flow.midstream}, {"truncated", flow.truncated}};
   if (flow.first_denial) json["first_denial"] = denial_json(*flow.first_denial);
+  if (flow.first_would_deny) json["first_would_deny"] = denial_json(*flow.first_would_deny);
   if (flow.if_from_opened) json["if_from_opened"] = opener_json(*flow.if_from_opened);
   if (flow.if_to_opened) json["if_to_opened"] = opener_json(*flow.if_to_opened);
   return json;
@@ -189,13 +200,15 @@ Json account_json(const PolicyAccount& account) {
   }
   return {{"policy", policy_text(account.policy)},
           {"rules", rules},
-          {"isolation_denials", account.isolation_denials}};
+          {"isolation_denials", account.isolation_denials},
+          {"would_denials", account.would_denials}};
 }
 
 Json totals_json(const ReplayTotals& totals) {
-  return {{"packets", totals.packets}, {"bytes", totals.bytes},   {"judged", totals.judged},
-          {"allowed", totals.allowed}, {"denied", totals.denied}, {"midstream", totals.midstream},
-          {"not_ip", totals.not_ip},   {"no_pod", totals.no_pod}, {"truncated", totals.truncated}};
+  return {{"packets", totals.packets}, {"bytes", totals.bytes},     {"judged", totals.judged},
+          {"allowed", totals.allowed}, {"denied", totals.denied},   {"would_deny", totals.would_deny},
+          {"midstream", totals.midstream}, {"not_ip", totals.not_ip}, {"no_pod", totals.no_pod},
+          {"truncated", totals.truncated}};
 }
 
 }  // namespace

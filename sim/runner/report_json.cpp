@@ -36,7 +36,8 @@ std::string cell_line(const CellResult& cell) {
   return "{" + member("from", cell.key.from) + ", " + member("to", cell.key.to) +
          ", \"port\": " + std::to_string(cell.key.port) + ", " +
          member("protocol", to_string(cell.key.protocol)) + ", \"expected\": " + verdict(cell.expected) +
-         ", \"got\": " + verdict(cell.got) + "}";
+         ", \"got\": " + verdict(cell.got) +
+         (cell.would_deny.empty() ? "" : ", \"would_deny\": true") + "}";
 }
 
 std::string packet_line(const PacketResult& packet) {

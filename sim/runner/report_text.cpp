@@ -114,7 +114,7 @@ const char* letter(CellVerdict verdict) {
 
 std::string mark(const CellResult* cell, std::size_t width, const TextOptions& options) {
   if (cell == nullptr) return padded("-", width);
-  std::string text = letter(cell->got);
+  std::string text = cell->would_deny.empty() ? letter(cell->got) : "w";
   if (!cell->wrong()) return padded(text, width);
   text = padded(text + '!', width);
   return options.colour ? "\x1b[31m" + text + "\x1b[0m" : text;
@@ -162,6 +162,20 @@ std::string wrong_cells(const StepResult& step) {
   return text;
 }
 
+std::string would_deny_lines(const StepResult& step) {
+  std::string text;
+  std::size_t count = 0;
+  for (const CellResult& cell : step.cells) {
+    if (cell.would_deny.empty() || count++ >= kWrongShown) continue;
+    text += "    " + to_string(cell.key) + ": would be " + cell.would_deny + '\n';
+  }
+  if (count > kWrongShown) {
+    text += "    and " + std::to_string(count - kWrongShown) +
+            " more cells that would be denied (--json FILE lists every one)\n";
+  }
+  return text;
+}
+
 std::string packet_lines(const StepResult& step) {
   std::string text;
   for (const PacketResult& packet : step.packets) {
@@ -192,10 +206,10 @@ std::string headline(const StepResult& step) {
   return text + '\n';
 }
 
-bool differs_anywhere(const ScenarioResult& result) {
-  return std::any_of(result.steps.begin(), result.steps.end(), [](const StepResult& step) {
-    return std::any_of(step.cells.begin(), step.cells.end(),
-                       [](const CellResult& cell) { return cell.got == CellVerdict::differ; });
+template <typename Holds>
+bool any_cell(const ScenarioResult& result, const Holds& holds) {
+  return std::any_of(result.steps.begin(), result.steps.end(), [&](const StepResult& step) {
+    return std::any_of(step.cells.begin(), step.cells.end(), holds);
   });
 }
 
@@ -225,11 +239,16 @@ std::string text_report(const ScenarioResult& result, const TextOptions& options
           (options.backend.empty() ? "" : "  on " + options.backend) + '\n';
   if (result.cells() != 0) {
     text += std::string("  from \\ to: . allow, X deny, ") +
-            (differs_anywhere(result) ? "? backends or families differ, " : "") +
+            (any_cell(result, [](const CellResult& cell) { return cell.got == CellVerdict::differ; })
+                 ? "? backends or families differ, "
+                 : "") +
+            (any_cell(result, [](const CellResult& cell) { return !cell.would_deny.empty(); })
+                 ? "w allow, would be denied if what is in audit were enforced, "
+                 : "") +
             "! not as expected, - not probed\n";
   }
   for (const StepResult& step : result.steps) {
-    text += headline(step) + truth_tables(step, options) + wrong_cells(step) + packet_lines(step);
+    text += headline(step) + truth_tables(step, options) + wrong_cells(step) + would_deny_lines(step) + packet_lines(step);
     if (step.replay) text += replay_line(*step.replay);
   }
   return text;

@@ -25,6 +25,7 @@ struct CellResult {
   CellVerdict got = CellVerdict::allow;
   Location line;                 // the probe line that says so
   std::vector<std::string> why;  // only where wrong: lines of plain text
+  std::string would_deny{};      // of an allow: what in audit would deny it; empty: nothing (R44)
   [[nodiscard]] bool wrong() const { return to_string(expected) != to_string(got); }
 };
 

@@ -58,13 +58,16 @@ class Run {
     if (!outcomes) return fail_as(outcomes);
     std::size_t index = 0;
     std::size_t explained = 0;
+    const ClusterSnapshot& objects = planned.placement.cluster;
+    const bool audit = has_audit(objects);
     result.cells.reserve(planned.cells.size());
     for (const auto& [key, cell] : planned.cells) {
       const std::vector<ProbeOutcome>& answers = (*outcomes)[index++];
       CellResult one{key, cell.expect, verdict_of(answers), planned.step->probes[cell.line].location, {}};
       if (one.wrong() && explained++ < options_.explained) {
-        one.why = why(cluster_, planned.placement.cluster, settings_.enforcer, {key, cell, answers});
+        one.why = why(cluster_, objects, settings_.enforcer, {key, cell, answers});
       }
+      if (audit && one.got == CellVerdict::allow) one.would_deny = why_would_deny(objects, settings_.enforcer, cell);
       result.cells.push_back(std::move(one));
     }
     return {};

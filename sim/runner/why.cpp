@@ -79,13 +79,14 @@ NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict) {
   named.reason = reason_name(pn_step_reason(verdict.step));
   const NodeEnforcer* enforcer = cluster.enforcer(verdict.node);
   if (enforcer == nullptr) return named;
-  if (const RuleOrigin* origin = enforcer->rules().find(RuleId{pn_step_rule(verdict.step)}))
-    named.rule = *origin;
-  if (named.allow || pn_step_reason(verdict.step) != PN_REASON_ISOLATED) return named;
+  const bool would_deny = pn_step_reason(verdict.step) == PN_REASON_WOULD_DENY;
+  if (const auto* origin = enforcer->rules().find(RuleId{pn_step_said_rule(verdict.step)})) named.rule = *origin;
+  if (pn_step_said_reason(verdict.step) != PN_REASON_ISOLATED) return named;
   for (const EndpointPolicy& endpoint : enforcer->policy().endpoints) {
     if (endpoint.pod != verdict.pod) continue;
     const auto direction = verdict.direction == PN_INGRESS ? Direction::ingress : Direction::egress;
-    named.isolating = endpoint.at(direction).isolating;
+    const DirectionPolicy& policy = endpoint.at(direction);
+    named.isolating = would_deny ? policy.with_audit().isolating : policy.isolating;
   }
   return named;
 }
@@ -114,8 +115,11 @@ bool stopped_before_a_backend(const ProbeRequest& request, const ProbeOutcome& o
 }
 
 // What explain is asked: the one backend of this request, or the ClusterIP as the client sees it.
-ExplainQuery query_of(const ProbeRequest& request, const ProbeOutcome& outcome) {
+ExplainQuery query_of(const ProbeRequest& request, const ProbeOutcome& outcome, const EnforcerSettings& settings) {
   ExplainQuery query;
+  query.protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
+  query.strict = settings.strict;
+  query.service_ip_blocks = settings.service_ip_blocks;
   query.from = traffic_end(request.from);
   query.to = traffic_end(request.to);
   query.port = request.port;
@@ -131,11 +135,7 @@ ExplainQuery query_of(const ProbeRequest& request, const ProbeOutcome& outcome) 
 std::vector<std::string> why_one(const Context& context, const ProbeRequest& request,
                                  const ProbeOutcome& outcome) {
   std::vector<std::string> lines;
-  ExplainQuery query = query_of(request, outcome);
-  query.protocol = static_cast<std::uint8_t>(ip_protocol(request.protocol));
-  query.strict = context.settings.strict;
-  query.service_ip_blocks = context.settings.service_ip_blocks;
-  const auto explanation = explain(context.objects, query);
+  const auto explanation = explain(context.objects, query_of(request, outcome, context.settings));
   const bool unanswered = request.to.kind == Party::Kind::service && !outcome.drop;
   if (!outcome.allowed && !unanswered && !(explanation && is_explained(outcome, *explanation))) {
     lines.push_back(describe_drop(context.cluster, outcome));
@@ -230,6 +230,16 @@ std::vector<std::string> why_differing(const Context& context, const WrongCell& 
 }
 
 }  // namespace
+
+std::string why_would_deny(const ClusterSnapshot& objects, const EnforcerSettings& settings, const PlannedCell& cell) {
+  for (const ProbeRequest& request : cell.requests) {
+    const auto explanation = explain(objects, query_of(request, {}, settings));
+    if (!explanation || !explanation->would_deny) continue;
+    const auto& end = explanation->egress.would_deny ? explanation->egress : explanation->ingress;
+    return why_line(*end.would_deny);
+  }
+  return {};
+}
 
 std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects,
                              const EnforcerSettings& settings, const WrongCell& wrong) {

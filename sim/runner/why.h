@@ -18,7 +18,7 @@ struct NamedVerdict {
   bool allow = true;
   std::string reason;                // "isolated", "rule"
   std::optional<RuleOrigin> rule;    // absent: by default, or the node no longer knows it
-  std::vector<PolicyRef> isolating;  // of an isolated denial
+  std::vector<PolicyRef> isolating;  // of an isolated denial, or of an allow that would be one
 };
 NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict);
 
@@ -33,5 +33,8 @@ struct WrongCell {
 // Lines of text; never empty. Where the requests came out differently the first line says which.
 std::vector<std::string> why(const Cluster& cluster, const ClusterSnapshot& objects,
                              const EnforcerSettings& settings, const WrongCell& wrong);
+
+// Of a cell that was allowed: what would deny it if everything in audit were enforced, in one line. Empty: nothing.
+std::string why_would_deny(const ClusterSnapshot& objects, const EnforcerSettings& settings, const PlannedCell& cell);
 
 }  // namespace postern::sim

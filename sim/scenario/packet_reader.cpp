@@ -10,10 +10,10 @@ namespace postern::sim {
 namespace {
 
 // The public names of reasons, a closed list.
-constexpr std::array<std::string_view, 18> kReasons{
-    "not-isolated", "rule",           "established", "related",   "self",     "own-node",
-    "always",       "grace",          "isolated",    "denied",    "strict",   "backends-differ",
-    "no-backend",   "spoofed-source", "fragment",    "malformed", "protocol", "ethertype"};
+constexpr std::array<std::string_view, 19> kReasons{
+    "not-isolated", "rule",       "established",    "related",  "self",      "own-node", "always",
+    "grace",        "would-deny", "isolated",       "denied",   "strict",    "backends-differ",
+    "no-backend",   "spoofed-source", "fragment",   "malformed", "protocol", "ethertype"};
 
 std::uint16_t u16(std::optional<std::int64_t> number) {
   return static_cast<std::uint16_t>(number.value_or(0));
