@@ -105,17 +105,23 @@ void FlowLog::summarize() {
   unix_offset_ns_ = read_clock_ns(CLOCK_REALTIME) - read_clock_ns(CLOCK_MONOTONIC);
   const std::uint64_t before = counts_.summaries;
   for (const auto& summary : limiter_.take_summaries(static_cast<std::uint64_t>(EventLoop::now().ns))) {
-    if (pn_step_allows(summary.last.step) != 0 && level_ != LogLevel::debug) continue;
+    if (below_level(summary.last)) continue;
     ++counts_.summaries;
     tell(summary.last, summary.suppressed);
   }
   if (counts_.summaries != before) flush_flow_lines();
 }
 
+// What is allowed is of interest for debugging, unless it would be denied (R44).
+bool FlowLog::below_level(const pn_event& event) const {
+  const bool allowed = pn_step_allows(event.step) != 0 && pn_step_reason(event.step) != PN_REASON_WOULD_DENY;
+  return allowed && level_ != LogLevel::debug;
+}
+
 void FlowLog::on_event(const pn_event& event) {
   ++counts_.received;
   if (witness_) witness_(event);
-  if (silent_ || (pn_step_allows(event.step) != 0 && level_ != LogLevel::debug)) {
+  if (silent_ || below_level(event)) {
     ++counts_.below_level;
     return;
   }
@@ -147,7 +153,7 @@ void FlowLog::write(const FlowRecord& record) {
     write_flow_line(unix_ms, json_flow_line(record));
     return;
   }
-  write_flow_message(record.allowed ? LogLevel::debug : LogLevel::info, {__FILE__, __LINE__}, unix_ms,
+  write_flow_message(level_of(record), {__FILE__, __LINE__}, unix_ms,
                      compat_message(record));
 }
 

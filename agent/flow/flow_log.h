@@ -81,6 +81,7 @@ class FlowLog final : private EventSink {
  private:
   void on_event(const pn_event& event) override;
   void tell(const pn_event& event, std::uint64_t suppressed);
+  [[nodiscard]] bool below_level(const pn_event& event) const;
   void write(const FlowRecord& record);
   void summarize();
   void follow_summaries();

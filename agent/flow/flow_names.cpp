@@ -50,7 +50,7 @@ void FlowNames::name_end(FlowEnd& end) const {
 }
 
 void FlowNames::name_rule(FlowRecord& record, std::uint32_t step) const {
-  const RuleOrigin* origin = sources_.rules().find(RuleId{pn_step_rule(step)});
+  const RuleOrigin* origin = sources_.rules().find(RuleId{pn_step_said_rule(step)});
   if (origin == nullptr) return;
   record.rule = FlowRule{origin->policy, origin->index + 1};
   if (record.reason == PN_REASON_ESTABLISHED) record.tier = PN_TIER_NETWORK_POLICY;
@@ -67,8 +67,15 @@ void FlowNames::name_endpoint(FlowRecord& record, const pn_event& event) const {
     const auto found = pods.find(own.pod);
     own.workload = found == pods.end() ? std::string() : found->second.workload;
   }
-  if (record.reason != PN_REASON_ISOLATED) return;
-  for (const auto& policy : endpoint->at(record.direction).isolating) record.isolating.push_back(policy.key);
+  const DirectionPolicy& policy = endpoint->at(record.direction);
+  const bool would_deny = record.reason == PN_REASON_WOULD_DENY;
+  const std::uint32_t rule = pn_step_said_rule(event.step);
+  for (const auto& one : policy.with_audit().rules) {
+    if (would_deny && rule != 0 && one.id.value == rule) record.tier = static_cast<pn_tier>(one.tier);
+  }
+  if (pn_step_said_reason(event.step) != PN_REASON_ISOLATED) return;
+  const DirectionRules& said = would_deny ? policy.with_audit() : policy;
+  for (const auto& isolating : said.isolating) record.isolating.push_back(isolating.key);
 }
 
 FlowRecord FlowNames::name(const pn_event& event, std::int64_t unix_offset_ns) {
@@ -92,6 +99,11 @@ FlowRecord FlowNames::name(const pn_event& event, std::int64_t unix_offset_ns) {
   record.allowed = pn_step_allows(event.step) != 0;
   record.reason = pn_step_reason(event.step);
   record.tier = tier_of_reason(record.reason);
+  if (record.reason == PN_REASON_WOULD_DENY) {
+    const std::uint32_t denial = pn_step_said_reason(event.step);
+    record.would_deny = denial == PN_REASON_NONE ? "denied" : reason_name(denial);
+    record.tier = tier_of_reason(denial);
+  }
   record.ifindex = event.ifindex;
   record.interface = sources_.interface_name(event.ifindex);
   record.bytes = event.length;

@@ -44,6 +44,8 @@ struct FlowRecord {
   bool allowed = false;
   pn_tier tier = PN_TIER_ERROR;
   std::uint32_t reason = PN_REASON_NONE;  // enum pn_reason
+  // Of a would-deny (R44), what would deny it; tier, rule and isolating are then of that denial.
+  std::string would_deny{};
   std::optional<FlowRule> rule{};
   std::vector<NamespacedName> isolating{};  // of a denial by isolation: the policies that isolate the pod
   std::uint32_t ifindex = 0;

@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "agent/log/json_line.h"
-#include "agent/log/log_level.h"
 #include "engine/explain/explain.h"
 
 namespace postern::agent {
@@ -15,7 +14,11 @@ namespace {
 
 constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpV6 = 58, kSctp = 132, kAny = 254, kReserved = 255;
 
-std::string_view compat_verdict(const FlowRecord& record) { return record.allowed ? "ACCEPT" : "DENY"; }
+// The Amazon agent has no audit, and no word for it.
+std::string_view compat_verdict(const FlowRecord& record) {
+  if (!record.would_deny.empty()) return "WOULD_DENY";
+  return record.allowed ? "ACCEPT" : "DENY";
+}
 
 // Where there are names for everything.
 std::string protocol_name(std::uint8_t protocol) {
@@ -78,6 +81,10 @@ class Members {
 
 }  // namespace
 
+LogLevel level_of(const FlowRecord& record) {
+  return record.allowed && record.would_deny.empty() ? LogLevel::debug : LogLevel::info;
+}
+
 std::string_view compat_protocol(std::uint8_t protocol) {
   switch (protocol) {
     case kTcp: return "TCP";
@@ -117,13 +124,14 @@ std::string json_flow_line(const FlowRecord& record) {
   const bool icmp = record.protocol == kIcmp || record.protocol == kIcmpV6;
   const bool ports = record.protocol == kTcp || record.protocol == kUdp || record.protocol == kSctp;
   fmt::format_to(std::back_inserter(members.out()), R"({{"level":"{}","ts":"{}","msg":"flow")",
-                 to_string(record.allowed ? LogLevel::debug : LogLevel::info),
+                 to_string(level_of(record)),
                  log_time(record.unix_ns / 1'000'000));
   members.text("node", record.node);
   members.word("direction", to_string(record.direction));
   members.word("verdict", record.allowed ? "allow" : "deny");
   members.word("tier", tier_name(record.tier));
   members.text("reason", reason_name(record.reason));
+  members.text("would_deny", record.would_deny);
   members.number("family", record.family);
   if (record.family != 0) {
     members.word("protocol", protocol_name(record.protocol));

@@ -8,11 +8,15 @@
 #include <string_view>
 
 #include "agent/flow/flow_record.h"
+#include "agent/log/log_level.h"
 
 namespace postern::agent {
 
 // "TCP", "UDP", "SCTP", "ICMP", "RESERVED" (255), "ANY PROTOCOL" (254), else "UNKNOWN": as there.
 std::string_view compat_protocol(std::uint8_t protocol);
+
+// Denials and what would be one are told at info, the rest for debugging.
+LogLevel level_of(const FlowRecord& record);
 
 // "Flow Info: Src IP: 10.0.0.5 Src Port: 40000 Dest IP: ... Direction ingress, Tier NETWORK_POLICY".
 std::string compat_message(const FlowRecord& record);

@@ -41,7 +41,7 @@ bool is_of_policy(std::uint32_t reason) {
     case PN_REASON_SELF:
     case PN_REASON_ALWAYS:
     case PN_REASON_GRACE:
-    case PN_REASON_WOULD_DENY:
+    case PN_REASON_WOULD_DENY:  // by that of the denial
     case PN_REASON_SPOOFED_SOURCE:
     case PN_REASON_FRAGMENT:
     case PN_REASON_MALFORMED:
@@ -60,7 +60,7 @@ std::string words_of(std::uint32_t step) {
 }  // namespace
 
 std::optional<std::uint32_t> judged_again(const ResolvedPolicy& policy, const pn_event& event) {
-  if (event.family == 0 || !is_of_policy(pn_step_reason(event.step))) return std::nullopt;
+  if (event.family == 0 || !is_of_policy(pn_step_said_reason(event.step))) return std::nullopt;
   const auto endpoint =
       std::find_if(policy.endpoints.begin(), policy.endpoints.end(),
                    [&](const EndpointPolicy& one) { return one.endpoint.value == event.endpoint; });

@@ -32,7 +32,8 @@ json to_value(const ViewedPod& pod) {
   for (const auto& address : pod.addresses) value["addresses"].push_back(address.to_string());
   for (const Direction direction : kDirections) {
     value[to_string(direction)] = {{"judged", pod.judged[index_of(direction)]},
-                                   {"isolating", pod.isolating[index_of(direction)]}};
+                                   {"isolating", pod.isolating[index_of(direction)]},
+                                   {"inAudit", pod.in_audit[index_of(direction)]}};
   }
   return value;
 }
@@ -74,6 +75,8 @@ ViewedPod pod_of(const json& value) {
     const auto& side = value.at(to_string(direction));
     pod.judged[index_of(direction)] = side.at("judged");
     pod.isolating[index_of(direction)] = side.at("isolating").get<std::vector<std::string>>();
+    // Agents before audit do not say.
+    pod.in_audit[index_of(direction)] = side.value("inAudit", std::vector<std::string>{});
   }
   return pod;
 }

@@ -30,6 +30,7 @@ struct ViewedPod {
   std::vector<IpAddress> addresses;
   std::array<bool, 2> judged{};                              // by direction
   std::array<std::vector<std::string>, 2> isolating;  // by direction: "shop/db-in", sorted
+  std::array<std::vector<std::string>, 2> in_audit{};  // the same of NetworkPolicies that would isolate it (R44)
   friend bool operator==(const ViewedPod&, const ViewedPod&) = default;
 };
 

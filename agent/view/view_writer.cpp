@@ -46,8 +46,11 @@ ViewedPod viewed(const EndpointPolicy& endpoint, const std::map<std::uint32_t, s
   pod.addresses = endpoint.addresses;
   for (const Direction direction : kDirections) {
     pod.judged[index_of(direction)] = endpoint.at(direction).judged();
-    for (const auto& policy : endpoint.at(direction).isolating) {
-      pod.isolating[index_of(direction)].push_back(policy.key.to_string());
+    const DirectionPolicy& policy = endpoint.at(direction);
+    for (const auto& isolating : policy.isolating) pod.isolating[index_of(direction)].push_back(isolating.key.to_string());
+    for (const auto& isolating : policy.with_audit().isolating) {
+      const bool enforced = std::binary_search(policy.isolating.begin(), policy.isolating.end(), isolating);
+      if (!enforced) pod.in_audit[index_of(direction)].push_back(isolating.key.to_string());
     }
   }
   return pod;
@@ -78,13 +81,13 @@ NodeView ViewWriter::view() const {
   view.generation = enforcer_.generation().value;
   view.abi = PN_ABI_VERSION;
   view.tables = stamp_of(enforcer_.tables());
+  view.strict = enforcer_.settings().strict;
   const auto names = interface_names(node_);
   std::map<RuleId, Tier> used;
   for (const auto& endpoint : enforcer_.policy().endpoints) {
     view.pods.push_back(viewed(endpoint, names));
     for (const Direction direction : kDirections) {
-      view.strict = view.strict || endpoint.at(direction).strict;
-      for (const auto& rule : endpoint.at(direction).rules) used.emplace(rule.id, rule.tier);
+      for (const auto& rule : endpoint.at(direction).with_audit().rules) used.emplace(rule.id, rule.tier);
     }
   }
   std::sort(view.pods.begin(), view.pods.end(), [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });

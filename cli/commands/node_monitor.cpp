@@ -190,7 +190,7 @@ Json Watch::object(const pn_event& event) const {
            {"direction", direction_name(event.direction)},
            {"verdict", verdict_word(event.step)},
            {"reason", reason_name(pn_step_reason(event.step))},
-           {"rule", pn_step_rule(event.step) == 0 ? Json() : Json(node_.rule_name(pn_step_rule(event.step)))},
+           {"rule", pn_step_said_rule(event.step) == 0 ? Json() : Json(node_.rule_name(pn_step_said_rule(event.step)))},
            {"length", event.length}};
   if (event.family == 0) return out;
   const bool has_ports = pn_has_ports(event.protocol) != 0;

@@ -28,7 +28,7 @@ struct Line {
 };
 
 bool same_meaning(std::uint32_t a, std::uint32_t b) {
-  return a == b || (pn_step_allows(a) == 0 && pn_step_allows(b) == 0 && pn_step_rule(a) == pn_step_rule(b));
+  return a == b || (pn_step_allows(a) == 0 && pn_step_allows(b) == 0 && pn_step_said_rule(a) == pn_step_said_rule(b));
 }
 
 std::vector<Line> lines_of(const PeerAnswer& answer) {
@@ -56,7 +56,7 @@ std::string ports_text(const Line& line) {
 // As lines_of, but what is denied for want of a rule is one line: "anything else".
 std::vector<Line> short_lines_of(const PeerAnswer& answer) {
   std::vector<Line> lines = lines_of(answer);
-  const auto unnamed = [](const Line& line) { return pn_step_allows(line.step) == 0 && pn_step_rule(line.step) == 0; };
+  const auto unnamed = [](const Line& line) { return pn_step_allows(line.step) == 0 && pn_step_said_rule(line.step) == 0; };
   const auto first = std::find_if(lines.begin(), lines.end(), unnamed);
   if (lines.size() == 1 || first == lines.end()) return lines;
   const std::uint32_t step = first->step;
@@ -107,6 +107,9 @@ std::string direction_text(const NodeState& node, const NodePod& pod, std::uint3
   if (pod.viewed != nullptr && !pod.viewed->isolating[which].empty()) {
     text += ": isolated by " + joined(pod.viewed->isolating[which]);
   }
+  if (pod.viewed != nullptr && !pod.viewed->in_audit[which].empty()) {
+    text += (pod.viewed->isolating[which].empty() ? ": in audit " : "; in audit ") + joined(pod.viewed->in_audit[which]);
+  }
   text += "\n";
   // What everybody else gets comes last.
   for (std::uint32_t i = 1; i <= direction.answers.size(); ++i) {
@@ -128,6 +131,7 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
       pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
   Json out{{"judged", direction.judged},
            {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[which])},
+           {"inAudit", pod.viewed == nullptr ? Json() : Json(pod.viewed->in_audit[which])},
            {"answers", Json::array()}};
   for (std::uint32_t i = 0; i < direction.answers.size(); ++i) {
     Json prefixes = Json::array();
@@ -141,8 +145,8 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
       if (line.has_ports) one.update({{"port", line.ports.lo}, {"endPort", line.ports.hi}});
       one.update({{"verdict", verdict_word(line.step)},
                   {"reason", reason_name(pn_step_reason(line.step))},
-                  {"rule", pn_step_rule(line.step) == 0 ? Json() : Json(node.rule_name(pn_step_rule(line.step)))},
-                  {"ruleId", pn_step_rule(line.step)}});
+                  {"rule", pn_step_said_rule(line.step) == 0 ? Json() : Json(node.rule_name(pn_step_said_rule(line.step)))},
+                  {"ruleId", pn_step_said_rule(line.step)}});
       lines.push_back(std::move(one));
     }
     out["answers"].push_back({{"prefixes", std::move(prefixes)}, {"says", std::move(lines)}});

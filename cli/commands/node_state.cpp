@@ -209,8 +209,9 @@ std::string NodeState::endpoint_name(EndpointId endpoint) const {
 const char* verdict_word(std::uint32_t step) { return pn_step_allows(step) != 0 ? "allow" : "deny"; }
 
 std::string reason_words(const NodeState& node, std::uint32_t step) {
-  const std::string rule = node.rule_name(pn_step_rule(step));
-  return rule.empty() ? std::string(reason_name(pn_step_reason(step))) : rule;
+  const std::string rule = node.rule_name(pn_step_said_rule(step));
+  const std::string said = rule.empty() ? std::string(reason_name(pn_step_said_reason(step))) : rule;
+  return pn_step_reason(step) == PN_REASON_WOULD_DENY ? "would be denied, " + said : said;
 }
 
 std::string protocol_words(std::uint8_t protocol) {

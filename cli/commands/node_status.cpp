@@ -42,13 +42,17 @@ Result<Status> gather(const NodeOptions& options, const NodeState& node) {
   return status;
 }
 
-// "open", "isolated by shop/shut", "isolated", "strict".
+// "open", "isolated by shop/shut", "judged"; with what is in audit there: "open; audit shop/shut".
 std::string enforcement(const NodePod& pod, std::uint32_t direction) {
-  const bool judged = pod.interface.judged && (pod.interface.pod.dir[direction].flags & PN_DIR_JUDGED) != 0;
-  if (!judged) return "open";
-  if (pod.viewed == nullptr) return "judged";
+  const auto flags = pod.interface.judged ? pod.interface.pod.dir[direction].flags : 0;
+  if ((flags & PN_DIR_JUDGED) == 0) return "open";
+  std::string text = (flags & PN_DIR_AUDIT) != 0 ? "open" : "judged";
+  if (pod.viewed == nullptr) return text + ((flags & PN_DIR_AUDIT) != 0 ? "; audit" : "");
   const auto& isolating = pod.viewed->isolating[direction];
-  return isolating.empty() ? "judged" : "isolated by " + joined(isolating);
+  const auto& in_audit = pod.viewed->in_audit[direction];
+  if (!isolating.empty()) text = "isolated by " + joined(isolating);
+  if (!in_audit.empty()) return text + "; audit " + joined(in_audit);
+  return text + ((flags & PN_DIR_AUDIT) != 0 ? "; audit" : "");
 }
 
 std::string attachment(const NodePod& pod) {
@@ -147,8 +151,10 @@ Json to_json(const Status& status) {
       const bool judged = pod.interface.judged && (pod.interface.pod.dir[direction].flags & PN_DIR_JUDGED) != 0;
       entry[direction_name(direction)] = {
           {"judged", judged},
+          {"enforced", judged && (pod.interface.pod.dir[direction].flags & PN_DIR_AUDIT) == 0},
           {"attached", pod.attached[direction]},
-          {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[direction])}};
+          {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[direction])},
+          {"inAudit", pod.viewed == nullptr ? Json() : Json(pod.viewed->in_audit[direction])}};
     }
     out["pods"].push_back(std::move(entry));
   }

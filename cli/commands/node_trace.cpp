@@ -166,8 +166,9 @@ Result<void> run_hops(const NodeState& node, std::span<const std::byte> frame, T
   return {};
 }
 
-std::optional<Explanation> explained(const ClusterSnapshot& cluster, const Trace& trace) {
+std::optional<Explanation> explained(const ClusterSnapshot& cluster, const Trace& trace, bool strict) {
   ExplainQuery query;
+  query.strict = strict;
   const auto from = find_traffic_end(cluster, trace.from.pod ? trace.from.name : trace.from.address.to_string());
   const auto to = find_traffic_end(cluster, trace.to.pod ? trace.to.name : trace.to.address.to_string());
   if (!from || !to) return std::nullopt;
@@ -186,10 +187,11 @@ std::optional<Explanation> explained(const ClusterSnapshot& cluster, const Trace
 std::string words(const NodeState& node, const Hop& hop, const Classified& said) {
   if (said.step == 0 && said.allow) return "allow, nothing judges it";
   std::string text = std::string(said.allow ? "allow, " : "deny, ") + reason_words(node, said.step);
-  const bool isolated = !said.allow && pn_step_reason(said.step) == PN_REASON_ISOLATED;
-  if (isolated && hop.pod.viewed != nullptr && !hop.pod.viewed->isolating[hop.direction].empty()) {
-    text += " by " + joined(hop.pod.viewed->isolating[hop.direction]);
-  }
+  if (pn_step_said_reason(said.step) != PN_REASON_ISOLATED || hop.pod.viewed == nullptr) return text;
+  auto by = hop.pod.viewed->isolating[hop.direction];
+  const auto& in_audit = hop.pod.viewed->in_audit[hop.direction];
+  if (said.allow) by.insert(by.end(), in_audit.begin(), in_audit.end());
+  if (!by.empty()) text += " by " + joined(by);
   return text;
 }
 
@@ -229,7 +231,7 @@ Json classified_json(const NodeState& node, const Classified& said) {
   return {{"verdict", said.allow ? "allow" : "deny"},
           {"judged", judged},
           {"reason", judged ? Json(reason_name(pn_step_reason(said.step))) : Json()},
-          {"rule", pn_step_rule(said.step) == 0 ? Json() : Json(node.rule_name(pn_step_rule(said.step)))}};
+          {"rule", pn_step_said_rule(said.step) == 0 ? Json() : Json(node.rule_name(pn_step_said_rule(said.step)))}};
 }
 
 Json to_json(const NodeState& node, const Trace& trace) {
@@ -297,7 +299,7 @@ int run_trace(const TraceOptions& options) {
   if (auto ran = run_hops(*node, frame_of(trace, options.source_port), trace); !ran) {
     return refuse(ran.error().to_string());
   }
-  if (cluster != nullptr) trace.objects = explained(*cluster, trace);
+  if (cluster != nullptr) trace.objects = explained(*cluster, trace, node->view && node->view->strict);
   std::fputs((options.node.json ? to_json(*node, trace).dump(2) + "\n" : to_text(*node, trace)).c_str(), stdout);
   for (const auto& hop : trace.hops) {
     if (!hop.same_program) note("the pinned program is of another build than this one, which is what was run");
