@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/property_oracle/tiers_distribution.h"
 
+#include <cmath>
 #include <iomanip>
 #include <iostream>
 #include <set>
@@ -149,7 +150,8 @@ void TiersDistribution::print() const {
 std::string TiersDistribution::too_rare(double share) const {
   std::ostringstream out;
   const auto least = [&](const std::string& name, std::uint64_t count, double minimum) {
-    if (static_cast<double>(count) < minimum) out << name << ": " << count << ", at least " << minimum << " expected\n";
+    if (static_cast<double>(count) >= std::round(minimum)) return;
+    out << name << ": " << count << ", at least " << std::round(minimum) << " expected\n";
   };
   least("allowed", allowed_, 0.3 * static_cast<double>(verdicts()));
   least("denied", denied_, 0.3 * static_cast<double>(verdicts()));
