@@ -41,12 +41,24 @@ bool planned(std::string_view group, std::string_view kind) {
                                            kind == "ClusterNetworkPolicy");
 }
 
-std::string name_of(const Value& object) {
+// What an object says of itself, whether it may or not.
+std::string text_of_metadata(const Value& object, std::string_view field) {
   const Value* metadata = object.find("metadata");
-  const Value* name = metadata == nullptr ? nullptr : metadata->find("name");
-  const Value* ns = metadata == nullptr ? nullptr : metadata->find("namespace");
-  const std::string plain = name == nullptr || !name->is_scalar() ? "(unnamed)" : name->text;
-  return ns == nullptr || !ns->is_scalar() ? plain : ns->text + "/" + plain;
+  const Value* value = metadata == nullptr ? nullptr : metadata->find(field);
+  return value == nullptr || !value->is_scalar() ? std::string() : value->text;
+}
+
+std::string name_of(const Value& object) {
+  const std::string name = text_of_metadata(object, "name");
+  const std::string ns = text_of_metadata(object, "namespace");
+  return (ns.empty() ? "" : ns + "/") + (name.empty() ? "(unnamed)" : name);
+}
+
+ObjectRef ref_of(const Value& object, const KindRow& row, Location location) {
+  ObjectRef ref{std::string(row.kind), "", text_of_metadata(object, "name"), std::move(location)};
+  if (row.namespaced) ref.ns = text_of_metadata(object, "namespace");
+  if (row.namespaced && ref.ns.empty()) ref.ns = "default";
+  return ref;
 }
 
 }  // namespace
@@ -58,14 +70,27 @@ void ObjectReader::leave_out_policy(const Value& object, const std::string& api_
     manifest_.unsupported.push_back({report.at(object), kind, api_version, name_of(object)});
     return;
   }
+  const std::size_t errors_before = errors_.size();
   report.error(
       object,
       kind + " " + name_of(object) + " (" + api_version + ") is not supported" +
           (planned(group_of(api_version), kind) ? " yet" : "") +
           ", expected networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts",
       ErrorCode::unsupported);
-  // None of its kind is ever held, so nothing is missing without it.
-  ++errors_of_refused_;
+  // Where none of its kind is ever held, nothing is missing without it. A kind of ours may be a slip of the pen in
+  // the group of one that is held.
+  const KindRow* row = find_kind(kind);
+  if (row == nullptr) {
+    ++errors_of_refused_;
+  } else {
+    refuse(ref_of(object, *row, report.at(object)), errors_before);
+  }
+}
+
+void ObjectReader::refuse(ObjectRef object, std::size_t first_error) {
+  if (object.name.empty() || errors_.size() == first_error) return;
+  refused_.push_back({std::move(object), first_error, errors_.size() - first_error});
+  errors_of_refused_ += errors_.size() - first_error;
 }
 
 void ObjectReader::read_list(const Value& list, const std::string& api_version,
@@ -100,21 +125,16 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
     ++manifest_.skipped_kinds[row == nullptr ? kind : kind + "." + group];
     return;
   }
+  const std::size_t errors_before = errors_.size();
   if (api_version != row->api_version) {
     report.unexpected(*object.find("apiVersion"), "apiVersion",
                       std::string(row->api_version) + " for a " + kind);
-    return;
+    return refuse(ref_of(object, *row, report.at(object)), errors_before);
   }
-  const std::size_t errors_before = errors_.size();
   Metadata metadata = read_metadata(report, object, row->namespaced);
   const NamespacedName key = metadata.key;
   auto value = row->read(report, object, std::move(metadata));
-  if (errors_.size() != errors_before) {
-    if (key.name.empty()) return;
-    refused_.push_back({kind, key.ns, key.name, report.at(object)});
-    errors_of_refused_ += errors_.size() - errors_before;
-    return;
-  }
+  if (errors_.size() != errors_before) return refuse({kind, key.ns, key.name, report.at(object)}, errors_before);
   manifest_.objects.push_back({report.at(object), kind, std::move(value)});
 }
 

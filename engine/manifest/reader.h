@@ -49,11 +49,18 @@ struct Manifest {
 tl::expected<Manifest, Errors> read_manifest(std::string_view text, const std::string& file,
                                              const ReadOptions& options = {});
 
+// An object that says its kind and name and is wrong, and which errors are about it.
+struct RefusedObject {
+  ObjectRef object;
+  std::size_t first_error = 0;  // of `errors` that follow one another
+  std::size_t errors = 0;
+};
+
 // What is right of a text that need not be right as a whole.
 struct PartialManifest {
   Manifest manifest;
-  Errors errors;                   // empty: all of it was read
-  std::vector<ObjectRef> refused;  // the objects that errors are about, where they say their kind and name
+  Errors errors;  // empty: all of it was read
+  std::vector<RefusedObject> refused;
   // Some error is about no such object (a syntax error, a missing name), so nobody knows what is missing.
   bool incomplete = false;
 };
@@ -69,20 +76,21 @@ class ObjectReader {
 
   [[nodiscard]] Manifest& manifest() { return manifest_; }
   [[nodiscard]] Errors& errors() { return errors_; }
-  // Objects that errors() are about, and how many of the errors those are.
-  [[nodiscard]] std::vector<ObjectRef>& refused() { return refused_; }
+  [[nodiscard]] std::vector<RefusedObject>& refused() { return refused_; }
+  // Errors without which nothing else would be missing: of refused() and of kinds that are never held.
   [[nodiscard]] std::size_t errors_of_refused() const { return errors_of_refused_; }
 
  private:
   void read_list(const Value& list, const std::string& api_version, const std::string& item_kind);
   void read_typed(const Value& object, const std::string& api_version, const std::string& kind);
   void leave_out_policy(const Value& object, const std::string& api_version, const std::string& kind);
+  void refuse(ObjectRef object, std::size_t first_error);
 
   std::string file_;
   ReadOptions options_;
   Manifest manifest_;
   Errors errors_;
-  std::vector<ObjectRef> refused_;
+  std::vector<RefusedObject> refused_;
   std::size_t errors_of_refused_ = 0;
 };
 

@@ -414,6 +414,9 @@ TEST(ManifestReader, tells_which_objects_are_wrong_where_the_others_are_right) {
   const std::string wrong =
       "---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, "
       "spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/99}}]}], policyTypes: [Up]}}\n";
+  const auto version = [](const std::string& api_version) {
+    return "---\n{apiVersion: " + api_version + ", kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {}}\n";
+  };
   std::string many;
   for (int i = 0; i < 600; ++i) many += wrong;
   const struct {
@@ -429,6 +432,8 @@ TEST(ManifestReader, tells_which_objects_are_wrong_where_the_others_are_right) {
       {"no YAML after it", right + "---\n[", 1, 1, 0, true},
       {"a kind that is to come", right + "---\n{apiVersion: networking.k8s.aws/v1alpha1, kind: "
                                          "ApplicationNetworkPolicy, metadata: {name: p}}\n", 1, 1, 0, false},
+      {"another version", right + version("networking.k8s.io/v2"), 1, 1, 1, false},
+      {"another group", right + version("networking.k8s.example/v1"), 1, 1, 1, false},
       {"more errors than are kept", right + many, 1, 1000, 500, true},
   };
   for (const auto& row : rows) {
@@ -441,8 +446,11 @@ TEST(ManifestReader, tells_which_objects_are_wrong_where_the_others_are_right) {
       EXPECT_EQ(read.manifest.objects.size(), row.objects);
     }
     if (row.refused != 0) {
-      EXPECT_EQ(read.refused.front().kind, "NetworkPolicy");
-      EXPECT_EQ(read.refused.front().ns + "/" + read.refused.front().name, "x/p");
+      const RefusedObject& refused = read.refused.front();
+      EXPECT_EQ(refused.object.kind, "NetworkPolicy");
+      EXPECT_EQ(refused.object.ns + "/" + refused.object.name, "x/p");
+      EXPECT_EQ(refused.first_error, 0u);
+      EXPECT_EQ(refused.errors, std::min<std::size_t>(row.errors, 2));
     }
   }
 }
