@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/agreeing_slices.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace postern::agent {
@@ -45,6 +47,21 @@ void AgreeingSlices::clear() {
   policy_of_.clear();
 }
 
+void AgreeingSlices::refuse(const std::set<NamespacedName>& keys) {
+  std::vector<NamespacedName> changed;
+  std::set_symmetric_difference(refused_.begin(), refused_.end(), keys.begin(), keys.end(),
+                                std::back_inserter(changed));
+  for (const auto& key : changed) {
+    if (const auto of = policy_of_.find(key); of != policy_of_.end()) touched_.insert(of->second);
+  }
+  refused_ = keys;
+}
+
+bool AgreeingSlices::is_refused(const Policy& policy) const {
+  return std::any_of(policy.newest.begin(), policy.newest.end(),
+                     [this](const auto& entry) { return refused_.contains(entry.first); });
+}
+
 AgreeingSlices::Slices AgreeingSlices::wanted(const NamespacedName& ref, Policy& policy) {
   JoinedPolicy joined{ref, {}};
   bool ingress = false;
@@ -55,14 +72,17 @@ AgreeingSlices::Slices AgreeingSlices::wanted(const NamespacedName& ref, Policy&
     egress = egress || slice->isolates_egress;
   }
   const std::string message = policy.newest.empty() ? "" : inconsistency_of(joined);
-  if (message.empty()) {
-    held_.erase(ref);
+  const bool half = policy.agreed && is_refused(policy);
+  if (message.empty()) held_.erase(ref);
+  if (message.empty() && !half) {
     policy.agreed = !policy.newest.empty();
     return policy.newest;
   }
-  held_[ref] = message + (policy.agreed ? "; its last slices that agreed stay in force"
-                                        : "; none that agreed were seen, so its pods are isolated and no rule of it "
-                                          "is in force");
+  if (!message.empty()) {
+    held_[ref] = message + (policy.agreed ? "; its last slices that agreed stay in force"
+                                          : "; none that agreed were seen, so its pods are isolated and no rule of it "
+                                            "is in force");
+  }
   Slices stand_ins;
   for (const auto& [key, slice] : policy.agreed ? policy.in_force : policy.newest) {
     const NamespacedName place{slice->key.ns, slice->key.name + '#' + ref.name};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which PolicyEndpoints are enforced: of each policy the newest, unless they disagree (R25c). Then its
-// last ones that agreed stay, and every other policy goes on. A policy that was never seen to agree is
-// closed: whoever some slice lists is isolated in each direction that some slice names, and no rule of it
-// admits anything.
+// Which PolicyEndpoints are enforced: of each policy the newest, unless they disagree (R25c) or one of them
+// cannot be read. Then its last ones that agreed stay, and every other policy goes on. A policy that was
+// never seen to agree is closed: whoever some slice lists is isolated in each direction that some slice
+// names, and no rule of it admits anything.
 //
 // A controller writes slices one by one, so an edit may disagree for a moment. What is enforced follows at
 // once; when to speak of it is its owner's business (take_news).
@@ -26,6 +26,9 @@ class AgreeingSlices {
   void put(SlicePtr slice);
   void remove(const NamespacedName& key);
   void clear();
+  // Slices whose newest version cannot be read, and no others; what was put of them is a version before. Whoever
+  // reads them says so.
+  void refuse(const std::set<NamespacedName>& keys);
 
   // Brings `in_force`, which nobody else changes, to what is to be enforced. All that changed since the
   // last call counts as one change: a list is never judged by its beginning. Slices that stand in for
@@ -52,9 +55,11 @@ class AgreeingSlices {
     bool agreed = false;  // what is in force is a version that agreed
   };
   [[nodiscard]] Slices wanted(const NamespacedName& ref, Policy& policy);
+  [[nodiscard]] bool is_refused(const Policy& policy) const;
 
   std::map<NamespacedName, Policy> policies_;          // by policyRef
   std::map<NamespacedName, NamespacedName> policy_of_;  // of every newest slice
+  std::set<NamespacedName> refused_;                   // slices
   std::set<NamespacedName> touched_;                   // policies, since the last settle()
   std::map<NamespacedName, std::string> held_;         // and what is to be said of it
   std::map<NamespacedName, std::string> said_;

@@ -26,6 +26,8 @@ constexpr Duration kLookAgain = seconds(5);
 // Errors of one reading that are worth a line each.
 constexpr std::size_t kMostErrors = 10;
 
+constexpr std::string_view kPolicyEndpoint = "PolicyEndpoint";
+
 constexpr std::uint32_t kChanges = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
                                    IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
 
@@ -116,12 +118,29 @@ void DirectorySource::read_again() {
 
 // The version of an object that is in force, wherever it stood.
 std::shared_ptr<const manifest::Object> DirectorySource::before(const manifest::ObjectRef& ref) const {
+  const Held* found = nullptr;
   for (const auto& [file, objects] : files_) {
-    for (const auto& object : objects) {
-      if (object->kind == ref.kind && key_of(*object) == NamespacedName{ref.ns, ref.name}) return object;
+    for (const auto& held : objects) {
+      if (held.object->kind != ref.kind || key_of(*held.object) != NamespacedName{ref.ns, ref.name}) continue;
+      if (found == nullptr || found->stands_in || !held.stands_in) found = &held;
     }
   }
-  return nullptr;
+  return found == nullptr ? nullptr : found->object;
+}
+
+// "NetworkPolicy x/a is refused: b.yaml:1:7: ..."
+void DirectorySource::add_errors(const manifest::PartialManifest& read, Trouble& trouble) {
+  std::vector<std::string> about(read.errors.size());
+  trouble.objects += read.errors.size();
+  for (const auto& refused : read.refused) {
+    trouble.objects -= refused.errors - 1;
+    for (std::size_t i = 0; i < refused.errors; ++i) {
+      about[refused.first_error + i] = title(refused.object) + " is refused: ";
+    }
+  }
+  for (std::size_t i = 0; i < read.errors.size(); ++i) {
+    trouble.errors.push_back(about[i] + read.errors[i].to_string());
+  }
 }
 
 DirectorySource::Objects DirectorySource::read_file(const std::string& file, Trouble& trouble) const {
@@ -133,26 +152,35 @@ DirectorySource::Objects DirectorySource::read_file(const std::string& file, Tro
     read.errors.push_back(text.error());
     read.incomplete = true;
   }
-  std::move(read.errors.begin(), read.errors.end(), std::back_inserter(trouble.errors));
+  add_errors(read, trouble);
+  Objects objects;
   if (read.incomplete) {
     keep("what " + file + " held");
     const auto held = files_.find(file);
-    return held == files_.end() ? Objects{} : held->second;
+    if (held != files_.end()) objects = held->second;
+    for (auto& each : objects) {
+      each.stands_in = true;
+      if (each.object->kind == kPolicyEndpoint) trouble.slices.insert(key_of(*each.object));
+    }
+    return objects;
   }
-  Objects objects;
-  for (const auto& ref : read.refused) {
-    keep(title(ref));
-    if (auto held = before(ref)) objects.push_back(std::move(held));
+  for (const auto& refused : read.refused) {
+    const manifest::ObjectRef& ref = refused.object;
+    auto held = before(ref);
+    keep(title(ref) + (held ? "" : ": left out"));
+    if (!held) continue;
+    if (ref.kind == kPolicyEndpoint) trouble.slices.insert(key_of(*held));
+    objects.push_back({std::move(held), true});
   }
   for (auto& object : read.manifest.objects) {
-    objects.push_back(std::make_shared<const manifest::Object>(std::move(object)));
+    objects.push_back({std::make_shared<const manifest::Object>(std::move(object)), false});
   }
   return objects;
 }
 
 void DirectorySource::read() {
   const auto paths = list_manifest_files(folder_);
-  if (!paths) return tell_of_trouble({{paths.error()}, "all"});
+  if (!paths) return tell_of_trouble({{paths.error().to_string()}, 1, "all", {}});
   Files files;
   Trouble trouble;
   for (const auto& path : *paths) {
@@ -161,7 +189,7 @@ void DirectorySource::read() {
   const bool wrong = !trouble.errors.empty();
   if (wrong) tell_of_trouble(trouble);
   if (wrong && !synced_) return;
-  take(std::move(files));
+  take(std::move(files), trouble.slices);
   if (!wrong) {
     set_state(SourceStatus::State::synced);
     status_.detail.clear();
@@ -171,16 +199,22 @@ void DirectorySource::read() {
   listener_->cluster_changed();
 }
 
-void DirectorySource::take(Files files) {
+void DirectorySource::take(Files files, const std::set<NamespacedName>& refused_slices) {
   files_ = std::move(files);
   store_.clear();
   std::size_t workloads = 0;
-  for (const auto& [file, objects] : files_) {
-    for (const auto& object : objects) {
-      if (std::holds_alternative<manifest::Workload>(object->value)) ++workloads;
-      store_.put(object);
+  std::set<NamespacedName> refused = refused_slices;
+  for (const bool stands_in : {true, false}) {
+    for (const auto& [file, objects] : files_) {
+      for (const auto& held : objects) {
+        if (held.stands_in != stands_in) continue;
+        if (!stands_in && held.object->kind == kPolicyEndpoint) refused.erase(key_of(*held.object));
+        if (std::holds_alternative<manifest::Workload>(held.object->value)) ++workloads;
+        store_.put(held.object);
+      }
     }
   }
+  store_.slices().refuse(refused);
   store_.settle();
   synced_ = true;
   const auto& cluster = store_.cluster();
@@ -204,14 +238,14 @@ void DirectorySource::tell_of_slices() {
 // The same mistakes again are no news.
 void DirectorySource::tell_of_trouble(const Trouble& trouble) {
   std::string all;
-  for (const auto& error : trouble.errors) all += error.to_string() + '\n';
+  for (const auto& error : trouble.errors) all += error + '\n';
   set_state(SourceStatus::State::failing);
-  status_.detail = trouble.errors.front().to_string();
-  status_.rejected = trouble.errors.size();
+  status_.detail = trouble.errors.front();
+  status_.rejected = trouble.objects;
   if (all == said_) return;
   said_ = std::move(all);
   for (std::size_t i = 0; i < trouble.errors.size() && i < kMostErrors; ++i) {
-    listener_->source_error(trouble.errors[i].to_string());
+    listener_->source_error(trouble.errors[i]);
   }
   const std::string kept = trouble.kept.empty() ? "" : " (" + trouble.kept + ')';
   listener_->source_error(folder_ + ": " + std::to_string(trouble.errors.size()) + " errors; " +

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,18 +39,26 @@ class DirectorySource final : public PolicySource {
   Result<void> watch_folders();
   void drain();
   void read_again();
-  using Objects = std::vector<std::shared_ptr<const manifest::Object>>;
+  struct Held {
+    std::shared_ptr<const manifest::Object> object;
+    // A version before, for one that is wrong or in a file that cannot be read; a right one elsewhere counts more.
+    bool stands_in = false;
+  };
+  using Objects = std::vector<Held>;
   using Files = std::map<std::string, Objects>;
   // What is wrong in the folder, and whose version before stays.
   struct Trouble {
-    manifest::Errors errors;
-    std::string kept;  // "NetworkPolicy x/a, what b.yaml held"
+    std::vector<std::string> errors;  // each names the object that it is about, if it is about one
+    std::size_t objects = 0;          // those, and each error that is about none
+    std::string kept;                 // "NetworkPolicy x/a, what b.yaml held"
+    std::set<NamespacedName> slices;  // PolicyEndpoints among those
   };
 
   void read();
   Objects read_file(const std::string& file, Trouble& trouble) const;
   [[nodiscard]] std::shared_ptr<const manifest::Object> before(const manifest::ObjectRef& ref) const;
-  void take(Files files);
+  static void add_errors(const manifest::PartialManifest& read, Trouble& trouble);
+  void take(Files files, const std::set<NamespacedName>& refused_slices);
   void tell_of_slices();
   void tell_of_trouble(const Trouble& trouble);
   void set_state(SourceStatus::State state);

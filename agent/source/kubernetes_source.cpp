@@ -60,6 +60,7 @@ KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const 
 
 KubernetesSource::~KubernetesSource() {
   loop_.cancel(slices_timer_);
+  loop_.cancel(accepted_timer_);
   loop_.cancel(witness_timer_);
 }
 
@@ -130,7 +131,7 @@ void KubernetesSource::follow_witness() {
 
 // The first time is a change even if there is nothing.
 void KubernetesSource::adopt() {
-  if (synced_ && held_.empty()) return;
+  if (synced_ && held_.empty() && !refusals_changed_) return;
   const auto held = std::exchange(held_, {});
   for (const auto& [resource, objects] : held) {
     for (const auto& [key, object] : objects) {
@@ -141,12 +142,21 @@ void KubernetesSource::adopt() {
       }
     }
   }
-  if (held.contains(ResourceKind::policy_endpoints)) {
+  if (held.contains(ResourceKind::policy_endpoints) || refusals_changed_) {
+    refuse_slices();
     store_.settle();
     if (slices_timer_ == 0) slices_timer_ = loop_.after(kSlicesSettle, [this] { tell_of_slices(); });
   }
   synced_ = true;
   listener_->cluster_changed();
+}
+
+// A slice that cannot be read holds its policy's other slices back too: never half of a change.
+void KubernetesSource::refuse_slices() {
+  refusals_changed_ = false;
+  std::set<NamespacedName> refused;
+  for (const auto& [key, detail] : rejected_[ResourceKind::policy_endpoints]) refused.insert(key);
+  store_.slices().refuse(refused);
 }
 
 void KubernetesSource::tell_of_slices() {
@@ -158,17 +168,25 @@ void KubernetesSource::tell_of_slices() {
 
 void KubernetesSource::rejected(ResourceKind resource, const NamespacedName& key,
                                 const std::vector<Error>& errors) {
-  const std::string detail = errors.empty() ? "cannot be read" : errors.front().to_string();
+  const std::string detail = errors.empty() ? "cannot be read" : errors.front().message;  // its place is the object
   rejected_[resource][key] = detail;
+  if (resource == ResourceKind::policy_endpoints) refusals_changed_ = true;
   const bool known = watcher_.objects(resource).contains(key);
+  const bool is_slice = resource == ResourceKind::policy_endpoints;
   listener_->source_error(title(resource, key) + " is refused: " + detail +
-                          (known ? "; its version before stays in force" : "; it is left out"));
+                          (!known     ? "; it is left out"
+                           : is_slice ? "; its version before stays in force, with the other slices of its policy"
+                                      : "; its version before stays in force"));
 }
 
 void KubernetesSource::accepted(ResourceKind resource, const NamespacedName& key) {
-  if (rejected_[resource].erase(key) != 0) {
-    listener_->source_notice(title(resource, key) + " is no longer refused");
-  }
+  if (rejected_[resource].erase(key) == 0) return;
+  listener_->source_notice(title(resource, key) + " is no longer refused");
+  if (resource != ResourceKind::policy_endpoints) return;
+  // The right version comes next, unless it is the one that is held anyway.
+  refusals_changed_ = true;
+  loop_.cancel(accepted_timer_);
+  accepted_timer_ = loop_.after({}, [this] { go_on(); });
 }
 
 void KubernetesSource::state(ResourceKind resource, const kube::ResourceState& state) {

@@ -54,6 +54,7 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
   void go_on();
   void follow_witness();
   void adopt();
+  void refuse_slices();
   void tell_of_slices();
 
   EventLoop& loop_;
@@ -66,6 +67,8 @@ class KubernetesSource final : public PolicySource, private kube::ResourceSink {
   SnapshotStore store_;
   std::map<kube::ResourceKind, std::map<NamespacedName, std::string>> rejected_;
   EventLoop::TimerId slices_timer_ = 0;
+  EventLoop::TimerId accepted_timer_ = 0;
+  bool refusals_changed_ = false;  // of slices, since the store was told
   // What has come and is not in the store; null: deleted. Each object once, so that it does not grow with time.
   std::map<kube::ResourceKind, std::map<NamespacedName, kube::ObjectPtr>> held_;
   std::shared_ptr<NodeWitness> witness_;  // answers may come when the source has gone

@@ -111,6 +111,31 @@ TEST_F(AgreeingSlicesTest, a_slice_that_passes_to_another_policy_takes_nothing_f
   }
 }
 
+TEST_F(AgreeingSlicesTest, a_slice_that_cannot_be_read_holds_its_policys_other_slices_back) {
+  slices.put(slice("a-1", "a", "i"));
+  slices.put(slice("a-2", "a", "i"));
+  slices.put(slice("b-1", "b", "i"));
+  settled();
+  slices.put(slice("a-2", "a", "i", "another"));
+  slices.put(slice("b-1", "b", "e"));
+  slices.refuse({{"x", "a-1"}, {"x", "never-read"}});
+  const auto held = ElementsAre("a-1#a of a: i, 2 rules", "a-2#a of a: i, 2 rules", "b-1 of b: e, 2 rules");
+  EXPECT_THAT(settled(), held);
+  EXPECT_EQ(in_force.at({"x", "a-2#a"}).pods.front().pod.name, "pod");
+  EXPECT_EQ(slices.disagreeing(), 0u) << "it is refused, and counts as such";
+  EXPECT_THAT(slices.take_news().errors, IsEmpty());
+  slices.remove({"x", "a-2"});
+  EXPECT_THAT(settled(), held);
+  slices.put(slice("a-2", "a", "i", "another"));
+  slices.refuse({});  // without a new version: the one before was right
+  EXPECT_THAT(settled(), ElementsAre("a-1 of a: i, 2 rules", "a-2 of a: i, 2 rules", "b-1 of b: e, 2 rules"));
+  EXPECT_EQ(in_force.at({"x", "a-2"}).pods.front().pod.name, "another");
+  slices.refuse({{"x", "a-1"}});
+  slices.remove({"x", "a-1"});
+  slices.remove({"x", "a-2"});
+  EXPECT_THAT(settled(), ElementsAre("b-1 of b: e, 2 rules"));
+}
+
 TEST_F(AgreeingSlicesTest, a_policy_that_is_gone_leaves_nothing_whether_it_agreed_or_not) {
   slices.put(slice("a-1", "a", "i"));
   slices.put(slice("b-1", "b", "i"));

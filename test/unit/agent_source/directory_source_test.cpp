@@ -153,6 +153,30 @@ TEST_F(DirectorySourceTest, AnObjectThatIsWrongKeepsItsVersionBeforeAndTheRestGo
   EXPECT_THAT(policies(), ElementsAre("a", "c", "d", "e"));
 }
 
+TEST_F(DirectorySourceTest, ARightVersionElsewhereCountsMoreThanTheOneBeforeOfAWrongOne) {
+  const auto isolating = [](const std::string& directions) {
+    return "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a, namespace: x}, spec: "
+           "{podSelector: {}, policyTypes: [" + directions + "]}}\n";
+  };
+  const auto egress = [&] {
+    const auto& all = source->cluster().network_policies;
+    return all.size() == 1 && all.begin()->second.isolates_egress && !all.begin()->second.isolates_ingress;
+  };
+  write("b.yaml", isolating("Ingress"));
+  start();
+  run_until([&] { return source->synced(); });
+  for (const auto* wrong : {"Sideways", "["}) {  // the object, or the whole file
+    SCOPED_TRACE(wrong);
+    write("a.yaml", "");
+    write("b.yaml", isolating("Ingress"));
+    run_until([&] { return policies().size() == 1 && !egress(); });
+    write("b.yaml", isolating(wrong));
+    write("a.yaml", isolating("Egress"));
+    run_until(egress);
+    EXPECT_EQ(source->status().front().rejected, 1u);
+  }
+}
+
 TEST_F(DirectorySourceTest, SlicesThatDisagreeHoldTheirOwnPolicyBackAndNoOther) {
   const auto slice = [](const std::string& name, const std::string& of, const std::string& isolation) {
     return "{apiVersion: networking.k8s.aws/v1alpha1, kind: PolicyEndpoint, metadata: {name: " + name +
