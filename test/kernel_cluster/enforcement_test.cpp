@@ -246,6 +246,41 @@ TEST_F(EnforcementTest, twenty_scenarios_use_the_same_namespaces_and_descriptors
   EXPECT_EQ(descriptors(), before);
 }
 
+// R26, through the whole way: packets are judged by the last policy that fitted, and the next one that fits counts.
+TEST_F(EnforcementTest, a_policy_whose_peers_do_not_fit_is_refused_whole) {
+  make();
+  ClusterSettings settings;
+  settings.limits.entries[static_cast<std::size_t>(TableId::hosts)] = 1;  // of PN_HOSTS_WAYS addresses
+  settings.limits.entries[static_cast<std::size_t>(TableId::hosts_far)] = 4;
+  ASSERT_TRUE(cluster->begin(settings));
+  SmallCluster small = two_nodes();
+  small.ingress_policy("x/in", "b", {peer_rule("a")});
+  place(small.placement);
+  const auto expect = [&](bool from_a, bool from_c) {
+    EXPECT_EQ(probe(small.probe("x/a", "x/b", ProbeProtocol::tcp, 80)).allowed, from_a);
+    EXPECT_EQ(probe(small.probe("x/c", "x/b", ProbeProtocol::tcp, 80)).allowed, from_c);
+  };
+  expect(true, false);
+
+  SmallCluster large = two_nodes();
+  for (int i = 2; i < 12; ++i) {
+    large.pod("x/c" + std::to_string(i), "n2", "10.2.0." + std::to_string(i));
+    large.placement.cluster.pods[key("x/c" + std::to_string(i))].labels["pod"] = "c";
+  }
+  large.ingress_policy("x/in", "b", {peer_rule("c")});
+  const auto refused = cluster->place(large.placement);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::table_full);
+  EXPECT_NE(refused.error().message.find("table hosts_far is full: it has 4 addresses beyond full buckets of hosts, "),
+            std::string::npos)
+      << refused.error().message;
+  expect(true, false);
+
+  small.ingress_policy("x/in", "b", {peer_rule("c")});
+  place(small.placement);
+  expect(false, true);
+}
+
 TEST_F(EnforcementTest, a_drop_that_nobody_reports_is_a_failure_of_the_rig) {
   make([](const TableSizes& sizes) -> Result<std::unique_ptr<Backend>> {
     auto inner = kernel_backend(sizes);

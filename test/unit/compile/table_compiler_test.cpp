@@ -389,6 +389,30 @@ TEST(TableCompiler, ManyAddressesInOneBucketAreFoundBesideIt) {
   EXPECT_EQ(entry<pn_hosts_bucket>(compiler.tables(), TableId::hosts, 0).head, 0u);
 }
 
+TEST(TableCompiler, MoreAddressesThanThereIsRoomForChangeNothing) {
+  TableSizes sizes;
+  sizes.entries[static_cast<std::size_t>(TableId::hosts)] = 1;
+  sizes.entries[static_cast<std::size_t>(TableId::hosts_far)] = 4;
+  TableCompiler compiler(sizes);
+  World world;
+  ASSERT_TRUE(compiler.update(world.policy, {}));
+  const PolicyTables before = compiler.tables();
+  std::vector<std::string> many;
+  for (int i = 1; i <= 40; ++i) many.push_back("10.7.0." + std::to_string(i));
+  world.policy.terms[1] = pods("web", many);
+  const auto delta = compiler.update(world.policy, {});
+  ASSERT_FALSE(delta);
+  EXPECT_EQ(delta.error().code, ErrorCode::table_full);
+  // The two of before keep their places until all the new ones stand.
+  EXPECT_EQ(delta.error().message,
+            "table hosts_far is full: it has 4 addresses beyond full buckets of hosts, " +
+                std::to_string(41 + 2 - PN_HOSTS_WAYS) + " are needed");
+  EXPECT_TRUE(compiler.tables() == before);
+  world.policy.terms[1] = pods("web", {many.begin(), many.begin() + 6});
+  ASSERT_TRUE(compiler.update(world.policy, {})) << "what fits counts again";
+  EXPECT_EQ(verdict(compiler.tables(), 11, many[5], 80), allow(PN_REASON_RULE, 1));
+}
+
 // However many blocks a rule has, no rule tells one from another: one class.
 TEST(TableCompiler, BlocksOfOneRuleAreOneClassUntilARuleTellsThemApart) {
   ResolvedPolicy policy;
