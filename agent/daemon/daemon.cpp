@@ -403,6 +403,7 @@ void Daemon::Parts::read_kernel() {
   if (check) traffic->set_self_check(check->counts());
   if (cloudwatch) traffic->set_cloudwatch(cloudwatch->counters());
   traffic->set_tables(enforcer->table_use());
+  traffic->set_seeded(enforcer->seeded());
   if (!connections) return;
   connections->ask();
   traffic->set_connections(connections->entries(), std::size_t{backend.sizes().conntrack_buckets} * kWaysOfBucket);

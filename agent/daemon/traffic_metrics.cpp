@@ -65,6 +65,8 @@ TrafficMetrics::TrafficMetrics(prometheus::Registry& registry, bool event_logs)
                      "Connections that got an entry")),
       evicted_(family(registry, prometheus::BuildCounter, "postern_conntrack_evictions_total",
                       "Live connections that lost their entry to another one in a full bucket")),
+      seeded_(family(registry, prometheus::BuildCounter, "postern_conntrack_seeded_total",
+                     "Connections older than the isolation of their pod that were taken over from the node's conntrack")),
       events_(family(registry, prometheus::BuildCounter, "postern_ring_events_total",
                      "Events that the datapath offered to a ring, lost ones included")),
       events_lost_(family(registry, prometheus::BuildCounter, "postern_ring_events_lost_total",
@@ -154,6 +156,10 @@ void TrafficMetrics::set_dropped(std::uint32_t direction, const std::vector<pn_c
 void TrafficMetrics::set_connections(std::optional<std::uint64_t> entries, std::size_t room) {
   if (entries) connections_.Add({}).Set(static_cast<double>(*entries));
   connections_room_.Add({}).Set(static_cast<double>(room));
+}
+
+void TrafficMetrics::set_seeded(std::uint64_t connections) {
+  raise_to(seeded_.Add({}), static_cast<double>(connections));
 }
 
 void TrafficMetrics::set_tables(const std::vector<TableUse>& tables) {

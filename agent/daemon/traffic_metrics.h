@@ -34,6 +34,8 @@ class TrafficMetrics {
   void set_counters(const std::vector<pn_counter>& counters);
   // `entries`: nothing as long as nobody has counted them.
   void set_connections(std::optional<std::uint64_t> entries, std::size_t room);
+  // Taken over from the node, ever, by this agent.
+  void set_seeded(std::uint64_t connections);
   void set_tables(const std::vector<TableUse>& tables);
   void set_flow_log(const FlowCounts& counts, std::uint64_t evicted_flows);
   void set_cloudwatch(const cloudwatch::DeliveryCounters& counters);
@@ -59,6 +61,7 @@ class TrafficMetrics {
   Gauges& connections_room_;
   Counters& opened_;
   Counters& evicted_;
+  Counters& seeded_;
   Counters& events_;
   Counters& events_lost_;
   Counters& flow_events_;

@@ -9,6 +9,7 @@ plug-ins connect. When the test program ends, however it ends, the kernel takes 
     node.pings(a, b)
 """
 import atexit
+import ctypes
 import hashlib
 import json
 import os
@@ -78,6 +79,17 @@ def inside():
     os.environ["POSTERN_RUN_FOLDER"] = folder
     # The first process of a namespace takes over orphans; it must not die of a signal that a test sends.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def nftables(commands):
+    """A rule that asks for the state of connections makes the node track them."""
+    library = ctypes.CDLL("libnftables.so.1")
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.nft_ctx_new(0))
+    failed = library.nft_run_cmd_from_buffer(context, commands.encode())
+    library.nft_ctx_free(context)
+    if failed:
+        raise AssertionError("nftables refuses " + commands)
 
 
 def until(what, holds, patience=PATIENCE):

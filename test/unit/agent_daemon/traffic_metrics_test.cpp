@@ -33,6 +33,7 @@ TEST(TrafficMetrics, counters_become_series_by_direction_tier_and_reason) {
   prometheus::Registry registry;
   TrafficMetrics metrics(registry, true);
   metrics.set_counters(some_counters());
+  metrics.set_seeded(9);
   const std::string page = page_of(registry);
   for (const char* line : {
            R"(postern_verdict_packets_total{direction="ingress",reason="isolated",tier="NETWORK_POLICY"} 3)",
@@ -49,6 +50,7 @@ TEST(TrafficMetrics, counters_become_series_by_direction_tier_and_reason) {
            R"(postern_ring_events_lost_total{ring="events"} 4)",
            "postern_conntrack_inserts_total 6",
            "postern_conntrack_evictions_total 1",
+           "postern_conntrack_seeded_total 9",
        }) {
     EXPECT_TRUE(has_line(page, line)) << line << "\n" << page;
   }
