@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flows by 5-tuple, either direction, in the order in which they were first seen.
+// Flows by 5-tuple, either direction, in the order in which they were first seen. A later fragment has no ports:
+// it is of the flow of its first fragment, as the datapath judges it; where that is not known, of a flow without ports.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -26,12 +29,13 @@ struct TrackedFlow {
 class FlowTable {
  public:
   // The flow of a packet, made if it is new, and whether the packet goes from `from` to `to`. A SYN,
-  // or a SYN+ACK of a flow seen for the first time, tells who the opener is.
+  // or a SYN+ACK of a flow seen for the first time, tells who the opener is. `now` never falls.
   struct Place {
     TrackedFlow* flow = nullptr;
     bool fresh = false;
+    bool forward = true;
   };
-  Place place(const PacketFacts& facts);
+  Place place(const PacketFacts& facts, Instant now);
 
   [[nodiscard]] const std::vector<TrackedFlow>& flows() const { return flows_; }
   [[nodiscard]] std::vector<TrackedFlow>& flows() { return flows_; }
@@ -50,8 +54,17 @@ class FlowTable {
     std::size_t operator()(const Key& key) const noexcept;
   };
   static Key key_of(const PacketFacts& facts);
+  // A packet in fragments.
+  using Datagram = std::tuple<IpAddress, IpAddress, std::uint32_t, std::uint8_t>;
+  struct FirstFragment {
+    std::size_t flow = 0;
+    bool forward = true;
+    Instant at;
+  };
+  void remember(const Datagram& datagram, const FirstFragment& first);
 
   std::vector<TrackedFlow> flows_;
+  std::map<Datagram, FirstFragment> datagrams_;
   std::unordered_map<Key, std::size_t, KeyHash> index_;
 };
 

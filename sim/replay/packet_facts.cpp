@@ -84,15 +84,16 @@ IcmpKind read_icmp(Cursor& cursor, PacketFacts& facts) {
 
 // Goes on to what the extension headers of IPv6 lead to. False: one of them is not whole.
 bool skip_extensions(Cursor& cursor, PacketFacts& facts) {
-  for (int i = 0; i < kMaxExtensions; ++i) {
+  for (int i = 0; i < kMaxExtensions && !facts.later_fragment; ++i) {  // behind a later one's header is payload
     const std::uint8_t kind = facts.protocol;
     if (kind != kHopByHop && kind != kRouting && kind != kFragment && kind != kDestination) break;
     if (!cursor.has(8)) return false;
     facts.protocol = cursor.u8(0);
     if (kind == kFragment) {
-      facts.fragment = true;
+      facts.fragment = (cursor.u16(2) & 0xfff9) != 0;  // else atomic: a whole packet
       facts.later_fragment = (cursor.u16(2) & 0xfff8) != 0;
       facts.fragment_id = cursor.u32(4);
+      facts.fragment_protocol = facts.protocol;
     }
     const std::size_t length = kind == kFragment ? 8 : (static_cast<std::size_t>(cursor.u8(1)) + 1) * 8;
     if (!cursor.has(length)) return false;
@@ -146,6 +147,7 @@ void read_ipv4(Cursor& cursor, PacketFacts& facts) {
   facts.fragment = (fragment & 0x3fff) != 0;
   facts.later_fragment = (fragment & 0x1fff) != 0;
   facts.fragment_id = cursor.u16(4);
+  facts.fragment_protocol = facts.protocol;
   const std::size_t length = static_cast<std::size_t>(cursor.u8(0) & 0x0f) * 4;
   if (cursor.u8(0) >> 4 != 4 || length < 20 || !cursor.has(length)) return;
   cursor.skip(length);

@@ -26,6 +26,8 @@ struct PacketFacts {
   bool fragment = false;        // part of a fragmented packet, the first one included
   bool later_fragment = false;  // not the first one: without transport header
   std::uint32_t fragment_id = 0;
+  // What every fragment of a packet has: with IPv6 it may be an extension header, behind which the first one goes on.
+  std::uint8_t fragment_protocol = 0;
 
   [[nodiscard]] bool is_tcp() const {
     return has_ports && protocol == static_cast<std::uint8_t>(Protocol::tcp);

@@ -181,7 +181,7 @@ void Replay::State::judge(const CapturedPacket& packet, std::size_t capture) {
     ++totals.no_pod;
     return;
   }
-  const auto [flow, fresh] = flows.place(facts);
+  const auto [flow, fresh, forward] = flows.place(facts, now);
   if (fresh) {
     flow->row.first = now;
     for (auto* end : {&flow->row.from, &flow->row.to}) {
@@ -212,7 +212,6 @@ void Replay::State::judge(const CapturedPacket& packet, std::size_t capture) {
     ++flow->row.would_deny;
   }
   if (!objection) return;
-  const bool forward = facts.source == flow->row.from.address && facts.source_port == flow->row.from.port;
   auto& first = would ? flow->row.first_would_deny : flow->row.first_denial;
   if (first) return;
   first = denial_of(*objection);
@@ -223,7 +222,7 @@ void Replay::State::judge(const CapturedPacket& packet, std::size_t capture) {
 
 // A TCP packet of a connection whose opening is not in the capture.
 bool Replay::State::is_midstream(const PacketFacts& facts, TrackedFlow& flow) {
-  const FragmentKey fragment{facts.source, facts.destination, facts.fragment_id, facts.protocol};
+  const FragmentKey fragment{facts.source, facts.destination, facts.fragment_id, facts.fragment_protocol};
   if (facts.later_fragment) return midstream_fragments.contains(fragment);
   if (!facts.is_tcp()) return false;
   flow.opened = flow.opened || (facts.syn() && !facts.ack());

@@ -9,7 +9,8 @@
 //
 // Each node runs its own backend; the clock is the capture's and never falls. Captures start in the
 // middle of connections: a TCP packet of a connection whose SYN is not in the capture is counted as
-// midstream and neither allowed nor denied; its flow says what policy would say to either opener.
+// midstream and neither allowed nor denied; its flow says what policy would say to either opener. Later
+// fragments are counted to the flow of their first one.
 #pragma once
 
 #include <cstdint>

@@ -121,6 +121,23 @@ TEST(PacketFacts, FragmentsOfIpv6HaveTheirIdAndTheLaterOnesNoPorts) {
                    .bytes());
   EXPECT_TRUE(later.fragment && later.later_fragment && !later.has_ports);
   EXPECT_EQ(later.protocol, 17);
+  EXPECT_EQ(first.fragment_protocol, 17);
+  EXPECT_EQ(later.fragment_protocol, 17);
+}
+
+TEST(PacketFacts, BehindTheHeaderOfALaterFragmentIsPayloadAndAnAtomicOneIsAWholePacket) {
+  const auto later =
+      facts_of((Ethernet{} / Ipv6{.source = kA6, .destination = kB6} /
+                FragmentHeader{.id = 7, .offset = 1480, .next_header = 60} / Raw{Bytes(8, 0x11)})
+                   .bytes());
+  EXPECT_FALSE(later.headers_cut);
+  EXPECT_EQ(later.protocol, 60);
+  EXPECT_EQ(later.fragment_protocol, 60);
+  const auto atomic =
+      facts_of((Ethernet{} / Ipv6{.source = kA6, .destination = kB6} / FragmentHeader{.id = 7} /
+                Udp{.source_port = 1000, .destination_port = 53})
+                   .bytes());
+  EXPECT_TRUE(!atomic.fragment && !atomic.later_fragment && atomic.has_ports);
 }
 
 TEST(PacketFacts, EveryTruncationOfIpv6IsTheCapturesOrThePacketsFault) {

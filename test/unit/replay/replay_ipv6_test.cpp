@@ -153,6 +153,10 @@ TEST(ReplayIpv6, FragmentsFollowTheFirstOne) {
       (fragment(8, false) / Raw{Bytes(16, 0x55)}).bytes(),
   });
   EXPECT_EQ(result.totals.denied, 2u) << "those of a denied first one are dropped";
+  ASSERT_EQ(result.flows.size(), 1u);
+  EXPECT_EQ(result.flows[0].to.to_string(), "shop/db:53");
+  EXPECT_EQ(result.flows[0].denied, 2u);
+  EXPECT_EQ(result.flows[0].first_denial->packet, 1u);
 }
 
 }  // namespace
