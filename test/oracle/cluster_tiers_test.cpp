@@ -107,7 +107,8 @@ TEST(OracleClusterTiers, AreAskedInOrder) {
        both(one(kBaseline, kIn, {rule(kAccept, {kAnyPod})}), shut_in), from("10.0.1.1", 80), {Reason::isolated}},
       {"R28: the Baseline is asked for the other direction",
        both(one(kBaseline, kOut, {rule(kDeny, {kAnyPod})}), shut_in), to("10.0.1.1", 80), {Reason::denied}, {"p 0"}},
-      {"R30: Pass in the Baseline is the default", one(kBaseline, kIn, {rule(kPass, {kAnyPod}), rule(kDeny, {kAnyPod})}),
+      {"R30: Pass in the Baseline is the default",
+       one(kBaseline, kIn, {rule(kPass, {kAnyPod}), rule(kDeny, {kAnyPod})}),
        from("10.0.1.1", 80), {Reason::not_isolated}},
       {"R30, R25: which is deny where it is strict", one(kBaseline, kIn, {rule(kPass, {kAnyPod})}),
        from("10.0.1.1", 80), {Reason::strict}, {}, true},
@@ -171,7 +172,8 @@ TEST(OracleClusterTiers, SubjectsAreSelectedByLabels) {
       {"R33: empty selectors are everybody", of({}), ask, {Reason::denied}, {"p 0"}},
       {"a namespace by its labels", of({red, {}}), ask, {Reason::denied}, {"p 0"}},
       {"another one", of({labels({{"team", "blue"}}), {}}), ask, {Reason::not_isolated}},
-      {"R34: by the name label", of({labels({{"kubernetes.io/metadata.name", "x"}}), {}}), ask, {Reason::denied}, {"p 0"}},
+      {"R34: by the name label", of({labels({{"kubernetes.io/metadata.name", "x"}}), {}}), ask,
+       {Reason::denied}, {"p 0"}},
       {"pods in it", of({red, labels({{"pod", "a"}})}), ask, {Reason::denied}, {"p 0"}},
       {"other pods in it", of({red, labels({{"pod", "b"}})}), ask, {Reason::not_isolated}},
       {"R3: hostNetwork pods never",
@@ -186,7 +188,8 @@ TEST(OracleClusterTiers, PeersOfEveryKind) {
   check({
       {"pods of a namespace", deny_from(cluster_pods(blue)), from("10.0.1.1", 80), {Reason::denied}, {"p 0"}},
       {"not of another", deny_from(cluster_pods(blue)), from("10.0.0.2", 80), {Reason::not_isolated}},
-      {"pods by both", deny_from(cluster_pods(blue, labels({{"pod", "b"}}))), from("10.0.1.1", 80), {Reason::not_isolated}},
+      {"pods by both", deny_from(cluster_pods(blue, labels({{"pod", "b"}}))), from("10.0.1.1", 80),
+       {Reason::not_isolated}},
       {"R36: a pod in both families", deny_to(cluster_pods()), to("fd00::2", 80), {Reason::denied}, {"p 0"}},
       {"no pod is outside", deny_to(kAnyPod), to("8.8.8.8", 80), {Reason::not_isolated}},
       {"R32: ingress from outside has no peer", deny_from(kAnyPod), from("8.8.8.8", 80), {Reason::not_isolated}},
@@ -198,16 +201,19 @@ TEST(OracleClusterTiers, PeersOfEveryKind) {
        both(deny_to(kAnyPod), [](SmallCluster& c) { c.pod("y", "b").phase = PodPhase::failed; }), to("10.0.1.2", 80),
        {Reason::not_isolated}},
       {"R43: networks match outside", deny_to(networks({"8.8.0.0/16"})), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
-      {"R43: networks match pods", deny_to(networks({"1.0.0.0/8", "10.0.1.1/32"})), to("10.0.1.1", 80), {Reason::denied}, {"p 0"}},
+      {"R43: networks match pods", deny_to(networks({"1.0.0.0/8", "10.0.1.1/32"})), to("10.0.1.1", 80),
+       {Reason::denied}, {"p 0"}},
       {"R43: networks match ICMP", deny_to(kOutside), to("8.8.8.8", 0, Protocol::icmp), {Reason::denied}, {"p 0"}},
       {"R36: not of the other family", deny_to(kOutside), to("2001:db8::1", 80), {Reason::not_isolated}},
       {"R6: host bits are masked", deny_to(networks({"8.8.8.9/24"})), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
-      {"R43: nodes match an address in their status", deny_to(cluster_nodes()), to("192.168.0.2", 80), {Reason::denied}, {"p 0"}},
+      {"R43: nodes match an address in their status", deny_to(cluster_nodes()), to("192.168.0.2", 80),
+       {Reason::denied}, {"p 0"}},
       {"R43: any kind of address",
        both(deny_to(cluster_nodes()),
             [](SmallCluster& c) { c.objects.nodes["n2"].addresses.push_back({"ExternalIP", ip("203.0.113.2")}); }),
        to("203.0.113.2", 80), {Reason::denied}, {"p 0"}},
-      {"nodes by their labels", deny_to(cluster_nodes(labels({{"zone", "a"}}))), to("192.168.0.2", 80), {Reason::not_isolated}},
+      {"nodes by their labels", deny_to(cluster_nodes(labels({{"zone", "a"}}))), to("192.168.0.2", 80),
+       {Reason::not_isolated}},
       {"nodes are no pods", deny_to(cluster_nodes()), to("10.0.1.2", 80), {Reason::not_isolated}},
       {"any one peer is enough", one(kAdmin, kOut, {rule(kDeny, {cluster_nodes(), kOutside})}), to("8.8.8.8", 80),
        {Reason::denied}, {"p 0"}},
@@ -230,19 +236,25 @@ TEST(OracleClusterTiers, AnUnknownPeerClosesItsWholeRule) {
        {Reason::isolated}},
       {"R31: Deny is for every peer", out(kDeny, {kUnknown}), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
       {"R31: pods as well", out(kDeny, {kUnknown, cluster_nodes()}), to("10.0.1.1", 80), {Reason::denied}, {"p 0"}},
-      {"R31: and from outside", one(kAdmin, kIn, {rule(kDeny, {kUnknown})}), from("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
+      {"R31: and from outside", one(kAdmin, kIn, {rule(kDeny, {kUnknown})}), from("8.8.8.8", 80),
+       {Reason::denied}, {"p 0"}},
       {"R31: Pass becomes Deny", out(kPass, {kUnknown}), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
-      {"R31: in the Baseline too", one(kBaseline, kOut, {rule(kPass, {kUnknown})}), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
-      {"R31: protocols still narrow it", out(kDeny, {kUnknown}, {each(kTcp, 81)}), to("8.8.8.8", 80), {Reason::not_isolated}},
+      {"R31: in the Baseline too", one(kBaseline, kOut, {rule(kPass, {kUnknown})}), to("8.8.8.8", 80),
+       {Reason::denied}, {"p 0"}},
+      {"R31: protocols still narrow it", out(kDeny, {kUnknown}, {each(kTcp, 81)}), to("8.8.8.8", 80),
+       {Reason::not_isolated}},
       {"R31: and match", out(kDeny, {kUnknown}, {each(kTcp, 80)}), to("8.8.8.8", 80), {Reason::denied}, {"p 0"}},
       {"R31: a rule before it decides",
-       one(kAdmin, kOut, {rule(kAccept, {kOutside}), rule(kDeny, {kUnknown})}), to("8.8.8.8", 80), {Reason::rule}, {"p 0"}},
+       one(kAdmin, kOut, {rule(kAccept, {kOutside}), rule(kDeny, {kUnknown})}), to("8.8.8.8", 80),
+       {Reason::rule}, {"p 0"}},
       {"R1: never a pod to itself", out(kDeny, {kUnknown}), to("10.0.0.1", 80), {Reason::self}},
   });
 }
 
 TEST(OracleClusterTiers, PortsOfEveryForm) {
-  const auto out = [](std::vector<ClusterPort> ports) { return one(kAdmin, kOut, {rule(kDeny, {kOutside, kAnyPod}, ports)}); };
+  const auto out = [](std::vector<ClusterPort> ports) {
+    return one(kAdmin, kOut, {rule(kDeny, {kOutside, kAnyPod}, ports)});
+  };
   const auto in = [](std::vector<ClusterPort> ports) { return one(kAdmin, kIn, {rule(kDeny, {kAnyPod}, ports)}); };
   const auto out_named = [](const char* name) {
     return one(kAdmin, kOut, {rule(kDeny, {kAnyPod}, {NamedPort{name}})});
@@ -270,7 +282,8 @@ TEST(OracleClusterTiers, PortsOfEveryForm) {
       {"R43: a name at egress is each destination's", out_named("http"), to("10.0.1.2", 8080), denied, p0},
       {"R43: each its own", out_named("http"), to("10.0.1.1", 8080), open},
       {"R43, R35: every port of a name given twice",
-       both(in({NamedPort{"http"}}), [](SmallCluster& c) { c.pod("x", "a").ports.push_back({"http", 99, Protocol::sctp}); }),
+       both(in({NamedPort{"http"}}),
+            [](SmallCluster& c) { c.pod("x", "a").ports.push_back({"http", 99, Protocol::sctp}); }),
        from("10.0.1.2", 99, Protocol::sctp), denied, p0},
   });
 }
@@ -288,7 +301,8 @@ TEST(OracleClusterTiers, ThePodItselfAndItsNode) {
       {"R2: its node enters above every tier", shut_all(kAdmin), from("192.168.0.1", 80), {Reason::own_node}},
       {"R2: by every address it has", shut_all(kAdmin), from("169.254.20.10", 80), {Reason::own_node}},
       {"R2: other nodes do not", shut_all(kAdmin), from("192.168.0.2", 80), {Reason::denied}, {"p 0"}},
-      {"R2: an Admin rule denies it at egress", node_out(kAdmin, kDeny), to("192.168.0.1", 80), {Reason::denied}, {"p 0"}},
+      {"R2: an Admin rule denies it at egress", node_out(kAdmin, kDeny), to("192.168.0.1", 80),
+       {Reason::denied}, {"p 0"}},
       {"R2: a Baseline rule too", node_out(kBaseline, kDeny), to("192.168.0.1", 80), {Reason::denied}, {"p 0"}},
       {"R2: networks match it, whatever its address", one(kAdmin, kOut, {rule(kDeny, {kOutside})}),
        to("169.254.20.10", 53), {Reason::denied}, {"p 0"}},
@@ -326,7 +340,9 @@ void with_service(SmallCluster& c) {
 }
 
 TEST(OracleClusterTiers, ServicesAreJudgedByTheirBackends) {
-  const auto out = [](std::vector<ClusterRule> rules) { return both(with_service, one(kAdmin, kOut, std::move(rules))); };
+  const auto out = [](std::vector<ClusterRule> rules) {
+    return both(with_service, one(kAdmin, kOut, std::move(rules)));
+  };
   const auto to_a = networks({"10.0.1.1/32"});
   check({
       {"R7: all denied by one rule", out({rule(kDeny, {kAnyPod})}), to("10.96.0.1", 80), {Reason::denied}, {"p 0"}},
@@ -349,13 +365,15 @@ TEST(OracleClusterTiers, ServicesAreJudgedByTheirBackends) {
        to("10.96.0.1", 80), {Reason::no_backend}},
       {"a port the Service does not have is nobody's", out({rule(kDeny, {kOutside, kAnyPod})}), to("10.96.0.1", 81),
        {Reason::not_isolated}},
-      {"R31: but an unknown peer is everybody", out({rule(kDeny, {kUnknown})}), to("10.96.0.1", 81), {Reason::denied}, {"p 0"}},
+      {"R31: but an unknown peer is everybody", out({rule(kDeny, {kUnknown})}), to("10.96.0.1", 81),
+       {Reason::denied}, {"p 0"}},
       {"R8: at ingress it is an address", both(with_service, one(kAdmin, kIn, {rule(kDeny, {kAnyPod})})),
        from("10.96.0.1", 80), {Reason::not_isolated}},
   });
 }
 
-std::function<void(SmallCluster&)> ns_x(std::optional<Enforcement> in, std::optional<Enforcement> out, bool audit = false) {
+std::function<void(SmallCluster&)> ns_x(std::optional<Enforcement> in, std::optional<Enforcement> out,
+                                        bool audit = false) {
   return [=](SmallCluster& c) {
     c.objects.namespaces["x"].enforcement = {in, out};
     c.objects.namespaces["x"].audit = audit;
@@ -368,14 +386,16 @@ TEST(OracleEnforcement, ThePodsNamespaceStandsOverTheCluster) {
       {"R45: strict at ingress", ns_x(strict, {}), from("10.0.1.1", 80), {Reason::strict}},
       {"R45: each direction by itself", ns_x(strict, {}), to("10.0.1.1", 80), {Reason::not_isolated}},
       {"R45: standard in a strict cluster", ns_x(standard, {}), from("10.0.1.1", 80), {Reason::not_isolated}, {}, true},
-      {"R45: the cluster's setting where it says nothing", ns_x(standard, {}), to("10.0.1.1", 80), {Reason::strict}, {}, true},
+      {"R45: the cluster's setting where it says nothing", ns_x(standard, {}), to("10.0.1.1", 80),
+       {Reason::strict}, {}, true},
       {"R45: the pod's namespace, not the peer's", peer_is_strict, from("10.0.1.1", 80), {Reason::not_isolated}},
       {"R25: an isolated direction is judged as ever", both(ns_x(strict, strict), open_out), to("10.0.1.1", 80),
        {Reason::rule}, {"out 0"}},
       {"R25: the own node is excepted", ns_x(strict, strict), to("192.168.0.1", 80), {Reason::own_node}},
       {"R44: in audit it denies nothing, and says so", ns_x(strict, {}, true), from("10.0.1.1", 80),
        {Reason::not_isolated}, {}, false, true},
-      {"R44: nor does what it has from the cluster", ns_x({}, {}, true), from("10.0.1.1", 80), {Reason::not_isolated}, {},
+      {"R44: nor does what it has from the cluster", ns_x({}, {}, true), from("10.0.1.1", 80),
+       {Reason::not_isolated}, {},
        true, true},
   });
 }
@@ -397,14 +417,18 @@ TEST(OracleAudit, IsolatesNobodyAllowsNothingAndSaysWhatItWouldDeny) {
       {"R44: that would allow", audited(open_in), from("10.0.1.1", 80), {Reason::not_isolated}},
       {"R44: it opens nothing", both(audited(open_in), [](SmallCluster& c) { c.policy("x", "shut", {}); }),
        from("10.0.1.1", 80), {Reason::isolated}},
-      {"R44: with the others it would allow", both(audited(shut_in), [](SmallCluster& c) { c.policy("x", "open", {}).ingress = {{}}; }),
+      {"R44: with the others it would allow",
+       both(audited(shut_in), [](SmallCluster& c) { c.policy("x", "open", {}).ingress = {{}}; }),
        from("10.0.1.1", 80), {Reason::rule}, {"open 0"}},
-      {"R44: a namespace's policies", both(x_in_audit, shut_in), from("10.0.1.1", 80), {Reason::not_isolated}, {}, false, true},
+      {"R44: a namespace's policies", both(x_in_audit, shut_in), from("10.0.1.1", 80),
+       {Reason::not_isolated}, {}, false, true},
       {"R44: a ClusterNetworkPolicy", audited(deny), from("10.0.1.1", 80), {Reason::not_isolated}, {}, false, true},
-      {"R44: one stays in force in a namespace in audit", both(x_in_audit, deny), from("10.0.1.1", 80), {Reason::denied}, {"p 0"}},
+      {"R44: one stays in force in a namespace in audit", both(x_in_audit, deny), from("10.0.1.1", 80),
+       {Reason::denied}, {"p 0"}},
       {"R44: an audited Accept does not open", both(audited(accept), [](SmallCluster& c) { c.ingress({}); }),
        from("10.0.1.1", 80), {Reason::isolated}},
-      {"R44: what is denied in force would be denied by nobody else", both(audited(shut_in), deny), from("10.0.1.1", 80),
+      {"R44: what is denied in force would be denied by nobody else", both(audited(shut_in), deny),
+       from("10.0.1.1", 80),
        {Reason::denied}, {"p 0"}},
       {"R44: two in audit are enforced together",
        [](SmallCluster& c) {
@@ -414,7 +438,8 @@ TEST(OracleAudit, IsolatesNobodyAllowsNothingAndSaysWhatItWouldDeny) {
          policy.audit = true;
        },
        from("10.0.1.1", 80), {Reason::not_isolated}},
-      {"R2: nobody denies the own node", audited(deny), from("192.168.0.1", 80), {Reason::not_isolated, Reason::own_node}},
+      {"R2: nobody denies the own node", audited(deny), from("192.168.0.1", 80),
+       {Reason::not_isolated, Reason::own_node}},
   });
 }
 

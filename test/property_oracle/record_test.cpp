@@ -138,7 +138,8 @@ std::string wrong_with(const World& world, const Drawn& drawn, const sim::Record
   const sim::Step& step = file.scenario->steps.front();
   // What the file holds is what the whole cluster said.
   for (std::size_t i = 0; i < step.packets.size(); ++i) {
-    const auto& end = recording.ends[i].direction == Direction::egress ? drawn.explanation.egress : drawn.explanation.ingress;
+    const auto& end = recording.ends[i].direction == Direction::egress ? drawn.explanation.egress
+                                                                       : drawn.explanation.ingress;
     // R41: an allow may have several true reasons; where nobody isolates, a node gives this one.
     const bool open = end.allowed && end.isolating.empty() && !world.strict;
     const auto reason = reason_name(open ? std::uint32_t{PN_REASON_NOT_ISOLATED} : end.reason);
@@ -160,7 +161,8 @@ std::string wrong_with(const World& world, const Drawn& drawn, const sim::Record
   const bool open = recording.allowed && recording.ends.front().reason == PN_REASON_NOT_ISOLATED;
   if (!twice) return open ? "" : twice.error().to_string() + "\n" + text;
   const std::string second = sim::scenario_text(*twice, {"a random cluster", ""});
-  return objects_in(second) == objects_in(text) ? std::string() : "recorded again it is\n" + second + "instead of\n" + text;
+  if (objects_in(second) == objects_in(text)) return {};
+  return "recorded again it is\n" + second + "instead of\n" + text;
 }
 
 struct Case {
@@ -224,9 +226,12 @@ TEST(Record, FiftyVerdictsOfRandomClustersAreReproducedByTheFewestObjects) {
                          << "\nrepeat: POSTERN_TEST_SEED=" << first_seed() << " POSTERN_TEST_SCALE=" << scale()
                          << " build/release/bin/record_property_test";
   }
-  for (const auto& [kind, count] : kinds) std::printf("%6llu %s\n", static_cast<unsigned long long>(count), kind.c_str());
+  for (const auto& [kind, count] : kinds) {
+    std::printf("%6llu %s\n", static_cast<unsigned long long>(count), kind.c_str());
+  }
   if (scale() < 1) return;
-  for (const auto* reason : {"not-isolated", "rule", "own-node", "isolated", "strict", "backends-differ", "no-backend"}) {
+  for (const auto* reason :
+       {"not-isolated", "rule", "own-node", "isolated", "strict", "backends-differ", "no-backend"}) {
     EXPECT_GT(reasons[reason], 0u) << reason;
   }
 }

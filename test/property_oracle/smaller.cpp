@@ -301,7 +301,8 @@ void show(const Namespace& ns, std::ostream& out) {
   static constexpr std::array<const char*, 2> kDirection{" ingress", " egress"};
   out << "  namespace " << ns.name << " " << text(ns.labels);
   for (std::size_t i = 0; i < ns.enforcement.size(); ++i) {
-    if (ns.enforcement[i]) out << kDirection[i] << (*ns.enforcement[i] == Enforcement::strict ? " strict" : " standard");
+    if (!ns.enforcement[i]) continue;
+    out << kDirection[i] << (*ns.enforcement[i] == Enforcement::strict ? " strict" : " standard");
   }
   out << (ns.audit ? " audit\n" : "\n");
 }
