@@ -70,9 +70,25 @@ std::optional<TrackedConnection> connection_of(const nlmsghdr& message) {
   return connection;
 }
 
+// What of a filter's tuple counts, as in the kernel's nf_internals.h; no header of user space has it.
+constexpr std::uint32_t kFilterBySource = 1;
+
+void put_source(NetlinkRequest& request, const TrackedFilter& only) {
+  nlmsghdr* const header = request.header();
+  nlattr* const tuple = mnl_attr_nest_start(header, only.of_reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
+  nlattr* const ip = mnl_attr_nest_start(header, CTA_TUPLE_IP);
+  request.put(CTA_IP_V4_SRC, *only.source);
+  mnl_attr_nest_end(header, ip);
+  mnl_attr_nest_end(header, tuple);
+  nlattr* const filter = mnl_attr_nest_start(header, CTA_FILTER);
+  mnl_attr_put_u32(header, CTA_FILTER_ORIG_FLAGS, only.of_reply ? 0 : kFilterBySource);
+  mnl_attr_put_u32(header, CTA_FILTER_REPLY_FLAGS, only.of_reply ? kFilterBySource : 0);
+  mnl_attr_nest_end(header, filter);
+}
+
 }  // namespace
 
-Result<void> ConntrackDump::begin() {
+Result<void> ConntrackDump::begin(const std::optional<TrackedFilter>& only) {
   socket_.reset();
   empty_steps_ = 0;
   const auto count = nf_conntrack_number("nf_conntrack_count");
@@ -80,9 +96,12 @@ Result<void> ConntrackDump::begin() {
   if (*count == 0) return fail(ErrorCode::not_found, "the node's conntrack is empty");
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   if (!socket) return fail_as(socket);
-  // Family 0: both.
+  // No family: both.
   NetlinkRequest request((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
-  request.fixed<nfgenmsg>() = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = 0};
+  const int family = !only ? AF_UNSPEC : only->family == IpFamily::v4 ? AF_INET : AF_INET6;
+  request.fixed<nfgenmsg>() = {
+      .nfgen_family = static_cast<std::uint8_t>(family), .version = NFNETLINK_V0, .res_id = 0};
+  if (only && only->source && only->source->is_v4()) put_source(request, *only);
   const auto sent = socket->send(request);
   if (!sent) return fail_as(sent);
   sequence_ = *sent;

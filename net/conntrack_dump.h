@@ -33,13 +33,21 @@ struct TrackedConnection {
   std::uint8_t tcp_state = 0;  // enum tcp_conntrack of the kernel; 0: none
 };
 
+// Connections of a family, or those of them one of whose tuples has this source. A kernel before 5.8 knows no
+// filter and gives all of the family. Of IPv4 alone: asked for an IPv6 source, Linux 6.18 leaves out those that have it.
+struct TrackedFilter {
+  IpFamily family = IpFamily::v4;
+  std::optional<IpAddress> source{};
+  bool of_reply = false;  // of the reply's tuple; else of the original one
+};
+
 class ConntrackDump {
  public:
   using Take = std::function<void(const TrackedConnection& connection)>;
 
   // A dump before it is given up. Errors: not_found: nf_conntrack is not loaded, or knows no connection;
   // io, permission.
-  Result<void> begin();
+  Result<void> begin(const std::optional<TrackedFilter>& only = {});
   // Takes in some of it. True: that was all. Errors: io, where a part is missing; permission.
   Result<bool> step(const Take& take);
 

@@ -37,19 +37,41 @@ std::uint32_t state_of(const TrackedConnection& connection) {
   return state;
 }
 
+constexpr int kAttempts = 3;
+
 using Pods = std::map<IpAddress, EndpointId>;
 
-void add(const TrackedConnection& connection, const Pods& pods, std::vector<NodeConnection>& into) {
-  if (connection.original) {
+// `only`: by which tuple the connection was asked for. Whether it is a pod's is looked up in any case.
+void add(const TrackedConnection& connection, const Pods& pods, const std::optional<TrackedFilter>& only,
+         std::vector<NodeConnection>& into) {
+  if (connection.original && (!only || !only->source || !only->of_reply)) {
     if (const auto pod = pods.find(connection.original->source); pod != pods.end()) {
       into.push_back({pod->second, true, abi_tuple(*connection.original), state_of(connection), 0});
     }
   }
-  if (connection.reply) {
+  if (connection.reply && (!only || !only->source || only->of_reply)) {
     if (const auto pod = pods.find(connection.reply->source); pod != pods.end()) {
       into.push_back({pod->second, false, turned(abi_tuple(*connection.reply)), state_of(connection), 0});
     }
   }
+}
+
+// A table that changes while it is read is read again.
+Result<void> read(const Pods& pods, const std::optional<TrackedFilter>& only, std::vector<NodeConnection>& into) {
+  const std::size_t before = into.size();
+  Error last;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    into.resize(before);
+    ConntrackDump dump;
+    if (auto begun = dump.begin(only); !begun) return begun;
+    Result<bool> done = false;
+    while (done && !*done) {
+      done = dump.step([&](const TrackedConnection& connection) { add(connection, pods, only, into); });
+    }
+    if (done) return {};
+    last = done.error();
+  }
+  return tl::unexpected(last);
 }
 
 }  // namespace
@@ -59,23 +81,22 @@ Result<std::vector<NodeConnection>> NodeConntrack::live(std::span<const NodeConn
   for (const auto& pod : pods) {
     for (const auto& address : pod.addresses) by_address.emplace(address, pod.endpoint);
   }
-  // A table that changes while it is read is read again.
-  Error last;
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    ConntrackDump dump;
-    if (auto begun = dump.begin(); !begun) return fail_as(begun);
-    std::vector<NodeConnection> connections;
-    for (;;) {
-      const auto done =
-          dump.step([&](const TrackedConnection& connection) { add(connection, by_address, connections); });
-      if (!done) {
-        last = done.error();
-        break;
-      }
-      if (*done) return connections;
+  std::vector<std::optional<TrackedFilter>> readings;
+  bool any_v6 = false;
+  for (const auto& [address, endpoint] : by_address) {
+    any_v6 = any_v6 || !address.is_v4();
+    for (const bool of_reply : {false, true}) {
+      if (address.is_v4()) readings.emplace_back(TrackedFilter{IpFamily::v4, address, of_reply});
     }
   }
-  return tl::unexpected(last);
+  if (any_v6) readings.emplace_back(TrackedFilter{IpFamily::v6});
+  const std::uint64_t count = nf_conntrack_number("nf_conntrack_count").value_or(0);
+  if (count <= readings.size() * worth_a_walk_) readings.assign(1, std::nullopt);
+  std::vector<NodeConnection> connections;
+  for (const auto& only : readings) {
+    if (auto done = read(by_address, only, connections); !done) return fail_as(done);
+  }
+  return connections;
 }
 
 }  // namespace postern::tc

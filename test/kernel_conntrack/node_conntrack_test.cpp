@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <set>
 
 #include "agent/conntrack/cleanup_loop.h"
 #include "agent/conntrack/connection_sweep.h"
@@ -382,6 +383,45 @@ TEST_F(NodeConntrackTest, TheAgentsLoopEndsTheOneThatIsTakenOutOfTheNodesTableAn
       EXPECT_TRUE(is_silent(row.flow));
     }
   }
+}
+
+// What a policy takes over (R40), however the kernel is asked for it.
+TEST_F(NodeConntrackTest, AskedForEachAddressByItselfItSaysTheSameAsWhole) {
+  const auto rules = run_nft(kRules);
+  ASSERT_TRUE(rules) << rules.error().to_string();
+  for (const auto& flow : {pair(0, 1001, {kPeer4, 2001}), pair(0, 1002, {kPeer4, 7777}), pair(2, 1001, {kPeer6, 2001}),
+                           service_pair(1005, 53)}) {
+    ASSERT_TRUE(opens(flow) && answers(flow));
+  }
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  ASSERT_TRUE(socket);
+  const auto ip = [](const char* text) { return *IpAddress::parse(text); };
+  for (const auto& [from, to] : {std::pair("10.9.0.1", "10.9.0.2"), std::pair("10.9.0.1", "10.0.0.9"),
+                                 std::pair("10.0.0.10", "10.9.0.2"), std::pair("fd00::8", "fd00::9")}) {
+    const auto added = add_to_node_conntrack(*socket, {ip(from), ip(to), PN_IP_UDP, 5000, 6000});
+    ASSERT_TRUE(added) << added.error().to_string();
+  }
+  const std::vector<NodeConnectionsOf> pods{
+      {EndpointId{41}, {ip("10.0.0.9")}}, {EndpointId{42}, {ip("10.0.0.10")}}, {EndpointId{43}, {ip("fd00::9")}}};
+  const auto said_of = [&](std::uint64_t worth_a_walk) {
+    const auto live = tc::NodeConntrack(worth_a_walk).live(pods);
+    EXPECT_TRUE(live) << live.error().to_string();
+    std::multiset<std::string> said;
+    for (const auto& one : live.value_or(std::vector<NodeConnection>{})) {
+      const auto text = [](const pn_address& address) {
+        return std::to_string(address.high) + "-" + std::to_string(address.low);
+      };
+      said.insert(std::to_string(one.endpoint.value) + (one.opened_by_pod ? " opened " : " got ") +
+                  text(one.tuple.source) + " " + text(one.tuple.destination) + " " +
+                  std::to_string(one.tuple.source_port) + " " + std::to_string(one.tuple.destination_port) + " " +
+                  std::to_string(one.tuple.protocol) + " " + std::to_string(one.state));
+    }
+    return said;
+  };
+  const auto whole = said_of(1'000'000);
+  EXPECT_EQ(said_of(0), whole);
+  // One of each pod's own peers, both faces of the Service, and those that were added at a pod: not what is untracked.
+  EXPECT_EQ(whole.size(), 7u);
 }
 
 TEST_F(NodeConntrackTest, ANodeThatTracksNothingEndsNothing) {
