@@ -167,6 +167,7 @@ void Reflector::finish_list(std::string version, Instant now) {
   store_.flush();
   version_ = std::move(version);
   version_unavailable_ = false;
+  absent_wait_ = kAbsentFirst;
   state_.listed = true;
   // Who may list and not watch is told so all the time, not only between two lists.
   if (watch_forbidden_) {
@@ -326,7 +327,10 @@ void Reflector::absent(Instant now) {
     store_.replace({}, {});
     store_.flush();
   }
-  wait(Next::list, stretched(kAbsentRetry, 0.2, prng_), now);
+  const Duration most = store_.objects().empty() ? kAbsentMost : kAbsentMostHeld;
+  const Duration delay = std::min(absent_wait_, most);
+  absent_wait_ = std::min(Duration{absent_wait_.ns * 2}, kAbsentMost);
+  wait(Next::list, stretched(delay, 0.2, prng_), now);
 }
 
 void Reflector::list_expired(const ApiStatus& status, Instant now) {

@@ -38,7 +38,11 @@ class Reflector {
   // A watch that the server has not ended so long after it should have is dead.
   static constexpr Duration kWatchMargin = seconds(30);
   static constexpr Duration kListStall = seconds(60);  // without a byte
-  static constexpr Duration kAbsentRetry = seconds(30);
+  // A CRD is mostly installed along with the agent or much later. Nodes times kinds that are not there is what
+  // a server has to answer; what is still held is asked for more often.
+  static constexpr Duration kAbsentFirst = seconds(2);
+  static constexpr Duration kAbsentMost = seconds(120);
+  static constexpr Duration kAbsentMostHeld = seconds(30);
   static constexpr Duration kForbiddenRetry = seconds(60);
   // An API server that is still starting may not know a CRD yet; what is held is believed for so long.
   static constexpr Duration kAbsentClears = seconds(300);
@@ -151,6 +155,7 @@ class Reflector {
   bool refused_credentials_ = false;  // the last answer was 401
   bool connection_seems_dead_ = false;
   bool watch_forbidden_ = false;
+  Duration absent_wait_ = kAbsentFirst;
 
   std::string version_;               // newest that was seen; empty: none yet
   bool version_unavailable_ = false;  // the server no longer has it

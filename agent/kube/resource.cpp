@@ -17,6 +17,8 @@ constexpr std::array<Resource, kResourceKinds> kResources{{
     {services, "", "v1", "services", "Service", true, false},
     {endpoint_slices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true, false},
     {network_policies, "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true, false},
+    {cluster_network_policies, "policy.networking.k8s.io", "v1alpha2", "clusternetworkpolicies",
+     "ClusterNetworkPolicy", false, true},
     {policy_endpoints, "networking.k8s.aws", "v1alpha1", "policyendpoints", "PolicyEndpoint", true, true},
 }};
 

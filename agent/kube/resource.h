@@ -20,9 +20,10 @@ enum class ResourceKind : std::uint8_t {
   services,
   endpoint_slices,
   network_policies,
+  cluster_network_policies,
   policy_endpoints,
 };
-inline constexpr std::size_t kResourceKinds = 7;
+inline constexpr std::size_t kResourceKinds = 8;
 
 struct Resource {
   ResourceKind id;

@@ -86,6 +86,7 @@ const FieldMask& mask_of(ResourceKind kind) {
     case ResourceKind::endpoint_slices:
       return kEndpointSlices;
     case ResourceKind::network_policies:
+    case ResourceKind::cluster_network_policies:
     case ResourceKind::policy_endpoints:
       return kSpec;
   }

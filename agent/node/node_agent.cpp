@@ -131,7 +131,8 @@ Result<void> NodeAgent::bring_into_force() {
   const std::vector<IpAddress> own_addresses(own.begin(), own.end());
   const ClusterSnapshot& cluster = source_.cluster();
   if (auto done = enforcer_.reconcile(cluster, endpoints, own_addresses); !done) return done;
-  status_.policies = cluster.network_policies.size() + policies_of(cluster.policy_endpoints);
+  status_.policies = cluster.network_policies.size() + cluster.cluster_network_policies.size() +
+                     policies_of(cluster.policy_endpoints);
   in_force_.clear();
   for (const auto& endpoint : endpoints) in_force_.insert(endpoint.pod);
   tell_of_services();

@@ -218,8 +218,11 @@ void DirectorySource::take(Files files, const std::set<NamespacedName>& refused_
   store_.settle();
   synced_ = true;
   const auto& cluster = store_.cluster();
-  std::string text = folder_ + ": " + std::to_string(cluster.network_policies.size()) + " NetworkPolicies, " +
-                     std::to_string(cluster.pods.size()) + " Pods";
+  std::string text = folder_ + ": " + std::to_string(cluster.network_policies.size()) + " NetworkPolicies, ";
+  if (const auto count = cluster.cluster_network_policies.size(); count != 0) {
+    text += std::to_string(count) + " ClusterNetworkPolicies, ";
+  }
+  text += std::to_string(cluster.pods.size()) + " Pods";
   if (workloads != 0) {
     text += "; " + std::to_string(workloads) + " workloads left out, as only a Pod has an address";
   }

@@ -17,9 +17,10 @@ constexpr Duration kSlicesSettle = seconds(1);
 
 std::vector<ResourceKind> resources_for(KubernetesSource::Policies policies) {
   using enum ResourceKind;
-  // Pods say which stand on this node. Services and their backends are in the PolicyEndpoints already.
+  // Pods say which stand on this node. Services and their backends are in the PolicyEndpoints already, and
+  // policies of the whole cluster select and name pods of other nodes and labels of namespaces.
   if (policies == KubernetesSource::Policies::policy_endpoints) return {pods, nodes, policy_endpoints};
-  return {namespaces, nodes, pods, services, endpoint_slices, network_policies};
+  return {namespaces, nodes, pods, services, endpoint_slices, network_policies, cluster_network_policies};
 }
 
 kube::Watcher::Options watched(const KubernetesSource::Options& options, const std::vector<ResourceKind>& resources) {

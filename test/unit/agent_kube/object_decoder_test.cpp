@@ -100,6 +100,17 @@ const MaskRow kMaskRows[] = {
          "ingress":[{"from":[{"namespaceSelector":{}},{"ipBlock":{"cidr":"10.0.0.0/8","except":["10.1.0.0/16"]}}],
          "ports":[{"port":80,"endPort":90,"protocol":"TCP"},{"port":"web"}]}],"egress":[{}],
          "policyTypes":["Ingress","Egress"]},"status":{}})"},
+    {ResourceKind::cluster_network_policies,
+     R"({"kind":"ClusterNetworkPolicy","apiVersion":"policy.networking.k8s.io/v1alpha2","metadata":{"name":"p",
+         "managedFields":[]},"spec":{"tier":"Baseline","priority":7,"subject":{"pods":{"namespaceSelector":{"matchLabels":
+         {"a":"b"}},"podSelector":{"matchExpressions":[{"key":"c","operator":"Exists"}]}}},
+         "ingress":[{"name":"first","action":"Deny","from":[{"namespaces":null},{"newer":{"x":1}}],
+         "protocols":[{"tcp":{"destinationPort":{"number":80}}},{"udp":{"destinationPort":{"range":{"start":1,"end":9}}}},
+         {"destinationNamedPort":"web"}]}],"egress":[{"action":"Accept","to":[{"networks":["10.0.0.0/8","fd00::/8"]},
+         {"nodes":{"matchLabels":{"a":"b"}}},{"domainNames":["a.example"]}]}]},"status":{"conditions":[]}})"},
+    {ResourceKind::cluster_network_policies,
+     R"({"kind":"ClusterNetworkPolicy","apiVersion":"policy.networking.k8s.io/v1alpha2","metadata":{"name":"p"},
+         "spec":{"tier":"Admin","priority":0,"subject":{"namespaces":null}}})"},
 };
 
 TEST(ObjectDecoder, ItsMasksLeaveOutNothingThatIsRead) {
@@ -111,6 +122,27 @@ TEST(ObjectDecoder, ItsMasksLeaveOutNothingThatIsRead) {
       EXPECT_EQ(pod->pod.annotations.size(), 2u);
     }
     EXPECT_TRUE(masked == expected) << row.text;
+  }
+}
+
+// They say how much is enforced (R44, R45): without them an object would be enforced otherwise than it says.
+TEST(ObjectDecoder, ItsMasksKeepEveryAnnotationThatChangesEnforcement) {
+  const char* names[] = {"postern.dev/audit", "postern.dev/enforcement", "postern.dev/enforcement-ingress",
+                         "postern.dev/enforcement-egress"};
+  std::string annotations = R"("other.example/note":"x")";
+  for (const char* name : names) annotations += R"(,")" + std::string(name) + R"(":"value")";
+  const std::string text = R"({"metadata":{"name":"a","annotations":{)" + annotations + "}}}";
+  for (const ResourceKind kind : {ResourceKind::namespaces, ResourceKind::network_policies,
+                                  ResourceKind::cluster_network_policies, ResourceKind::policy_endpoints}) {
+    const auto masked = read_masked(text, mask_of(kind));
+    ASSERT_TRUE(masked);
+    const manifest::Value* kept = masked->tree.find("metadata")->find("annotations");
+    ASSERT_NE(kept, nullptr) << resource_of(kind).plural;
+    for (const char* name : names) {
+      const manifest::Value* value = kept->find(name);
+      ASSERT_NE(value, nullptr) << resource_of(kind).plural << " " << name;
+      EXPECT_EQ(value->text, "value");
+    }
   }
 }
 

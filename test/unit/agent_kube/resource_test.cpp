@@ -19,6 +19,8 @@ TEST(Resource, EachHasThePathOfItsGroupAndVersion) {
       {ResourceKind::services, "/api/v1/services", "v1"},
       {ResourceKind::endpoint_slices, "/apis/discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1"},
       {ResourceKind::network_policies, "/apis/networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1"},
+      {ResourceKind::cluster_network_policies, "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
+       "policy.networking.k8s.io/v1alpha2"},
       {ResourceKind::policy_endpoints, "/apis/networking.k8s.aws/v1alpha1/policyendpoints",
        "networking.k8s.aws/v1alpha1"},
   };

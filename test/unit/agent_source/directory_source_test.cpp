@@ -95,6 +95,27 @@ TEST_F(DirectorySourceTest, ReadsTheFolderAndFollowsItsFiles) {
   run_until([&] { return policies().empty(); });
 }
 
+TEST_F(DirectorySourceTest, TakesPoliciesOfTheWholeClusterAndSaysHowMany) {
+  const std::string admin = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: "
+                            "{name: admin}, spec: {tier: Admin, priority: ";
+  const std::string rest = ", subject: {namespaces: {}}}}\n";
+  write("a.yaml", policy("a") + "---\n" + admin + "1" + rest);
+  start();
+  run_until([&] { return source->synced(); });
+  ASSERT_EQ(source->cluster().cluster_network_policies.count("admin"), 1u);
+  EXPECT_EQ(source->cluster().cluster_network_policies.at("admin").priority, 1u);
+  EXPECT_THAT(notices.back(), HasSubstr(": 1 NetworkPolicies, 1 ClusterNetworkPolicies, 0 Pods"));
+  // One that is wrong keeps its version before.
+  write("a.yaml", policy("a") + "---\n" + admin + "1001" + rest);
+  run_until([&] { return warnings.size() == 2; });
+  EXPECT_THAT(warnings[0], HasSubstr("priority"));
+  EXPECT_THAT(warnings[1], HasSubstr("(ClusterNetworkPolicy admin)"));
+  EXPECT_EQ(source->cluster().cluster_network_policies.at("admin").priority, 1u);
+  write("a.yaml", policy("a"));
+  run_until([&] { return source->cluster().cluster_network_policies.empty(); });
+  EXPECT_THAT(notices.back(), HasSubstr(": 1 NetworkPolicies, 0 Pods"));
+}
+
 TEST_F(DirectorySourceTest, FollowsFoldersThatComeLater) {
   start();
   run_until([&] { return source->synced(); });

@@ -23,7 +23,8 @@ using ::testing::HasSubstr;
 const std::string kPolicies = "/apis/networking.k8s.io/v1/networkpolicies";
 const std::string kNodes = "/api/v1/nodes";
 const std::string kQuestion = "GET /api/v1/nodes/n1";
-constexpr std::size_t kKinds = 6;
+const std::string kClusterPolicies = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
+constexpr std::size_t kKinds = 6;  // without those that the server does not have
 
 std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t count = 0;
@@ -77,6 +78,11 @@ class KubernetesSourceTest : public ::testing::Test, protected PolicySource::Lis
   void put_policy(const std::string& name) {
     change("put " + kPolicies + " " + name + R"( {"kind":"NetworkPolicy","apiVersion":"networking.k8s.io/v1",)" +
            R"("metadata":{"namespace":"x","name":")" + name + R"("},"spec":{"podSelector":{}}})");
+  }
+  void put_cluster_policy(const std::string& name) {
+    change("put " + kClusterPolicies + " " + name + R"( {"kind":"ClusterNetworkPolicy","apiVersion":)" +
+           R"("policy.networking.k8s.io/v1alpha2","metadata":{"name":")" + name +
+           R"("},"spec":{"tier":"Admin","priority":1,"subject":{"namespaces":{}}}})");
   }
   void put_node(const std::string& name) {
     change("put " + kNodes + " " + name + R"( {"kind":"Node","apiVersion":"v1","metadata":{"name":")" + name +
@@ -200,6 +206,30 @@ TEST_F(KubernetesSourceTest, WhatAnEventDeletesIsGoneAtOnceAndNobodyIsAsked) {
   until([&] { return policies().empty(); });
   EXPECT_EQ(questions(), 1u);
   EXPECT_FALSE(any_held());
+}
+
+// The server has no such kind in the other tests.
+TEST_F(KubernetesSourceTest, AKindThatIsAbsentHoldsNothingUpIsSaidOnceAndIsFollowedWhenItComes) {
+  put_policy("one");
+  put_node("n1");
+  start();
+  until([&] { return source->synced(); });
+  const auto state = [&] { return source->status().back(); };
+  EXPECT_EQ(state().resource, "clusternetworkpolicies");
+  EXPECT_EQ(state().state, SourceStatus::State::absent);
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+
+  server.tell("collection " + kClusterPolicies);
+  put_cluster_policy("isolate");
+  until([&] { return source->cluster().cluster_network_policies.size() == 1; });
+  EXPECT_EQ(source->cluster().cluster_network_policies.begin()->first, "isolate");
+  EXPECT_EQ(state().state, SourceStatus::State::synced);
+  std::size_t said = 0;
+  for (const auto& notice : notices) said += count_of(notice, "has no clusternetworkpolicies");
+  EXPECT_EQ(said, 1u);
+  until([&] { return server.tell("watches " + kClusterPolicies) == "1"; });
+  change("delete " + kClusterPolicies + " isolate");
+  until([&] { return source->cluster().cluster_network_policies.empty(); });
 }
 
 TEST_F(KubernetesSourceTest, WithoutANodesNameTheServerIsBelieved) {

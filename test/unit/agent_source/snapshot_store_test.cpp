@@ -37,6 +37,11 @@ ports: [{port: 80}]
 ---
 {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {podSelector: {}}}
 ---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: q}
+spec: {tier: Baseline, priority: 1, subject: {namespaces: {}}}
+---
 apiVersion: networking.k8s.aws/v1alpha1
 kind: PolicyEndpoint
 metadata: {name: p-1, namespace: x}
@@ -46,7 +51,7 @@ spec: {policyRef: {name: p, namespace: x}, podIsolation: [Ingress]}
 TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   SnapshotStore store;
   const auto objects = objects_of(kOneOfEach);
-  ASSERT_EQ(objects.size(), 7u);
+  ASSERT_EQ(objects.size(), 8u);
   for (const auto& object : objects) store.put(object);
   store.settle();
   const ClusterSnapshot& cluster = store.cluster();
@@ -56,6 +61,7 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   EXPECT_EQ(cluster.services.at({"x", "s"}).cluster_ips.at(0).to_string(), "10.96.0.1");
   EXPECT_EQ(cluster.endpoint_slices.at({"x", "s-1"}).service, "s");
   EXPECT_TRUE(cluster.network_policies.contains({"x", "p"}));
+  EXPECT_EQ(cluster.cluster_network_policies.at("q").tier, Tier::baseline);
   EXPECT_TRUE(cluster.policy_endpoints.contains({"x", "p-1"}));
   for (const auto& object : objects) store.remove(object.kind, key_of(object));
   store.settle();
