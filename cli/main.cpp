@@ -64,8 +64,10 @@ void add_test(CLI::App& app, TestOptions& options, int& status) {
       ->check(CLI::IsMember({"ptp", "bridge"}))
       ->capture_default_str();
   command
-      ->add_option("--crd", options.agent.crd,
-                   "Backend agent with policyendpoints: the manifest that defines PolicyEndpoint")
+      ->add_option("--crd", options.agent.crds,
+                   "Backend agent: a manifest that defines a custom kind, PolicyEndpoint or ClusterNetworkPolicy; "
+                   "repeatable")
+      ->allow_extra_args(false)
       ->check(not_empty);
   command
       ->add_option("--filter", options.filters,

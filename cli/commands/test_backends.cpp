@@ -64,14 +64,16 @@ Result<std::unique_ptr<sim::Cluster>> make_agent(const AgentBackend& agent) {
   if (agent.cni == "bridge") options.plugin = sim::CniPlugin::bridge;
   if (agent.policy_source == "policyendpoints") {
     options.policies = sim::ServedPolicies::policy_endpoints;
-    if (agent.crd.empty()) {
+    if (agent.crds.empty()) {
       return fail(ErrorCode::invalid_input,
                   "PolicyEndpoints have to be defined: found no --crd, expected a manifest such as "
                   "deploy/crds/policyendpoints.yaml");
     }
-    auto text = load_text_file(agent.crd);
+  }
+  for (const auto& crd : agent.crds) {
+    auto text = load_text_file(crd);
     if (!text) return fail_as(text);
-    options.definition = std::move(*text);
+    options.definitions.push_back(std::move(*text));
   }
   auto cluster = sim::AgentCluster::make(std::move(options));
   if (!cluster) return fail_as(cluster);

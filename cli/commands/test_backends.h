@@ -16,7 +16,7 @@ struct AgentBackend {
   std::string api_server;                    // command that starts one
   std::string policy_source = "kubernetes";  // or policyendpoints
   std::string cni = "ptp";                   // or bridge
-  std::string crd;                           // file that defines PolicyEndpoint
+  std::vector<std::string> crds;             // files that define custom kinds
 };
 
 // For tc, agent and all: moves the process into its sandbox, so call it first, while single-threaded.

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "engine/manifest/value.h"
 #include "sim/agent/api_server.h"
 #include "sim/agent/cni_links.h"
 #include "sim/agent/node_agents.h"
@@ -31,6 +32,19 @@ Error unsupported(const std::string& what) {
   return {ErrorCode::unsupported, "the agent backend " + what + "; the tc backend does", {}};
 }
 
+// Of a CustomResourceDefinition: its spec.names.kind.
+Result<std::string> kind_defined_by(const std::string& manifest) {
+  std::string kind;
+  const auto read = manifest::parse_documents(manifest, "the definition", [&](const manifest::Value& document) {
+    const manifest::Value* spec = document.find("spec");
+    const manifest::Value* names = spec == nullptr ? nullptr : spec->find("names");
+    const manifest::Value* found = names == nullptr ? nullptr : names->find("kind");
+    if (found != nullptr) kind = found->text;
+  });
+  if (!read) return fail_as(read);
+  return kind;
+}
+
 }  // namespace
 
 // In the order in which they need each other: agents go before the namespaces they are in.
@@ -38,6 +52,7 @@ struct AgentCluster::State {
   explicit State(AgentClusterOptions of) : options(std::move(of)) {}
 
   Result<void> start();
+  [[nodiscard]] Result<void> check_policies(const ClusterSnapshot& cluster) const;
   Result<void> connect(NodeSlot& node);
   Result<void> follow_nodes();
   Result<std::unique_ptr<NodeAgent>> start_agent(const NodeSlot& node);
@@ -53,6 +68,7 @@ struct AgentCluster::State {
   std::map<std::string, std::unique_ptr<NodeAgent>> agents;  // by node
   std::uint64_t started = 0;                                 // agents, ever
   std::uint64_t barriers = 0;
+  bool cluster_policies = false;  // the server knows the kind
 };
 
 Result<void> AgentCluster::State::start() {
@@ -84,10 +100,33 @@ Result<void> AgentCluster::State::start() {
                                   {options.api_server, address.to_string() + kServerPort, folder->path() + "/server"});
   if (!serving) return fail_as(serving);
   server = std::move(*serving);
-  if (options.policies == ServedPolicies::policy_endpoints) {
-    if (auto done = server->define(options.definition); !done) return done;
+  for (const auto& definition : options.definitions) {
+    if (auto done = server->define(definition); !done) return done;
+    const auto kind = kind_defined_by(definition);
+    if (!kind) return fail_as(kind);
+    cluster_policies = cluster_policies || *kind == "ClusterNetworkPolicy";
   }
   return {};
+}
+
+// Whether this source of policy can hold what a step has.
+Result<void> AgentCluster::State::check_policies(const ClusterSnapshot& cluster) const {
+  const bool slices = options.policies == ServedPolicies::policy_endpoints;
+  if (!cluster.policy_endpoints.empty()) {
+    if (!slices) return tl::unexpected(unsupported("takes PolicyEndpoints with --policy-source policyendpoints alone"));
+    // They would stand beside those that the NetworkPolicies are written as.
+    if (!cluster.network_policies.empty()) {
+      return tl::unexpected(unsupported("has one source of policy and takes no PolicyEndpoints beside NetworkPolicies"));
+    }
+  }
+  if (cluster.cluster_network_policies.empty()) return {};
+  if (slices) {
+    return tl::unexpected(unsupported("takes no ClusterNetworkPolicies with PolicyEndpoints, which have no tiers"));
+  }
+  if (cluster_policies) return {};
+  return fail(ErrorCode::invalid_input,
+              "ClusterNetworkPolicies have to be defined: found no --crd of that kind, expected a manifest such as "
+              "deploy/crds/clusternetworkpolicies.yaml");
 }
 
 // An address of the node's that the server answers to, whatever addresses a scenario gives it.
@@ -115,6 +154,10 @@ Result<std::unique_ptr<NodeAgent>> AgentCluster::State::start_agent(const NodeSl
   spec.flags = {"--kubeconfig=" + server->kubeconfig(), "--node-name=" + api_node_name(node.name)};
   const bool slices = options.policies == ServedPolicies::policy_endpoints;
   spec.flags.push_back(slices ? "--policy-source=policyendpoints" : "--policy-source=kubernetes");
+  if (const auto& blocks = settings.enforcer.service_ip_blocks) {
+    spec.flags.push_back(std::string("--service-ip-blocks=") +
+                         (*blocks == ServiceIpBlocks::compat ? "compat" : "strict"));
+  }
   if (settings.enforcer.strict) spec.flags.push_back("--enforcement=strict");
   if (settings.enforcer.established_flows == EstablishedFlows::keep) {
     spec.flags.push_back("--established-flows=keep");
@@ -179,9 +222,6 @@ Result<void> AgentCluster::begin(const ClusterSettings& settings) {
   if (!(settings.limits == TableSizes())) {
     return tl::unexpected(unsupported("has tables of the agent's sizes and cannot set limits"));
   }
-  if (settings.enforcer.service_ip_blocks) {
-    return tl::unexpected(unsupported("leaves serviceIpBlocks to the agent's source of policy"));
-  }
   state_->settings = settings;
   state_->agents.clear();
   if (auto done = state_->server->bring_to({}); !done) return done;
@@ -189,18 +229,17 @@ Result<void> AgentCluster::begin(const ClusterSettings& settings) {
 }
 
 Result<void> AgentCluster::place(const Placement& placement) {
-  // In the other source they would stand beside those that the NetworkPolicies are written as.
-  if (!placement.cluster.policy_endpoints.empty()) {
-    return tl::unexpected(unsupported("has one source of policy and takes no PolicyEndpoints of a scenario"));
-  }
-  if (!placement.cluster.cluster_network_policies.empty()) {
-    return tl::unexpected(unsupported("takes no ClusterNetworkPolicies: the agent does not follow them yet"));
-  }
+  if (auto taken = state_->check_policies(placement.cluster); !taken) return taken;
   if (auto done = state_->house->place(placement); !done) return done;
   const auto objects = api_objects(placement.cluster, state_->options.policies);
   if (!objects) return fail_as(objects);
   if (auto done = state_->server->bring_to(*objects); !done) return done;
-  const auto barrier = state_->server->put(barrier_objects(++state_->barriers, state_->options.policies));
+  auto objects_beside = barrier_objects(++state_->barriers, state_->options.policies);
+  if (!state_->cluster_policies) {
+    std::erase_if(objects_beside,
+                  [](const ApiObject& object) { return object.key.kind == ApiKey::Kind::cluster_network_policy; });
+  }
+  const auto barrier = state_->server->put(objects_beside);
   if (!barrier) return fail_as(barrier);
   if (auto done = state_->follow_nodes(); !done) return done;
   std::map<std::string, double> versions;

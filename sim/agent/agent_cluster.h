@@ -10,11 +10,14 @@
 //
 // What it cannot do it refuses as unsupported: to make time pass (connections are the agent's), to judge
 // single packets (their verdicts are events of a datapath that is the agent's), other sizes of tables.
+// Policies of the whole cluster need a server that knows their kind; without its definition agents have a
+// kind that is absent.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sim/agent/api_object.h"
 #include "sim/cluster.h"
@@ -27,7 +30,7 @@ struct AgentClusterOptions {
   std::string api_server;  // see ApiServerSpec::command
   ServedPolicies policies = ServedPolicies::network_policies;
   CniPlugin plugin = CniPlugin::ptp;
-  std::string definition;  // manifest of the PolicyEndpoint kind; read with policy_endpoints only
+  std::vector<std::string> definitions;  // manifests that define custom kinds, one each
   // Packets that were dropped by what is pinned under a path.
   std::function<Result<std::uint64_t>(const std::string& pin_path)> pinned_drops;
 };

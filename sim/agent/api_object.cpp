@@ -23,13 +23,14 @@ struct KindRow {
 };
 
 // In the order of the enumerators.
-constexpr std::array<KindRow, 7> kKinds{{
+constexpr std::array<KindRow, 8> kKinds{{
     {"v1", "Namespace", "namespaces"},
     {"v1", "Node", "nodes"},
     {"v1", "Pod", "pods"},
     {"v1", "Service", "services"},
     {"discovery.k8s.io/v1", "EndpointSlice", "endpointslices"},
     {"networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"},
+    {"policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "clusternetworkpolicies"},
     {"networking.k8s.aws/v1alpha1", "PolicyEndpoint", "policyendpoints"},
 }};
 
@@ -152,15 +153,18 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
     for (const auto& [key, policy] : cluster.network_policies) {
       objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
     }
-    if (policies == ServedPolicies::network_policies) return objects;
-    for (const auto& [key, slice] : cluster.policy_endpoints) {
-      objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
+    for (const auto& [name, policy] : cluster.cluster_network_policies) {
+      objects.push_back(finished({Kind::cluster_network_policy, {"", name}}, object_json(policy)));
     }
-    return objects;
+    if (policies == ServedPolicies::network_policies) return objects;
+  } else {
+    const auto slices = to_policy_endpoints(cluster);
+    if (!slices) return fail_as(slices);
+    for (const auto& slice : *slices) objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
   }
-  const auto slices = to_policy_endpoints(cluster);
-  if (!slices) return fail_as(slices);
-  for (const auto& slice : *slices) objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
+  for (const auto& [key, slice] : cluster.policy_endpoints) {
+    objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
+  }
   return objects;
 }
 
@@ -186,6 +190,11 @@ std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies poli
     policy.key = name;
     policy.pod_selector.match_labels = {{"postern.dev/nobody", std::to_string(number)}};
     objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
+    ClusterNetworkPolicy cluster_policy;
+    cluster_policy.name = name.name;
+    cluster_policy.tier = Tier::baseline;
+    cluster_policy.subject.pods = policy.pod_selector;
+    objects.push_back(finished({Kind::cluster_network_policy, {"", name.name}}, object_json(cluster_policy)));
   } else {
     PolicyEndpoint slice;
     slice.key = name;

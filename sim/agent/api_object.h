@@ -23,6 +23,7 @@ struct ApiKey {
     service,
     endpoint_slice,
     network_policy,
+    cluster_network_policy,
     policy_endpoint,
   };
   Kind kind = Kind::pod;
@@ -43,15 +44,18 @@ std::string collection_path(const ApiKey& key);
 // The name under which the API knows a node: the one of pods that name none cannot be written there.
 std::string api_node_name(const std::string& node);
 
-// Which kind of policy the server holds; `as_they_are`: both, of each what the snapshot has.
+// Which kind of policy the server holds: `network_policies`, those of the whole cluster included, or
+// PolicyEndpoints, which have no tiers; `as_they_are`: every kind, of each what the snapshot has.
 enum class ServedPolicies : std::uint8_t { network_policies, policy_endpoints, as_they_are };
 
 // Everything in a snapshot, and each namespace that something is in. With policy_endpoints the
-// NetworkPolicies are resolved as a controller would. Errors: those of to_policy_endpoints.
+// NetworkPolicies are resolved as a controller would, slices of the snapshot's own come beside them, and
+// ClusterNetworkPolicies are left out. Errors: those of to_policy_endpoints.
 Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, ServedPolicies policies);
 
 // One object of every kind that means nothing: an agent that has seen its newest version has seen all that
-// was written before. Each number makes other objects of the same names.
+// was written before. Each number makes other objects of the same names. A ClusterNetworkPolicy is the last
+// one, and only with network_policies.
 std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies policies);
 
 }  // namespace postern::sim

@@ -132,7 +132,8 @@ Result<std::string> ApiServer::create(const ApiObject& object) {
     if (reply->code == kCreated) return version_of(reply->body);
     if (reply->code == kConflict) break;
     // A kind whose definition has just been made is served a little later.
-    const bool soon = reply->code == kNotFound && object.key.kind == Kind::policy_endpoint;
+    const bool custom = object.key.kind == Kind::policy_endpoint || object.key.kind == Kind::cluster_network_policy;
+    const bool soon = reply->code == kNotFound && custom;
     if (!soon || Clock::now() > give_up) return refused("POST " + path + " of " + title(object.key), *reply);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

@@ -31,7 +31,8 @@ class ApiServer {
 
   // What its clients need to know, as a file.
   [[nodiscard]] const std::string& kubeconfig() const { return kubeconfig_; }
-  // A CustomResourceDefinition as a manifest in YAML or JSON; it may be there already.
+  // A CustomResourceDefinition as a manifest in YAML or JSON; it may be there already. Its kind is served a
+  // little later.
   Result<void> define(const std::string& manifest);
   // Makes what it holds these objects and, of those it was given before, no others. Namespaces stay, bare:
   // to empty one takes a controller.

@@ -82,6 +82,24 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: closed, namespace: batch}
 spec: {podSelector: {}, policyTypes: [Ingress]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec:
+  tier: Admin
+  priority: 7
+  subject: {pods: {namespaceSelector: {matchLabels: {team: web}}, podSelector: {}}}
+  ingress:
+  - {name: no ssh, action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {number: 22}}}, {destinationNamedPort: http}]}
+  egress:
+  - {action: Pass, to: [{nodes: {}}, {networks: [10.0.0.0/8]}], protocols: [{udp: {destinationPort: {range: {start: 1, end: 9}}}}]}
+  - {action: Accept, to: [{domainNames: [a.example]}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: last}
+spec: {tier: Baseline, priority: 0, subject: {namespaces: {}}}
 )";
 
 // The status stands for the object where there is one.
@@ -124,6 +142,8 @@ TEST(ApiObjectTest, EveryKindReadBackIsWhatItWas) {
   EXPECT_EQ(after.services, before.services);
   EXPECT_EQ(after.endpoint_slices, before.endpoint_slices);
   EXPECT_EQ(after.network_policies, before.network_policies);
+  ASSERT_EQ(before.cluster_network_policies.size(), 2U);
+  EXPECT_EQ(after.cluster_network_policies, before.cluster_network_policies);
   for (const auto& [name, one] : before.namespaces) {
     ASSERT_TRUE(after.namespaces.contains(name)) << name;
     EXPECT_EQ(after.namespaces.at(name), one) << name;
@@ -142,12 +162,13 @@ TEST(ApiObjectTest, PolicyEndpointsReadBackAreWhatTheyWere) {
   ASSERT_TRUE(objects) << objects.error().message;
   const ClusterSnapshot after = snapshot_of(read_back(*objects));
   EXPECT_TRUE(after.network_policies.empty());
+  EXPECT_TRUE(after.cluster_network_policies.empty());
   std::vector<PolicyEndpoint> read;
   for (const auto& [key, slice] : after.policy_endpoints) read.push_back(slice);
   EXPECT_EQ(read, *slices);
 }
 
-TEST(ApiObjectTest, AsTheyAreBothKindsOfPolicyAreWritten) {
+TEST(ApiObjectTest, AsTheyAreAllKindsOfPolicyAreWritten) {
   auto before = sample();
   const auto slices = to_policy_endpoints(before);
   ASSERT_TRUE(slices);
@@ -157,6 +178,7 @@ TEST(ApiObjectTest, AsTheyAreBothKindsOfPolicyAreWritten) {
   ASSERT_TRUE(objects);
   const auto after = snapshot_of(read_back(*objects));
   EXPECT_EQ(after.network_policies, before.network_policies);
+  EXPECT_EQ(after.cluster_network_policies, before.cluster_network_policies);
   EXPECT_EQ(after.policy_endpoints, before.policy_endpoints);
 }
 
@@ -214,6 +236,8 @@ TEST(ApiObjectTest, CollectionsAreWhereTheApiHasThem) {
       {{ApiKey::Kind::namespace_, {"", "x"}}, "/api/v1/namespaces"},
       {{ApiKey::Kind::pod, {"x", "a"}}, "/api/v1/namespaces/x/pods"},
       {{ApiKey::Kind::endpoint_slice, {"x", "a"}}, "/apis/discovery.k8s.io/v1/namespaces/x/endpointslices"},
+      {{ApiKey::Kind::cluster_network_policy, {"", "a"}},
+       "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies"},
       {{ApiKey::Kind::policy_endpoint, {"x", "a"}},
        "/apis/networking.k8s.aws/v1alpha1/namespaces/x/policyendpoints"},
   };
