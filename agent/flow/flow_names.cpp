@@ -49,11 +49,20 @@ void FlowNames::name_end(FlowEnd& end) const {
   end.workload = found->second.workload;
 }
 
+// A policy of the whole cluster is found by its name; one that has gone since had been of some tier.
+pn_tier FlowNames::tier_of(const PolicyRef& policy) const {
+  if (policy.kind == PolicyKind::network_policy) return PN_TIER_NETWORK_POLICY;
+  const auto& policies = sources_.cluster().cluster_network_policies;
+  const auto found = policies.find(policy.key.name);
+  if (found == policies.end()) return PN_TIER_DEFAULT;
+  return found->second.tier == Tier::admin ? PN_TIER_ADMIN : PN_TIER_BASELINE;
+}
+
 void FlowNames::name_rule(FlowRecord& record, std::uint32_t step) const {
   const RuleOrigin* origin = sources_.rules().find(RuleId{pn_step_said_rule(step)});
   if (origin == nullptr) return;
   record.rule = FlowRule{origin->policy, origin->index + 1};
-  if (record.reason == PN_REASON_ESTABLISHED) record.tier = PN_TIER_NETWORK_POLICY;
+  if (record.reason == PN_REASON_ESTABLISHED || record.reason == PN_REASON_GRACE) record.tier = tier_of(origin->policy);
 }
 
 // The pod whose policy was asked is known by its number, whatever addresses the packet has.

@@ -51,6 +51,7 @@ class FlowNames {
   };
   void refresh(std::uint64_t now_ns);
   void name_end(FlowEnd& end) const;
+  [[nodiscard]] pn_tier tier_of(const PolicyRef& policy) const;
   void name_rule(FlowRecord& record, std::uint32_t step) const;
   void name_endpoint(FlowRecord& record, const pn_event& event) const;
 

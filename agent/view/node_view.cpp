@@ -31,21 +31,25 @@ json to_value(const ViewedPod& pod) {
              {"addresses", json::array()}};
   for (const auto& address : pod.addresses) value["addresses"].push_back(address.to_string());
   for (const Direction direction : kDirections) {
-    value[to_string(direction)] = {{"judged", pod.judged[index_of(direction)]},
-                                   {"isolating", pod.isolating[index_of(direction)]},
-                                   {"inAudit", pod.in_audit[index_of(direction)]}};
+    auto& side = value[to_string(direction)];
+    side = {{"judged", pod.judged[index_of(direction)]},
+            {"isolating", pod.isolating[index_of(direction)]},
+            {"inAudit", pod.in_audit[index_of(direction)]}};
+    if (const auto& judging = pod.judging[index_of(direction)]; !judging.empty()) side["judging"] = judging;
   }
   return value;
 }
 
 json to_value(const ViewedRule& rule) {
-  return {{"id", rule.id.value},
+  json value{{"id", rule.id.value},
           {"kind", kKinds[static_cast<std::size_t>(rule.origin.policy.kind)]},
           {"namespace", rule.origin.policy.key.ns},
           {"name", rule.origin.policy.key.name},
           {"direction", to_string(rule.origin.direction)},
           {"rule", rule.origin.index},
           {"tier", tier_name(rule.tier)}};
+  if (rule.origin.policy.kind == PolicyKind::cluster_network_policy) value["priority"] = rule.priority;
+  return value;
 }
 
 // Numbers of 64 bits are no numbers to every reader of JSON.
@@ -77,6 +81,7 @@ ViewedPod pod_of(const json& value) {
     pod.isolating[index_of(direction)] = side.at("isolating").get<std::vector<std::string>>();
     // Agents before audit do not say.
     pod.in_audit[index_of(direction)] = side.value("inAudit", std::vector<std::string>{});
+    if (side.contains("judging")) pod.judging[index_of(direction)] = side.at("judging").get<std::vector<std::string>>();
   }
   return pod;
 }
@@ -92,6 +97,7 @@ ViewedRule rule_of(const json& value) {
   for (const Tier tier : {Tier::admin, Tier::network_policy, Tier::baseline}) {
     if (value.at("tier") == tier_name(tier)) rule.tier = tier;
   }
+  rule.priority = value.value("priority", 0U);
   return rule;
 }
 
@@ -154,8 +160,14 @@ Result<NodeView> parse_view(const std::string& text) {
 }
 
 std::string to_string(const ViewedRule& rule) {
-  const auto& key = rule.origin.policy.key;
-  return (key.ns.empty() ? key.name : key.to_string()) + " rule " + std::to_string(rule.origin.index + 1);
+  const auto& policy = rule.origin.policy;
+  const std::string number = " rule " + std::to_string(rule.origin.index + 1);
+  return policy.kind == PolicyKind::cluster_network_policy ? in_its_tier(policy.key.name + number, rule.tier)
+                                                           : policy.key.to_string() + number;
+}
+
+std::string in_its_tier(const std::string& name, Tier tier) {
+  return name + " (" + std::string(tier_name(tier)) + ")";
 }
 
 }  // namespace postern::agent

@@ -30,7 +30,11 @@ struct ViewedPod {
   std::vector<IpAddress> addresses;
   std::array<bool, 2> judged{};                              // by direction
   std::array<std::vector<std::string>, 2> isolating;  // by direction: "shop/db-in", sorted
-  std::array<std::vector<std::string>, 2> in_audit{};  // the same of NetworkPolicies that would isolate it (R44)
+  // By direction: policies of the whole cluster that have rules here, "guard (Admin)", in their order.
+  std::array<std::vector<std::string>, 2> judging;
+  // By direction: NetworkPolicies that would isolate it and policies of the whole cluster that would judge it, if
+  // they were not in audit (R44).
+  std::array<std::vector<std::string>, 2> in_audit{};
   friend bool operator==(const ViewedPod&, const ViewedPod&) = default;
 };
 
@@ -38,6 +42,7 @@ struct ViewedRule {
   RuleId id;
   RuleOrigin origin;
   Tier tier = Tier::network_policy;
+  std::uint32_t priority = 0;  // of a policy of the whole cluster
   friend bool operator==(const ViewedRule&, const ViewedRule&) = default;
 };
 
@@ -68,7 +73,9 @@ std::string to_json(const NodeView& view);
 // Errors: invalid_input, naming what was found in place of what; unsupported, another format.
 Result<NodeView> parse_view(const std::string& text);
 
-// "shop/db-in rule 1", counted from 1 as people do; with a cluster-wide policy its name alone.
+// "shop/db-in rule 1", counted from 1 as people do; of a policy of the whole cluster "guard rule 1 (Admin)".
 std::string to_string(const ViewedRule& rule);
+// Of such a policy: "guard (Admin)".
+std::string in_its_tier(const std::string& name, Tier tier);
 
 }  // namespace postern::agent

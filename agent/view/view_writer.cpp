@@ -36,7 +36,33 @@ std::map<std::uint32_t, std::string> interface_names(const NodeAgent& node) {
   return names;
 }
 
-ViewedPod viewed(const EndpointPolicy& endpoint, const std::map<std::uint32_t, std::string>& names) {
+// Rules come in the order of their tiers, and those of a policy one after the other.
+std::vector<std::string> judging(const DirectionRules& direction, const RuleRegistry& rules) {
+  std::vector<std::string> policies;
+  for (const auto& rule : direction.rules) {
+    const RuleOrigin* origin = rule.tier == Tier::network_policy ? nullptr : rules.find(rule.id);
+    if (origin == nullptr) continue;
+    std::string name = in_its_tier(origin->policy.key.name, rule.tier);
+    if (policies.empty() || policies.back() != name) policies.push_back(std::move(name));
+  }
+  return policies;
+}
+
+std::vector<std::string> isolating(const DirectionRules& direction) {
+  std::vector<std::string> policies;
+  for (const auto& policy : direction.isolating) policies.push_back(policy.key.to_string());
+  return policies;
+}
+
+// Of the first list what is not in the second.
+void add_further(const std::vector<std::string>& names, const std::vector<std::string>& known,
+                 std::vector<std::string>& out) {
+  std::copy_if(names.begin(), names.end(), std::back_inserter(out),
+               [&](const std::string& name) { return std::find(known.begin(), known.end(), name) == known.end(); });
+}
+
+ViewedPod viewed(const EndpointPolicy& endpoint, const RuleRegistry& rules,
+                 const std::map<std::uint32_t, std::string>& names) {
   ViewedPod pod;
   pod.pod = endpoint.pod;
   pod.endpoint = endpoint.endpoint;
@@ -45,13 +71,14 @@ ViewedPod viewed(const EndpointPolicy& endpoint, const std::map<std::uint32_t, s
   if (name != names.end()) pod.interface = name->second;
   pod.addresses = endpoint.addresses;
   for (const Direction direction : kDirections) {
-    pod.judged[index_of(direction)] = endpoint.at(direction).judged();
     const DirectionPolicy& policy = endpoint.at(direction);
-    for (const auto& isolating : policy.isolating) pod.isolating[index_of(direction)].push_back(isolating.key.to_string());
-    for (const auto& isolating : policy.with_audit().isolating) {
-      const bool enforced = std::binary_search(policy.isolating.begin(), policy.isolating.end(), isolating);
-      if (!enforced) pod.in_audit[index_of(direction)].push_back(isolating.key.to_string());
-    }
+    const std::size_t at = index_of(direction);
+    pod.judged[at] = policy.judged();
+    pod.isolating[at] = isolating(policy);
+    pod.judging[at] = judging(policy, rules);
+    if (!policy.if_enforced) continue;
+    add_further(isolating(*policy.if_enforced), pod.isolating[at], pod.in_audit[at]);
+    add_further(judging(*policy.if_enforced, rules), pod.judging[at], pod.in_audit[at]);
   }
   return pod;
 }
@@ -83,11 +110,11 @@ NodeView ViewWriter::view() const {
   view.tables = stamp_of(enforcer_.tables());
   view.strict = enforcer_.settings().strict;
   const auto names = interface_names(node_);
-  std::map<RuleId, Tier> used;
+  std::map<RuleId, const ResolvedRule*> used;
   for (const auto& endpoint : enforcer_.policy().endpoints) {
-    view.pods.push_back(viewed(endpoint, names));
+    view.pods.push_back(viewed(endpoint, enforcer_.rules(), names));
     for (const Direction direction : kDirections) {
-      for (const auto& rule : endpoint.at(direction).with_audit().rules) used.emplace(rule.id, rule.tier);
+      for (const auto& rule : endpoint.at(direction).with_audit().rules) used.emplace(rule.id, &rule);
     }
   }
   std::sort(view.pods.begin(), view.pods.end(), [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });
@@ -95,12 +122,12 @@ NodeView ViewWriter::view() const {
     if (!pod.interface) view.not_found.push_back(key);
   }
   view.policies = node_.status().policies;
-  for (const auto& [id, tier] : used) {
+  for (const auto& [id, rule] : used) {
     const RuleOrigin* origin = enforcer_.rules().find(id);
     if (origin == nullptr) continue;
     view.complete = view.rules.size() < kMostRules;
     if (!view.complete) break;
-    view.rules.push_back({id, *origin, tier});
+    view.rules.push_back({id, *origin, rule->tier, rule->priority});
   }
   return view;
 }

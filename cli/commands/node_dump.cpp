@@ -50,6 +50,7 @@ struct BlockEntry {
   std::uint16_t start = 0;
   std::uint16_t end = 0;
   std::uint32_t step = 0;
+  std::string priority = {};  // of a policy of the whole cluster, with what it does; else empty
 };
 
 BlockEntry entry_of(const std::string& protocol, PortRange range, std::uint32_t step) {
@@ -78,6 +79,38 @@ bool of_cluster_policy(std::uint32_t step) {
          reason == PN_REASON_DENIED_BASELINE;
 }
 
+// As that agent writes priority and action into one number: 10 times the priority, which is 2000 higher in the
+// Baseline tier, and 0 for Deny, 1 for Accept. What only the agent knows is a "?" without its view.
+std::string priority_of(const NodeState& node, std::uint32_t step) {
+  const auto* rule = node.view ? node.view->rule(RuleId{pn_step_rule(step)}) : nullptr;
+  if (rule == nullptr) return "?";
+  const std::uint32_t priority = rule->priority + (rule->tier == Tier::baseline ? 2000U : 0U);
+  return std::to_string(priority * 10 + (pn_step_allows(step) != 0 ? 1U : 0U));
+}
+
+// What policies of the whole cluster decide, denials too; Pass has no entry, as it decides nothing.
+std::vector<BlockEntry> cluster_entries_of(const NodeState& node, const PeerAnswer& answer) {
+  const auto one_step = [&](const auto& spans) { return spans.size() == 1 && spans.front().step == answer.icmp; };
+  const bool one = answer.other == answer.icmp && std::all_of(answer.ports.begin(), answer.ports.end(), one_step);
+  std::vector<BlockEntry> entries;
+  const auto add = [&](BlockEntry entry) {
+    if (!of_cluster_policy(entry.step)) return;
+    entry.priority = priority_of(node, entry.step);
+    entries.push_back(std::move(entry));
+  };
+  if (one) {
+    add({"ANY PROTOCOL", 0, 0, answer.icmp});
+    return entries;
+  }
+  for (std::size_t i = 0; i < answer.ports.size(); ++i) {
+    for (const auto& span : answer.ports[i]) {
+      add(entry_of(std::string(to_string(kAnsweredProtocols[i])), span.range, span.step));
+    }
+  }
+  add({"ICMP", 0, 0, answer.icmp});
+  return entries;
+}
+
 void add_block(const EbpfOptions& options, const NodeState& node, const Cidr& prefix,
                const std::vector<BlockEntry>& entries, Dump& dump) {
   constexpr const char* kLine = "-------------------\n";
@@ -88,16 +121,21 @@ void add_block(const EbpfOptions& options, const NodeState& node, const Cidr& pr
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const auto& entry = entries[i];
     dump.text += kLine;
-    dump.text += in_text_layout ? fmt::format("Value Entry :  {}\nProtocol -  {}\nStartPort -  {}\nEndport -  {}\n", i,
-                                              entry.protocol, entry.start, entry.end)
-                                : fmt::format("Entry {}:\nProtocol  - {}\nStartPort - {}\nEndPort   - {}\n", i,
-                                              entry.protocol, entry.start, entry.end);
+    const std::string priority =
+        entry.priority.empty() ? "" : fmt::format("Priority  - {}\n", entry.priority);  // one layout, as there
+    dump.text += in_text_layout
+                     ? fmt::format("Value Entry :  {}\nProtocol -  {}\n{}StartPort -  {}\nEndport -  {}\n", i,
+                                   entry.protocol, priority, entry.start, entry.end)
+                     : fmt::format("Entry {}:\nProtocol  - {}\n{}StartPort - {}\nEndPort   - {}\n", i, entry.protocol,
+                                   priority, entry.start, entry.end);
     if (options.wide) dump.text += fmt::format("Rule -  {}\n", reason_words(node, entry.step));
     dump.text += kLine;
-    listed.push_back({{"protocol", entry.protocol},
-                      {"startPort", entry.start},
-                      {"endPort", entry.end},
-                      {"rule", reason_words(node, entry.step)}});
+    Json one{{"protocol", entry.protocol},
+             {"startPort", entry.start},
+             {"endPort", entry.end},
+             {"rule", reason_words(node, entry.step)}};
+    if (!entry.priority.empty()) one["priority"] = entry.priority;
+    listed.push_back(std::move(one));
   }
   dump.text += kDumpRule;
   dump.entries.push_back({{"key", prefix.to_string()}, {"entries", std::move(listed)}});
@@ -108,32 +146,55 @@ Dump policy_dump(const EbpfOptions& options, const NodeState& node, const pn_pod
   const auto direction = node.decoder().direction(dir);
   for (const auto& prefix : direction.prefixes) {
     const auto& answer = direction.answers[prefix.answer];
-    // Without an entry everything is denied anyway.
-    if (prefix.prefix.prefix_length() == 0 && answer.denies_everything()) continue;
     if (!shows(options, prefix.prefix.family())) continue;
-    auto entries = entries_of(answer);
-    std::erase_if(entries, [&](const BlockEntry& entry) { return of_cluster_policy(entry.step) != cluster_policies; });
+    std::vector<BlockEntry> entries;
+    if (cluster_policies) {
+      entries = cluster_entries_of(node, answer);
+    } else {
+      // Without an entry everything is denied anyway.
+      if (prefix.prefix.prefix_length() == 0 && answer.denies_everything()) continue;
+      entries = entries_of(answer);
+      std::erase_if(entries, [](const BlockEntry& entry) { return of_cluster_policy(entry.step); });
+    }
     if (!entries.empty()) add_block(options, node, prefix.prefix, entries, dump);
   }
   return dump;
 }
 
-// 0: policies apply, 1: nothing isolates the pod, 2: nothing may pass.
+// Whether some answer has a step of these.
+template <typename Predicate>
+bool any_step(const DecodedDirection& direction, Predicate wanted) {
+  return std::any_of(direction.answers.begin(), direction.answers.end(), [&](const PeerAnswer& answer) {
+    const auto in_spans = [&](const auto& spans) {
+      return std::any_of(spans.begin(), spans.end(), [&](const auto& span) { return wanted(span.step); });
+    };
+    return wanted(answer.icmp) || wanted(answer.other) ||
+           std::any_of(answer.ports.begin(), answer.ports.end(), in_spans);
+  });
+}
+
+// Key 0 is NetworkPolicy, key 1 cluster-wide policy. 0: policies apply, 1: none does, 2: nothing may pass. Where an
+// Admin rule decides everything, no table says what is behind it; the agent's view does.
 Dump state_dump(const NodeState& node, const NodePod& pod, std::uint32_t direction) {
   constexpr std::uint32_t kPoliciesApplied = 0;
   constexpr std::uint32_t kDefaultAllow = 1;
   constexpr std::uint32_t kDefaultDeny = 2;
+  const auto decoded =
+      pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[direction]) : DecodedDirection{};
+  const auto has = [&](std::uint32_t reason) {
+    return decoded.judged && any_step(decoded, [&](std::uint32_t step) { return pn_step_reason(step) == reason; });
+  };
   std::uint32_t state = kDefaultAllow;
-  if (pod.interface.judged) {
-    const auto decoded = node.decoder().direction(pod.interface.pod.dir[direction]);
-    if (decoded.judged) {
-      const bool strict = pn_step_reason(decoded.answers.front().icmp) == PN_REASON_STRICT;
-      state = strict ? kDefaultDeny : kPoliciesApplied;
-    }
+  if (has(PN_REASON_RULE) || has(PN_REASON_ISOLATED) ||
+      (pod.viewed != nullptr && !pod.viewed->isolating[direction].empty())) {
+    state = kPoliciesApplied;
+  } else if (has(PN_REASON_STRICT)) {
+    state = kDefaultDeny;
   }
+  const std::uint32_t of_cluster =
+      decoded.judged && any_step(decoded, of_cluster_policy) ? kPoliciesApplied : kDefaultAllow;
   Dump dump;
-  // Key 0 is NetworkPolicy, key 1 cluster-wide policy, of which there is none.
-  for (const auto& [key, value] : {std::pair{0U, state}, std::pair{1U, kDefaultAllow}}) {
+  for (const auto& [key, value] : {std::pair{0U, state}, std::pair{1U, of_cluster}}) {
     dump.text += fmt::format("Key :  {}\nState -  {}\n{}", key, value, kDumpRule);
     dump.entries.push_back({{"key", key}, {"state", value}});
   }

@@ -190,6 +190,7 @@ Json Watch::object(const pn_event& event) const {
            {"direction", direction_name(event.direction)},
            {"verdict", verdict_word(event.step)},
            {"reason", reason_name(pn_step_reason(event.step))},
+           {"tier", tier_name(tier_of_reason(pn_step_reason(event.step)))},
            {"rule", pn_step_said_rule(event.step) == 0 ? Json() : Json(node_.rule_name(pn_step_said_rule(event.step)))},
            {"length", event.length}};
   if (event.family == 0) return out;

@@ -107,8 +107,12 @@ std::string direction_text(const NodeState& node, const NodePod& pod, std::uint3
   if (pod.viewed != nullptr && !pod.viewed->isolating[which].empty()) {
     text += ": isolated by " + joined(pod.viewed->isolating[which]);
   }
+  if (pod.viewed != nullptr && !pod.viewed->judging[which].empty()) {
+    text += (text.back() == ')' ? ": judged by " : "; judged by ") + joined(pod.viewed->judging[which]);
+  }
   if (pod.viewed != nullptr && !pod.viewed->in_audit[which].empty()) {
-    text += (pod.viewed->isolating[which].empty() ? ": in audit " : "; in audit ") + joined(pod.viewed->in_audit[which]);
+    const bool enforced = !pod.viewed->isolating[which].empty() || !pod.viewed->judging[which].empty();
+    text += (enforced ? "; in audit " : ": in audit ") + joined(pod.viewed->in_audit[which]);
   }
   text += "\n";
   // What everybody else gets comes last.
@@ -131,6 +135,7 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
       pod.interface.judged ? node.decoder().direction(pod.interface.pod.dir[which]) : DecodedDirection{};
   Json out{{"judged", direction.judged},
            {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[which])},
+           {"judging", pod.viewed == nullptr ? Json() : Json(pod.viewed->judging[which])},
            {"inAudit", pod.viewed == nullptr ? Json() : Json(pod.viewed->in_audit[which])},
            {"answers", Json::array()}};
   for (std::uint32_t i = 0; i < direction.answers.size(); ++i) {
@@ -145,6 +150,7 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
       if (line.has_ports) one.update({{"port", line.ports.lo}, {"endPort", line.ports.hi}});
       one.update({{"verdict", verdict_word(line.step)},
                   {"reason", reason_name(pn_step_reason(line.step))},
+                  {"tier", tier_name(tier_of_reason(pn_step_reason(line.step)))},
                   {"rule", pn_step_said_rule(line.step) == 0 ? Json() : Json(node.rule_name(pn_step_said_rule(line.step)))},
                   {"ruleId", pn_step_said_rule(line.step)}});
       lines.push_back(std::move(one));

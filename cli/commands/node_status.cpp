@@ -42,15 +42,17 @@ Result<Status> gather(const NodeOptions& options, const NodeState& node) {
   return status;
 }
 
-// "open", "isolated by shop/shut", "judged"; with what is in audit there: "open; audit shop/shut".
+// "open", "isolated by shop/shut, judged by guard (Admin)", "judged"; with what is in audit there: "open; audit shop/db".
 std::string enforcement(const NodePod& pod, std::uint32_t direction) {
   const auto flags = pod.interface.judged ? pod.interface.pod.dir[direction].flags : 0;
   if ((flags & PN_DIR_JUDGED) == 0) return "open";
   std::string text = (flags & PN_DIR_AUDIT) != 0 ? "open" : "judged";
   if (pod.viewed == nullptr) return text + ((flags & PN_DIR_AUDIT) != 0 ? "; audit" : "");
   const auto& isolating = pod.viewed->isolating[direction];
+  const auto& judging = pod.viewed->judging[direction];
   const auto& in_audit = pod.viewed->in_audit[direction];
   if (!isolating.empty()) text = "isolated by " + joined(isolating);
+  if (!judging.empty()) text = (isolating.empty() ? "judged by " : text + ", judged by ") + joined(judging);
   if (!in_audit.empty()) return text + "; audit " + joined(in_audit);
   return text + ((flags & PN_DIR_AUDIT) != 0 ? "; audit" : "");
 }
@@ -154,6 +156,7 @@ Json to_json(const Status& status) {
           {"enforced", judged && (pod.interface.pod.dir[direction].flags & PN_DIR_AUDIT) == 0},
           {"attached", pod.attached[direction]},
           {"isolating", pod.viewed == nullptr ? Json() : Json(pod.viewed->isolating[direction])},
+          {"judging", pod.viewed == nullptr ? Json() : Json(pod.viewed->judging[direction])},
           {"inAudit", pod.viewed == nullptr ? Json() : Json(pod.viewed->in_audit[direction])}};
     }
     out["pods"].push_back(std::move(entry));

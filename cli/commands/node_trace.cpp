@@ -231,6 +231,7 @@ Json classified_json(const NodeState& node, const Classified& said) {
   return {{"verdict", said.allow ? "allow" : "deny"},
           {"judged", judged},
           {"reason", judged ? Json(reason_name(pn_step_reason(said.step))) : Json()},
+          {"tier", judged ? Json(tier_name(tier_of_reason(pn_step_reason(said.step)))) : Json()},
           {"rule", pn_step_said_rule(said.step) == 0 ? Json() : Json(node.rule_name(pn_step_said_rule(said.step)))}};
 }
 

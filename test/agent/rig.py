@@ -301,6 +301,13 @@ def policy(name, namespace, selector=None, **spec):
             "spec": {"podSelector": {"matchLabels": selector} if selector else {}, **spec}}
 
 
+def cluster_policy(name, tier, selector=None, priority=1, **spec):
+    """Its subject: pods of any namespace with these labels."""
+    pods = {"namespaceSelector": {}, "podSelector": {"matchLabels": selector} if selector else {}}
+    return {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": name},
+            "spec": {"tier": tier, "priority": priority, "subject": {"pods": pods}, **spec}}
+
+
 def pins():
     """What of ours is pinned, as paths below the BPF file system."""
     return sorted(os.path.join(at, name)[len("/sys/fs/bpf/"):] for at, _, files in os.walk("/sys/fs/bpf/postern")

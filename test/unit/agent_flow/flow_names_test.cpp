@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/flow/flow_text.h"
 #include "test/unit/agent_flow/events.h"
 
 namespace postern::agent {
@@ -77,6 +78,48 @@ TEST_F(FlowNamesTest, a_rule_is_named_by_its_policy_and_its_number_from_1) {
   EXPECT_TRUE(record.isolating.empty());
   event.step = pn_step_allow(PN_REASON_RULE, 999);
   EXPECT_FALSE(names.name(event, 0).rule) << "of tables before: it names nothing rather than another";
+}
+
+TEST_F(FlowNamesTest, a_policy_of_the_whole_cluster_is_named_with_its_tier_and_without_a_namespace) {
+  for (const auto& [name, tier] : {std::pair{"guard", Tier::admin}, std::pair{"floor", Tier::baseline}}) {
+    ClusterNetworkPolicy policy;
+    policy.name = name;
+    policy.tier = tier;
+    cluster_.cluster_network_policies[name] = policy;
+  }
+  struct Row {
+    const char* policy;
+    bool allowed;
+    std::uint32_t reason;
+    pn_tier tier;
+  };
+  const Row rows[] = {
+      {"guard", false, PN_REASON_DENIED_ADMIN, PN_TIER_ADMIN},
+      {"guard", true, PN_REASON_RULE_ADMIN, PN_TIER_ADMIN},
+      {"guard", true, PN_REASON_ESTABLISHED, PN_TIER_ADMIN},
+      {"guard", true, PN_REASON_GRACE, PN_TIER_ADMIN},
+      {"floor", false, PN_REASON_DENIED_BASELINE, PN_TIER_BASELINE},
+      {"floor", true, PN_REASON_RULE_BASELINE, PN_TIER_BASELINE},
+      {"floor", true, PN_REASON_ESTABLISHED, PN_TIER_BASELINE},
+      {"gone", true, PN_REASON_ESTABLISHED, PN_TIER_DEFAULT},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(std::string(row.policy) + " " + std::to_string(row.reason));
+    const RuleId rule = rules_.id_of({{PolicyKind::cluster_network_policy, {"", row.policy}}, Direction::ingress, 1});
+    FlowNames names = make();
+    pn_event event = denied_event(1);
+    event.step = row.allowed ? pn_step_allow(row.reason, rule.value) : pn_step_deny(row.reason, rule.value);
+    const FlowRecord record = names.name(event, 0);
+    EXPECT_EQ(record.allowed, row.allowed);
+    EXPECT_EQ(record.tier, row.tier);
+    ASSERT_TRUE(record.rule);
+    EXPECT_EQ(record.rule->policy.key, (NamespacedName{"", row.policy}));
+    EXPECT_EQ(record.rule->rule, 2u);
+    EXPECT_TRUE(record.isolating.empty());
+    const std::string line = json_flow_line(record);
+    EXPECT_NE(line.find(R"("policy":")" + std::string(row.policy) + R"(","rule":2)"), std::string::npos) << line;
+    EXPECT_EQ(line.find("policy_namespace"), std::string::npos) << line;
+  }
 }
 
 TEST_F(FlowNamesTest, the_judged_pod_is_known_by_its_number_whatever_address_it_used) {

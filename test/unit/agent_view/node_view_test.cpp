@@ -27,10 +27,11 @@ NodeView some_view() {
   pod.addresses = {*IpAddress::parse("10.0.0.9"), *IpAddress::parse("2001:db8::9")};
   pod.judged = {true, false};
   pod.isolating[PN_INGRESS] = {"shop/db-in", "shop/shut"};
+  pod.judging[PN_EGRESS] = {"guard (Admin)", "all (Baseline)"};
   view.pods = {pod};
   view.not_found = {{"shop", "lost"}};
   view.rules = {{RuleId{4}, {{PolicyKind::network_policy, {"shop", "db-in"}}, Direction::ingress, 0}, Tier::network_policy},
-                {RuleId{9}, {{PolicyKind::cluster_network_policy, {"", "all"}}, Direction::egress, 2}, Tier::baseline}};
+                {RuleId{9}, {{PolicyKind::cluster_network_policy, {"", "all"}}, Direction::egress, 2}, Tier::baseline, 12}};
   view.complete = false;
   return view;
 }
@@ -56,7 +57,7 @@ TEST(NodeView, PodsAndRulesAreFoundByTheirNumbers) {
   EXPECT_EQ(view.pod_of(EndpointId{4}), nullptr);
   ASSERT_NE(view.rule(RuleId{4}), nullptr);
   EXPECT_EQ(to_string(*view.rule(RuleId{4})), "shop/db-in rule 1");
-  EXPECT_EQ(to_string(*view.rule(RuleId{9})), "all rule 3");
+  EXPECT_EQ(to_string(*view.rule(RuleId{9})), "all rule 3 (Baseline)");
   EXPECT_EQ(view.rule(RuleId{5}), nullptr);
   EXPECT_EQ(view.rule(RuleId{10}), nullptr);
 }
