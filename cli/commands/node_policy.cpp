@@ -53,10 +53,13 @@ std::string ports_text(const Line& line) {
                                         : fmt::format(" {}-{}", line.ports.lo, line.ports.hi);
 }
 
-// As lines_of, but what is denied for want of a rule is one line: "anything else".
+// As lines_of, but what no rule decides is one line: "anything else".
 std::vector<Line> short_lines_of(const PeerAnswer& answer) {
   std::vector<Line> lines = lines_of(answer);
-  const auto unnamed = [](const Line& line) { return pn_step_allows(line.step) == 0 && pn_step_said_rule(line.step) == 0; };
+  const auto unnamed = [](const Line& line) {
+    const bool by_default = pn_step_allows(line.step) == 0 || pn_step_reason(line.step) == PN_REASON_NOT_ISOLATED;
+    return by_default && pn_step_said_rule(line.step) == 0;
+  };
   const auto first = std::find_if(lines.begin(), lines.end(), unnamed);
   if (lines.size() == 1 || first == lines.end()) return lines;
   const std::uint32_t step = first->step;
