@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/log/log.h"
+#include "engine/policy/policy_warnings.h"
 
 namespace postern::agent {
 namespace {
@@ -136,6 +137,7 @@ Result<void> NodeAgent::bring_into_force() {
   in_force_.clear();
   for (const auto& endpoint : endpoints) in_force_.insert(endpoint.pod);
   tell_of_services();
+  tell_of_policies();
   take_over_new();
   return {};
 }
@@ -210,6 +212,26 @@ void NodeAgent::tell_of_services() {
              one.endpoints.size());
   }
   differing_ = enforcer_.backends_differ();
+}
+
+// Of policies of the whole cluster, what probably nobody means or nobody enforces (domain names). Asked when they have
+// changed, and of this node's pods alone: each pair of policies looks at every pod.
+void NodeAgent::tell_of_policies() {
+  const ClusterSnapshot& all = source_.cluster();
+  if (all.cluster_network_policies == told_of_) return;
+  told_of_ = all.cluster_network_policies;
+  ClusterSnapshot here;
+  here.cluster_network_policies = told_of_;
+  here.namespaces = all.namespaces;
+  for (const auto& [key, unused] : pods_.pods()) {
+    if (const auto pod = all.pods.find(key); pod != all.pods.end()) here.pods.insert(*pod);
+  }
+  std::set<std::string> warnings;
+  for (auto& warning : policy_warnings(here)) {
+    if (!policy_warnings_.contains(warning)) log_warn("{}", warning);
+    warnings.insert(std::move(warning));
+  }
+  policy_warnings_ = std::move(warnings);
 }
 
 bool NodeAgent::in_force(const NamespacedName& pod) const {

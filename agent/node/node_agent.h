@@ -92,6 +92,7 @@ class NodeAgent final : private PolicySource::Listener {
   void note_failure(const Error& error);
   void tell_of_pods();
   void tell_of_services();
+  void tell_of_policies();
   void answer_waiting();
   [[nodiscard]] bool in_force(const NamespacedName& pod) const;
 
@@ -104,6 +105,8 @@ class NodeAgent final : private PolicySource::Listener {
   std::set<NamespacedName> in_force_;  // pods of the last attempt that went well
   std::map<NamespacedName, std::string> said_;  // what was logged last of a pod without an interface
   std::vector<BackendsDiffer> differing_;  // those that were logged
+  std::map<std::string, ClusterNetworkPolicy> told_of_;  // what is to be said of these was
+  std::set<std::string> policy_warnings_;                // and was this
   std::map<std::uint32_t, EndpointId> taken_over_;
   std::list<Waiting> waiting_;
   Ticket next_ticket_ = 1;
