@@ -232,9 +232,10 @@ void DirectorySource::take(Files files, const std::set<NamespacedName>& refused_
 
 void DirectorySource::tell_of_slices() {
   const auto news = store_.slices().take_news();
-  status_.disagreeing = store_.slices().disagreeing();
+  status_.disagreeing = store_.slices().disagreeing() + store_.cluster_disagreeing();
   status_.disagreements = store_.slices().disagreements();
   for (const auto& error : news.errors) listener_->source_error(error);
+  for (const auto& error : store_.take_cluster_news()) listener_->source_error(error);
   for (const auto& notice : news.notices) listener_->source_notice(notice);
 }
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/snapshot_store.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <variant>
+
+#include "engine/model/cluster_policy_id.h"
 
 namespace postern::agent {
 namespace {
 
 constexpr std::string_view kPolicyEndpoint = "PolicyEndpoint";
+constexpr std::string_view kClusterPolicyEndpoint = "ClusterPolicyEndpoint";
 
 // A visitor, so that a new kind does not compile until it has a place.
 struct Put {
@@ -23,13 +28,17 @@ struct Put {
   void operator()(const EndpointSlice& slice) const { cluster.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) const { cluster.network_policies[policy.key] = policy; }
   void operator()(const ClusterNetworkPolicy& policy) const { cluster.cluster_network_policies[policy.name] = policy; }
-  void operator()(const PolicyEndpoint&) const {}  // AgreeingSlices has them
+  void operator()(const PolicyEndpoint&) const {}         // AgreeingSlices has them
+  void operator()(const ClusterPolicyEndpoint&) const {}  // settle() joins them
 };
 
 struct KeyOf {
   NamespacedName operator()(const Namespace& ns) const { return {"", ns.name}; }
   NamespacedName operator()(const Node& node) const { return {"", node.name}; }
-  NamespacedName operator()(const ClusterNetworkPolicy& policy) const { return {"", policy.name}; }
+  NamespacedName operator()(const ClusterNetworkPolicy& policy) const {
+    return {"", std::string(split_cluster_policy_id(policy.name).name)};
+  }
+  NamespacedName operator()(const ClusterPolicyEndpoint& slice) const { return {"", slice.name}; }
   NamespacedName operator()(const manifest::PodObject& object) const { return object.pod.key; }
   NamespacedName operator()(const manifest::ServiceObject& object) const { return object.service.key; }
   template <typename Other>
@@ -47,7 +56,12 @@ void with_map(ClusterSnapshot& cluster, std::string_view kind, Use use) {
   if (kind == "Service") use(cluster.services);
   if (kind == "EndpointSlice") use(cluster.endpoint_slices);
   if (kind == "NetworkPolicy") use(cluster.network_policies);
-  if (kind == "ClusterNetworkPolicy") use(cluster.cluster_network_policies);
+}
+
+// Policies of several kinds are in one map.
+void erase_cluster_policies(ClusterSnapshot& cluster, std::string_view kind) {
+  std::erase_if(cluster.cluster_network_policies,
+                [&](const auto& entry) { return split_cluster_policy_id(entry.first).kind == kind; });
 }
 
 }  // namespace
@@ -57,6 +71,10 @@ NamespacedName key_of(const manifest::Object& object) { return std::visit(KeyOf{
 void SnapshotStore::put(const manifest::Object& object) {
   if (const auto* slice = std::get_if<PolicyEndpoint>(&object.value)) {
     slices_.put(std::make_shared<const PolicyEndpoint>(*slice));
+  }
+  if (const auto* slice = std::get_if<ClusterPolicyEndpoint>(&object.value)) {
+    cluster_slices_[slice->name] = *slice;
+    cluster_slices_touched_ = true;
   }
   std::visit(Put{cluster_}, object.value);
 }
@@ -68,6 +86,8 @@ void SnapshotStore::put(const std::shared_ptr<const manifest::Object>& object) {
 
 void SnapshotStore::remove(std::string_view kind, const NamespacedName& key) {
   if (kind == kPolicyEndpoint) slices_.remove(key);
+  if (kind == kClusterPolicyEndpoint && cluster_slices_.erase(key.name) != 0) cluster_slices_touched_ = true;
+  if (is_cluster_policy_kind(kind)) cluster_.cluster_network_policies.erase(cluster_policy_id(kind, key.name));
   with_map(cluster_, kind, [&](auto& map) {
     if constexpr (std::is_same_v<typename std::decay_t<decltype(map)>::key_type, std::string>) {
       map.erase(key.name);
@@ -79,13 +99,52 @@ void SnapshotStore::remove(std::string_view kind, const NamespacedName& key) {
 
 void SnapshotStore::clear() {
   auto enforced = std::move(cluster_.policy_endpoints);
+  auto cluster_policies = std::move(cluster_.cluster_network_policies);
+  std::erase_if(cluster_policies, [](const auto& entry) { return !entry.second.listed; });
   cluster_ = {};
   cluster_.policy_endpoints = std::move(enforced);
+  cluster_.cluster_network_policies = std::move(cluster_policies);
   slices_.clear();
+  forget_cluster_slices();
+}
+
+void SnapshotStore::forget_cluster_slices() {
+  cluster_slices_touched_ = cluster_slices_touched_ || !cluster_slices_.empty();
+  cluster_slices_.clear();
+}
+
+void SnapshotStore::settle() {
+  slices_.settle(cluster_.policy_endpoints);
+  if (!std::exchange(cluster_slices_touched_, false)) return;
+  auto& policies = cluster_.cluster_network_policies;
+  std::map<std::string, ClusterNetworkPolicy> joined;
+  cluster_disagreements_.clear();
+  for (auto& policy : manifest::join(cluster_slices_)) {
+    const std::string id = cluster_policy_id(kClusterPolicyEndpoint, policy.policy);
+    if (policy.disagreement.empty()) {
+      joined[id] = std::move(policy.joined);
+      continue;
+    }
+    // What agreed last stays.
+    cluster_disagreements_.push_back(std::move(policy.disagreement));
+    if (const auto before = policies.find(id); before != policies.end()) joined[id] = std::move(before->second);
+  }
+  erase_cluster_policies(cluster_, kClusterPolicyEndpoint);
+  policies.merge(joined);
+}
+
+std::vector<std::string> SnapshotStore::take_cluster_news() {
+  std::set<std::string> now(cluster_disagreements_.begin(), cluster_disagreements_.end());
+  std::vector<std::string> news;
+  std::set_difference(now.begin(), now.end(), cluster_said_.begin(), cluster_said_.end(), std::back_inserter(news));
+  cluster_said_ = std::move(now);
+  return news;
 }
 
 void SnapshotStore::replace(std::string_view kind, const std::vector<manifest::Object>& objects) {
   if (kind == kPolicyEndpoint) slices_.clear();
+  if (kind == kClusterPolicyEndpoint) forget_cluster_slices();
+  if (is_cluster_policy_kind(kind)) erase_cluster_policies(cluster_, kind);
   with_map(cluster_, kind, [](auto& map) { map.clear(); });
   for (const auto& object : objects) {
     if (object.kind == kind) put(object);

@@ -4,11 +4,15 @@
 // nobody's business here. Scenario files have engine/manifest/cluster_state.h for all of that.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "agent/source/agreeing_slices.h"
+#include "engine/manifest/cluster_slices.h"
 #include "engine/manifest/objects.h"
 #include "engine/model/snapshot.h"
 
@@ -25,18 +29,31 @@ class SnapshotStore {
   // Of one kind these objects and no others.
   void replace(std::string_view kind, const std::vector<manifest::Object>& objects);
 
-  // Nothing is left; PolicyEndpoints go with the next settle(), unless they are put again before.
+  // Nothing is left; PolicyEndpoints and ClusterPolicyEndpoints go with the next settle(), unless they are
+  // put again before.
   void clear();
-  // Takes into the cluster what the calls above said of PolicyEndpoints: all of it is one change.
-  void settle() { slices_.settle(cluster_.policy_endpoints); }
+  // Takes into the cluster what the calls above said of PolicyEndpoints and ClusterPolicyEndpoints: all of it
+  // is one change. Of a cluster policy whose slices disagree the last version that agreed stays; one that
+  // never did is left out.
+  void settle();
+  // Cluster policies whose slices disagreed at the last settle().
+  [[nodiscard]] std::size_t cluster_disagreeing() const { return cluster_disagreements_.size(); }
+  // One message for each that was not said before.
+  std::vector<std::string> take_cluster_news();
 
   [[nodiscard]] const ClusterSnapshot& cluster() const { return cluster_; }
   [[nodiscard]] AgreeingSlices& slices() { return slices_; }
   [[nodiscard]] const AgreeingSlices& slices() const { return slices_; }
 
  private:
+  void forget_cluster_slices();
+
   ClusterSnapshot cluster_;  // without the slices that slices_ holds back
   AgreeingSlices slices_;
+  manifest::ClusterPolicyEndpoints cluster_slices_;
+  bool cluster_slices_touched_ = false;              // since the last settle()
+  std::vector<std::string> cluster_disagreements_;  // messages, by policyRef
+  std::set<std::string> cluster_said_;
 };
 
 // The kind and name of an object; workloads too.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/explain/explain.h"
+#include "engine/model/cluster_policy_id.h"
 
 namespace postern {
 
@@ -13,7 +14,7 @@ constexpr std::size_t kShownNames = 6;
 
 std::string rule_text(const RuleRef& rule) {
   const std::string policy =
-      rule.policy.ns.empty() ? "ClusterNetworkPolicy " + rule.policy.name : rule.policy.to_string();
+      rule.policy.ns.empty() ? cluster_policy_title(rule.policy.name) : rule.policy.to_string();
   return policy + " rule " + std::to_string(rule.rule);
 }
 
@@ -21,8 +22,8 @@ std::string rule_text(const RuleRef& rule) {
 std::string cluster_text(const ClusterVerdict& said) {
   std::string text = rule_text(said.rule);
   if (!said.rule_name.empty()) text += " \"" + said.rule_name + "\"";
-  text += std::string(" (") + (said.tier == Tier::admin ? "Admin" : "Baseline") + " tier, priority " +
-          std::to_string(said.priority);
+  text += std::string(" (") + (said.tier == Tier::admin ? "Admin" : "Baseline") + " tier";
+  if (said.priority != kNoPriority) text += ", priority " + std::to_string(said.priority);
   if (said.failed_closed) text += ", which has a peer of an unknown kind and so denies every peer";
   return text + ")";
 }

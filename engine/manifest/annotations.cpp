@@ -15,7 +15,8 @@ constexpr std::string_view kEnforcement = "postern.dev/enforcement";
 constexpr std::array<std::string_view, 2> kEnforcementOf{"postern.dev/enforcement-ingress",
                                                          "postern.dev/enforcement-egress"};  // by Direction
 
-constexpr std::array<std::string_view, 3> kKinds{"Namespace", "NetworkPolicy", "ClusterNetworkPolicy"};
+constexpr std::array<std::string_view, 5> kKinds{"Namespace", "NetworkPolicy", "ClusterNetworkPolicy",
+                                                 "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"};
 
 struct Annotation {
   const Value& key;
@@ -73,8 +74,8 @@ void expect_no_annotations(const Report& report, const Value& object) {
   if (report.live) return;
   for (const auto& annotation : ours(object)) {
     report.error(annotation.key, "annotation " + annotation.key.text +
-                                     ": found it on an object that it says nothing of, expected it on a Namespace, a "
-                                     "NetworkPolicy or a ClusterNetworkPolicy");
+                                     ": found it on an object that it says nothing of, expected it on a Namespace or a "
+                                     "policy");
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/base/nearest_names.h"
 #include "engine/manifest/workloads.h"
+#include "engine/model/cluster_policy_id.h"
 
 namespace postern::manifest {
 
@@ -138,8 +139,15 @@ Result<void> ClusterState::check_delete(const Held& held, const ObjectRef& ref) 
     look(held.endpoint_slices, key);
   } else if (ref.kind == "NetworkPolicy") {
     look(held.network_policies, key);
-  } else if (ref.kind == "ClusterNetworkPolicy") {
-    look(held.cluster_network_policies, ref.name);
+  } else if (is_cluster_policy_kind(ref.kind)) {
+    const std::string id = cluster_policy_id(ref.kind, ref.name);
+    found = held.cluster_network_policies.contains(id);
+    for (const auto& entry : held.cluster_network_policies) {
+      const auto other = split_cluster_policy_id(entry.first);
+      if (other.kind == ref.kind) known.emplace_back(other.name);
+    }
+  } else if (ref.kind == "ClusterPolicyEndpoint") {
+    look(held.cluster_policy_endpoints, ref.name);
   } else if (ref.kind == "PolicyEndpoint") {
     look(held.policy_endpoints, key);
   } else {
@@ -176,8 +184,10 @@ void ClusterState::remove(Held& held, const ObjectRef& ref) {
     held.endpoint_slices.erase(key);
   } else if (ref.kind == "NetworkPolicy") {
     held.network_policies.erase(key);
-  } else if (ref.kind == "ClusterNetworkPolicy") {
-    held.cluster_network_policies.erase(ref.name);
+  } else if (is_cluster_policy_kind(ref.kind)) {
+    held.cluster_network_policies.erase(cluster_policy_id(ref.kind, ref.name));
+  } else if (ref.kind == "ClusterPolicyEndpoint") {
+    held.cluster_policy_endpoints.erase(ref.name);
   } else if (ref.kind == "PolicyEndpoint") {
     held.policy_endpoints.erase(key);
   } else {
@@ -204,6 +214,7 @@ struct Put {
   void operator()(const NetworkPolicy& policy) { held.network_policies[policy.key] = policy; }
   void operator()(const ClusterNetworkPolicy& policy) { held.cluster_network_policies[policy.name] = policy; }
   void operator()(const PolicyEndpoint& slice) { held.policy_endpoints[slice.key] = slice; }
+  void operator()(const ClusterPolicyEndpoint& slice) { held.cluster_policy_endpoints[slice.name] = slice; }
 };
 
 }  // namespace
@@ -385,6 +396,10 @@ Result<ClusterSnapshot> ClusterState::apply(std::span<const ObjectRef> deletes,
   snapshot.endpoint_slices = next.endpoint_slices;
   snapshot.network_policies = next.network_policies;
   snapshot.cluster_network_policies = next.cluster_network_policies;
+  for (auto& policy : join(next.cluster_policy_endpoints)) {
+    if (!policy.disagreement.empty()) return fail(ErrorCode::invalid_input, std::move(policy.disagreement));
+    snapshot.cluster_network_policies[policy.joined.name] = std::move(policy.joined);
+  }
   snapshot.policy_endpoints = next.policy_endpoints;
   held_ = std::move(next);
   return snapshot;

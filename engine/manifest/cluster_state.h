@@ -20,6 +20,7 @@
 
 #include "engine/base/result.h"
 #include "engine/manifest/address_book.h"
+#include "engine/manifest/cluster_slices.h"
 #include "engine/manifest/objects.h"
 #include "engine/model/snapshot.h"
 
@@ -51,7 +52,8 @@ class ClusterState {
 
   // Errors (nothing has changed then): a delete of what does not exist, with the nearest names; two
   // live pods with one address; two Services with one ClusterIP; a workload's pod that has another
-  // object's name; a hostNetwork Pod that names no node; no address left to assign.
+  // object's name; a hostNetwork Pod that names no node; no address left to assign; ClusterPolicyEndpoints of
+  // one policy that disagree.
   //
   // In the snapshot every live pod has a node (kDefaultNodeName if it names none), every node of a
   // pod is in `nodes`, and every node has an InternalIP. A hostNetwork pod has its node's InternalIPs;
@@ -87,6 +89,7 @@ class ClusterState {
     std::map<NamespacedName, NetworkPolicy> network_policies;
     std::map<std::string, ClusterNetworkPolicy> cluster_network_policies;
     std::map<NamespacedName, PolicyEndpoint> policy_endpoints;
+    ClusterPolicyEndpoints cluster_policy_endpoints;
     AddressBook addresses;
   };
 

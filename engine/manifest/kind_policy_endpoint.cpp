@@ -3,13 +3,30 @@
 // resolves to, cut into slices. It reads only what the kind's own schema would let in, and beyond that
 // what a NetworkPolicy can resolve to: a slice that names other namespaces' pods, or a block with an
 // except outside it, comes from nobody's policy.
+#include "engine/manifest/endpoint_fields.h"
 #include "engine/manifest/kinds.h"
 
 namespace postern::manifest {
 
 namespace {
 
-// A block, or an address, which is the block of that one host (R25c).
+// A string that must be there; empty only where it was reported.
+std::string required_string(const Report& report, const Value& parent, std::string_view name) {
+  const auto text = string_at(report, &parent, name);
+  if (!text && parent.find(name) == nullptr) {
+    report.error(parent, std::string(name) + ": found nothing, expected a string");
+  }
+  return text.value_or("");
+}
+
+std::optional<IpAddress> optional_address(const Report& report, const Value& parent, std::string_view name) {
+  required_string(report, parent, name);
+  const Value* written = parent.find(name);
+  return is_empty(written) || written->kind != Kind::string ? std::nullopt : address_of(report, *written, name);
+}
+
+}  // namespace
+
 std::optional<Cidr> block_or_host_of(const Report& report, const Value& value, std::string_view name) {
   const auto host = value.kind == Kind::string ? IpAddress::parse(value.text) : std::nullopt;
   return host ? Cidr::host(*host) : cidr_of(report, value, name);
@@ -18,6 +35,35 @@ std::optional<Cidr> block_or_host_of(const Report& report, const Value& value, s
 bool is_empty(const Value* value) {
   return value == nullptr || (value->kind == Kind::string && value->text.empty());
 }
+
+std::optional<PolicyPort> read_endpoint_port(const Report& report, const Value& entry) {
+  const Value* port = entry.find("port");
+  if (port != nullptr && port->kind == Kind::string) {
+    report.unexpected(*port, "port", "a port number from 1 to 65535");
+    return std::nullopt;
+  }
+  return read_policy_port(report, entry);
+}
+
+std::string required_name(const Report& report, const Value& parent, std::string_view name) {
+  std::string text = required_string(report, parent, name);
+  const Value* written = parent.find(name);
+  if (text.empty() && written != nullptr && written->kind == Kind::string) {
+    report.unexpected(*written, name, "a name");
+  }
+  return text;
+}
+
+PodEndpoint read_pod_endpoint(const Report& report, const Value& entry) {
+  PodEndpoint pod;
+  pod.pod.name = required_name(report, entry, "name");
+  pod.pod.ns = required_name(report, entry, "namespace");
+  pod.address = optional_address(report, entry, "podIP");
+  pod.host_address = optional_address(report, entry, "hostIP");
+  return pod;
+}
+
+namespace {
 
 std::optional<IpBlock> read_block(const Report& report, const Value& entry) {
   const Value* cidr = entry.find("cidr");
@@ -43,16 +89,6 @@ std::optional<IpBlock> read_block(const Report& report, const Value& entry) {
   return block;
 }
 
-// Names are resolved before they get here: ports are numbers.
-std::optional<PolicyPort> read_port(const Report& report, const Value& entry) {
-  const Value* port = entry.find("port");
-  if (port != nullptr && port->kind == Kind::string) {
-    report.unexpected(*port, "port", "a port number from 1 to 65535");
-    return std::nullopt;
-  }
-  return read_policy_port(report, entry);
-}
-
 std::vector<EndpointInfo> read_infos(const Report& report, const Value* spec, std::string_view direction) {
   std::vector<EndpointInfo> infos;
   for (const Value* entry : mappings_at(report, spec, direction)) {
@@ -60,29 +96,11 @@ std::vector<EndpointInfo> read_infos(const Report& report, const Value* spec, st
     info.block = read_block(report, *entry);
     info.domain_name = string_at(report, entry, "domainName").value_or("");
     for (const Value* written : mappings_at(report, entry, "ports")) {
-      if (auto port = read_port(report, *written)) info.ports.push_back(std::move(*port));
+      if (auto port = read_endpoint_port(report, *written)) info.ports.push_back(std::move(*port));
     }
     infos.push_back(std::move(info));
   }
   return infos;
-}
-
-// A string that must be there; empty only where it was reported.
-std::string required_string(const Report& report, const Value& parent, std::string_view name) {
-  const auto text = string_at(report, &parent, name);
-  if (!text && parent.find(name) == nullptr) {
-    report.error(parent, std::string(name) + ": found nothing, expected a string");
-  }
-  return text.value_or("");
-}
-
-std::string required_name(const Report& report, const Value& parent, std::string_view name) {
-  std::string text = required_string(report, parent, name);
-  const Value* written = parent.find(name);
-  if (text.empty() && written != nullptr && written->kind == Kind::string) {
-    report.unexpected(*written, name, "a name");
-  }
-  return text;
 }
 
 // What the policy is one of, and what it may select, is the namespace of the object: NetworkPolicies
@@ -122,20 +140,10 @@ void read_isolation(const Report& report, const Value* spec, PolicyEndpoint& sli
   }
 }
 
-std::optional<IpAddress> optional_address(const Report& report, const Value& parent, std::string_view name) {
-  required_string(report, parent, name);
-  const Value* written = parent.find(name);
-  return is_empty(written) || written->kind != Kind::string ? std::nullopt : address_of(report, *written, name);
-}
-
 void read_pods(const Report& report, const Value* spec, PolicyEndpoint& slice) {
   for (const Value* entry : mappings_at(report, spec, "podSelectorEndpoints")) {
-    PodEndpoint pod;
-    pod.pod.name = required_name(report, *entry, "name");
-    pod.pod.ns = required_name(report, *entry, "namespace");
+    PodEndpoint pod = read_pod_endpoint(report, *entry);
     check_namespace(report, *entry, pod.pod.ns, slice.key.ns);
-    pod.address = optional_address(report, *entry, "podIP");
-    pod.host_address = optional_address(report, *entry, "hostIP");
     slice.pods.push_back(std::move(pod));
   }
 }

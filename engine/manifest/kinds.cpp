@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/manifest/annotations.h"
+#include "engine/model/cluster_policy_id.h"
 #include "engine/model/snapshot.h"
 
 namespace postern::manifest {
@@ -24,16 +25,36 @@ const std::vector<KindRow>& known_kinds() {
       {"EndpointSlice", "discovery.k8s.io/v1", true, read_endpoint_slice},
       {"NetworkPolicy", "networking.k8s.io/v1", true, read_network_policy},
       {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2", false, read_cluster_network_policy},
+      {"ClusterNetworkPolicy", "networking.k8s.aws/v1alpha1", false, read_amazon_cluster_network_policy,
+       cluster_policy_kind::kAmazon},
+      {"AdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1", false, read_admin_network_policy},
+      {"BaselineAdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1", false, read_baseline_admin_network_policy},
+      {"ClusterPolicyEndpoint", "networking.k8s.aws/v1alpha1", false, read_cluster_policy_endpoint},
       {"PolicyEndpoint", "networking.k8s.aws/v1alpha1", true, read_policy_endpoint},
   };
   return kKinds;
 }
 
-const KindRow* find_kind(std::string_view kind) {
+const KindRow* find_kind(std::string_view name) {
   const auto& kinds = known_kinds();
   const auto found =
-      std::find_if(kinds.begin(), kinds.end(), [&](const KindRow& row) { return row.kind == kind; });
+      std::find_if(kinds.begin(), kinds.end(), [&](const KindRow& row) { return row.name() == name; });
   return found == kinds.end() ? nullptr : &*found;
+}
+
+const KindRow* find_kind(std::string_view kind, std::string_view group) {
+  const KindRow* first = nullptr;
+  for (const auto& row : known_kinds()) {
+    if (row.kind != kind) continue;
+    if (group_of(row.api_version) == group) return &row;
+    if (first == nullptr) first = &row;
+  }
+  return first;
+}
+
+std::string_view group_of(std::string_view api_version) {
+  const auto slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
 }
 
 Labels label_strings_at(const Report& report, const Value* parent, std::string_view name) {

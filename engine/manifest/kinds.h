@@ -21,14 +21,21 @@ struct Metadata {
 };
 
 struct KindRow {
-  std::string_view kind;
+  std::string_view kind;  // as objects write it
   std::string_view api_version;
   bool namespaced;
   decltype(Object::value) (*read)(const Report& report, const Value& object, Metadata metadata);
+  std::string_view full_name = {};  // KIND.GROUP, where another group's kind has the name already
+  // Tells kinds apart; Object::kind and ObjectRef::kind are this.
+  [[nodiscard]] std::string_view name() const { return full_name.empty() ? kind : full_name; }
 };
 
 // null pointer: not a kind that policy depends on.
-const KindRow* find_kind(std::string_view kind);
+const KindRow* find_kind(std::string_view name);
+// Of a kind that an object writes; where several groups have it that of `group`, else the first.
+const KindRow* find_kind(std::string_view kind, std::string_view group);
+// Empty for the core group.
+std::string_view group_of(std::string_view api_version);
 // Every kind, for messages and for those who name kinds themselves.
 const std::vector<KindRow>& known_kinds();
 
@@ -49,6 +56,10 @@ AnyObject read_service(const Report& report, const Value& object, Metadata metad
 AnyObject read_endpoint_slice(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_network_policy(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_cluster_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_amazon_cluster_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_admin_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_baseline_admin_network_policy(const Report& report, const Value& object, Metadata metadata);
+AnyObject read_cluster_policy_endpoint(const Report& report, const Value& object, Metadata metadata);
 AnyObject read_policy_endpoint(const Report& report, const Value& object, Metadata metadata);
 
 }  // namespace postern::manifest

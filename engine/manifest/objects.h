@@ -39,13 +39,14 @@ struct ServiceObject {
 
 struct Object {
   Location location;
+  // As the object writes it; of two groups' kinds with one name the second is KIND.GROUP.
   std::string kind;
   std::variant<Namespace, Node, PodObject, Workload, ServiceObject, EndpointSlice, NetworkPolicy,
-               ClusterNetworkPolicy, PolicyEndpoint>
+               ClusterNetworkPolicy, PolicyEndpoint, ClusterPolicyEndpoint>
       value;
 };
 
-// An object by its identity, as a delete names it. `ns` is empty for cluster-wide kinds.
+// An object by its identity, as a delete names it; kinds as in Object. `ns` is empty for cluster-wide kinds.
 struct ObjectRef {
   std::string kind;
   std::string ns;

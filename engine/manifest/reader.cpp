@@ -10,11 +10,6 @@ namespace postern::manifest {
 
 namespace {
 
-std::string_view group_of(std::string_view api_version) {
-  const auto slash = api_version.find('/');
-  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
-}
-
 // Groups of Kubernetes itself. A kind of ours under one of them is a wrong apiVersion, under any
 // other it is somebody else's kind of the same name.
 bool built_in_group(std::string_view group) {
@@ -37,8 +32,7 @@ bool decides_packets(std::string_view kind) {
 
 // Policy kinds that are to come.
 bool planned(std::string_view group, std::string_view kind) {
-  return group == "networking.k8s.aws" && (kind == "ClusterPolicyEndpoint" || kind == "ApplicationNetworkPolicy" ||
-                                           kind == "ClusterNetworkPolicy");
+  return group == "networking.k8s.aws" && kind == "ApplicationNetworkPolicy";
 }
 
 // What an object says of itself, whether it may or not.
@@ -55,7 +49,7 @@ std::string name_of(const Value& object) {
 }
 
 ObjectRef ref_of(const Value& object, const KindRow& row, Location location) {
-  ObjectRef ref{std::string(row.kind), "", text_of_metadata(object, "name"), std::move(location)};
+  ObjectRef ref{std::string(row.name()), "", text_of_metadata(object, "name"), std::move(location)};
   if (row.namespaced) ref.ns = text_of_metadata(object, "namespace");
   if (row.namespaced && ref.ns.empty()) ref.ns = "default";
   return ref;
@@ -117,8 +111,8 @@ void ObjectReader::read_list(const Value& list, const std::string& api_version,
 
 void ObjectReader::read_typed(const Value& object, const std::string& api_version, const std::string& kind) {
   const Report report{file_, errors_, options_.live};
-  const KindRow* row = find_kind(kind);
   const std::string group(group_of(api_version));
+  const KindRow* row = find_kind(kind, group);
   const bool ours = row != nullptr && (built_in_group(group) || group == group_of(row->api_version));
   if (!ours) {
     if (decides_packets(kind)) return leave_out_policy(object, api_version, kind);
@@ -134,8 +128,11 @@ void ObjectReader::read_typed(const Value& object, const std::string& api_versio
   Metadata metadata = read_metadata(report, object, row->namespaced);
   const NamespacedName key = metadata.key;
   auto value = row->read(report, object, std::move(metadata));
-  if (errors_.size() != errors_before) return refuse({kind, key.ns, key.name, report.at(object)}, errors_before);
-  manifest_.objects.push_back({report.at(object), kind, std::move(value)});
+  std::string name(row->name());
+  if (errors_.size() != errors_before) {
+    return refuse({std::move(name), key.ns, key.name, report.at(object)}, errors_before);
+  }
+  manifest_.objects.push_back({report.at(object), std::move(name), std::move(value)});
 }
 
 void ObjectReader::read(const Value& object) {

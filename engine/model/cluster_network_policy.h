@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy: ordered rules of cluster administrators, before
 // and behind all NetworkPolicies. The older forms (AdminNetworkPolicy, BaselineAdminNetworkPolicy and
-// the ClusterNetworkPolicy of networking.k8s.aws) are read into this one.
+// the ClusterNetworkPolicy of networking.k8s.aws) are read into this one, and so is what a
+// ClusterPolicyEndpoint says, once its slices are joined (engine/manifest/cluster_slices.h).
 #pragma once
 
 #include <cstdint>
@@ -74,16 +75,46 @@ struct ClusterRule {
   friend bool operator==(const ClusterRule&, const ClusterRule&) = default;
 };
 
+// The priority of a kind that has none: behind every policy that has one.
+inline constexpr std::uint32_t kHighestPriority = 1000;
+inline constexpr std::uint32_t kNoPriority = kHighestPriority + 1;
+
 struct ClusterNetworkPolicy {
-  std::string name;
+  std::string name;            // with its kind where that is another, see cluster_policy_id.h
   Tier tier = Tier::admin;     // admin or baseline
   std::uint32_t priority = 0;  // ascending
   ClusterPods subject;
+  // Who is selected where somebody else has resolved the subject; sorted, unique. Then the subject only
+  // says what it was resolved from.
+  std::optional<std::vector<PodEndpoint>> listed;
   std::vector<ClusterRule> ingress;
   std::vector<ClusterRule> egress;
   bool audit = false;  // R44
   std::vector<std::string> remarks{};  // as of a Namespace
   friend bool operator==(const ClusterNetworkPolicy&, const ClusterNetworkPolicy&) = default;
+};
+
+// One entry of a ClusterPolicyEndpoint's ingress or egress: a block, else domain names (carried only), else
+// of a kind that nobody here knows.
+struct ClusterEndpointInfo {
+  Action action = Action::deny;
+  ClusterPeer peer;                      // ClusterNetworks of one block, ClusterDomainNames or UnknownPeer
+  std::vector<ProtocolPorts> protocols;  // numbers only; empty: every protocol
+  friend bool operator==(const ClusterEndpointInfo&, const ClusterEndpointInfo&) = default;
+};
+
+// networking.k8s.aws/v1alpha1 ClusterPolicyEndpoint: one slice of what a cluster policy resolves to. Slices
+// that share a `policy` are one policy, as with PolicyEndpoints (R25c).
+struct ClusterPolicyEndpoint {
+  std::string name;
+  std::string policy;  // policyRef
+  Tier tier = Tier::admin;
+  std::uint32_t priority = 0;
+  std::optional<ClusterPods> subject;  // of that policy; who is selected is in `pods`
+  std::vector<PodEndpoint> pods;
+  std::vector<ClusterEndpointInfo> ingress;
+  std::vector<ClusterEndpointInfo> egress;
+  friend bool operator==(const ClusterPolicyEndpoint&, const ClusterPolicyEndpoint&) = default;
 };
 
 }  // namespace postern

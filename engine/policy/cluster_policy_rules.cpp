@@ -15,15 +15,25 @@ constexpr std::array<Protocol, 3> kWithPorts{Protocol::tcp, Protocol::udp, Proto
 // An absent list of pods is every pod, and so is an empty selector.
 PodPeer pod_peer(const ClusterPods& pods) { return {pods.namespaces, pods.pods}; }
 
-// The terms of one peer. Domain names and unknown peers have none.
+// The terms of one peer. Domain names and unknown peers have none. With `hosts_key`, single addresses of
+// networks are one term of that name, whatever their number.
 struct AddTerms {
   TermTable& terms;
   std::vector<TermIndex>& out;
+  std::optional<std::string> hosts_key = {};
 
   void operator()(const ClusterPods& peer) { out.push_back(terms.term_of(pod_peer(peer), {})); }
   void operator()(const ClusterNodes& peer) { out.push_back(terms.nodes(peer.nodes)); }
   void operator()(const ClusterNetworks& peer) {
-    for (const auto& block : peer.networks) out.push_back(terms.term_of(IpBlock{block, {}}, {}));
+    std::vector<IpAddress> hosts;
+    for (const auto& block : peer.networks) {
+      const bool host = hosts_key && block.prefix_length() == block.network().bits();
+      if (host) hosts.push_back(block.network());
+      if (!host) out.push_back(terms.term_of(IpBlock{block, {}}, {}));
+    }
+    if (hosts.empty()) return;
+    sort_unique(hosts);
+    out.push_back(terms.addresses(*hosts_key, std::move(hosts)));
   }
   void operator()(const ClusterDomainNames&) {}
   void operator()(const UnknownPeer&) {}
@@ -41,6 +51,17 @@ struct AddPorts {
     for (const Protocol protocol : kWithPorts) named.push_back({protocol, entry.name});
   }
 };
+
+// Of a policy whose pods are listed: what its rule is over time, as pods behind it come and go.
+std::string hosts_key(const ClusterNetworkPolicy& policy, Direction direction, const ResolvedRule& rule) {
+  std::string key = "cluster-endpoints " + plain_text(policy.name) + " " + to_string(direction) + " " +
+                    std::to_string(static_cast<int>(rule.action));
+  for (const auto& port : rule.ports) {
+    key += " " + std::string(to_string(port.protocol)) + " " + std::to_string(port.range.lo) + "-" +
+           std::to_string(port.range.hi);
+  }
+  return key;
+}
 
 }  // namespace
 
@@ -94,8 +115,9 @@ void ClusterRuleTable::add_egress_named(const ClusterRule& written, const Resolv
   }
 }
 
-void ClusterRuleTable::resolve_rule(const ClusterRule& written, Direction direction, const ResolvedRule& base,
+void ClusterRuleTable::resolve_rule(const Key& of, const ClusterRule& written, const ResolvedRule& base,
                                     std::vector<RuleForSubjects>& out) {
+  const auto [policy, direction] = of;
   RuleForSubjects rule{base, {}};
   if (has_unknown_peer(written)) {
     if (written.action == Action::accept) return;
@@ -110,7 +132,9 @@ void ClusterRuleTable::resolve_rule(const ClusterRule& written, Direction direct
   sort_unique(rule.rule.ports);
   if (!rule.rule.any_port && rule.rule.ports.empty() && rule.named.empty()) return;
   if (!rule.rule.any_peer) {
-    for (const auto& peer : written.peers) std::visit(AddTerms{terms_, rule.rule.peers}, peer);
+    AddTerms add{terms_, rule.rule.peers};
+    if (policy->listed) add.hosts_key = hosts_key(*policy, direction, rule.rule);
+    for (const auto& peer : written.peers) std::visit(add, peer);
     if (rule.rule.peers.empty()) return;
   }
   sort_unique(rule.rule.peers);
@@ -133,7 +157,7 @@ Result<const std::vector<RuleForSubjects>*> ClusterRuleTable::rules_of(const Clu
     base.policy = ranks_.at(&policy);
     base.order = index;
     base.id = *id;
-    resolve_rule(written[index], direction, base, found->second);
+    resolve_rule({&policy, direction}, written[index], base, found->second);
   }
   return &found->second;
 }

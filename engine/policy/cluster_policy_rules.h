@@ -28,7 +28,7 @@ class ClusterRuleTable {
   using Key = std::pair<const ClusterNetworkPolicy*, Direction>;
 
   Result<const std::vector<RuleForSubjects>*> rules_of(const ClusterNetworkPolicy& policy, Direction direction);
-  void resolve_rule(const ClusterRule& written, Direction direction, const ResolvedRule& base,
+  void resolve_rule(const Key& of, const ClusterRule& written, const ResolvedRule& base,
                     std::vector<RuleForSubjects>& out);
   void add_egress_named(const ClusterRule& written, const ResolvedRule& base, std::vector<RuleForSubjects>& out);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/model/cluster_policy_id.h"
 #include "engine/policy/resolve.h"
 
 namespace postern {
@@ -11,7 +12,15 @@ namespace {
 
 using Policies = std::map<std::string, ClusterNetworkPolicy>;
 
-std::string title(const ClusterNetworkPolicy& policy) { return "ClusterNetworkPolicy " + policy.name; }
+std::string title(const ClusterNetworkPolicy& policy) { return cluster_policy_title(policy.name); }
+
+std::string titles(const ClusterNetworkPolicy& one, const ClusterNetworkPolicy& other) {
+  const auto is_plain = [](const ClusterNetworkPolicy& policy) {
+    return split_cluster_policy_id(policy.name).kind == cluster_policy_kind::kClusterNetworkPolicy;
+  };
+  if (!is_plain(one) || !is_plain(other)) return title(one) + " and " + title(other);
+  return "ClusterNetworkPolicies " + one.name + " and " + other.name;
+}
 
 // The first pod that both select; null: none, and then their order decides nothing.
 const Pod* shared_subject(const ClusterSnapshot& cluster, const ClusterNetworkPolicy& one,
@@ -31,7 +40,7 @@ void warn_of_equal_priority(const ClusterSnapshot& cluster, Policies::const_iter
     if (one.tier != other.tier || one.priority != other.priority) continue;
     const Pod* pod = shared_subject(cluster, one, other);
     if (pod == nullptr) continue;
-    out.push_back("ClusterNetworkPolicies " + one.name + " and " + other.name + " both have priority " +
+    out.push_back(titles(one, other) + " both have priority " +
                   std::to_string(one.priority) + " in one tier and select " + pod->key.to_string() +
                   ": where they disagree, Deny goes before Accept before Pass");
   }

@@ -185,8 +185,16 @@ bool selects(const NetworkPolicy& policy, const Pod& pod) {
 }
 
 bool selects(const ClusterNetworkPolicy& policy, const Pod& pod, const Labels& namespace_labels) {
-  return pod.live() && !pod.host_network && policy.subject.namespaces.matches(namespace_labels) &&
-         policy.subject.pods.matches(pod.labels);
+  if (!pod.live() || pod.host_network) return false;
+  if (!policy.listed) {
+    return policy.subject.namespaces.matches(namespace_labels) && policy.subject.pods.matches(pod.labels);
+  }
+  // Entries of one pod stand together.
+  for (auto entry = std::lower_bound(policy.listed->begin(), policy.listed->end(), PodEndpoint{pod.key, {}, {}});
+       entry != policy.listed->end() && entry->pod == pod.key; ++entry) {
+    if (lists(*entry, pod)) return true;
+  }
+  return false;
 }
 
 }  // namespace postern

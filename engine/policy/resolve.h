@@ -84,7 +84,8 @@ NamespaceModes modes_of(const ClusterSnapshot& cluster, const std::string& ns, b
 bool has_audit(const ClusterSnapshot& cluster);
 
 bool selects(const NetworkPolicy& policy, const Pod& pod);
-// Whether a policy selects a pod: its namespace's labels and its own match, not hostNetwork, live.
+// Whether a policy selects a pod: its namespace's labels and its own match, or it is listed; not hostNetwork,
+// live.
 bool selects(const ClusterNetworkPolicy& policy, const Pod& pod, const Labels& namespace_labels);
 
 }  // namespace postern

@@ -121,6 +121,13 @@ json object_json(const NetworkPolicy& policy) {
   return object;
 }
 
+json pod_endpoint_json(const PodEndpoint& pod) {
+  return {{"name", pod.pod.name},
+          {"namespace", pod.pod.ns},
+          {"podIP", pod.address ? pod.address->to_string() : ""},
+          {"hostIP", pod.host_address ? pod.host_address->to_string() : ""}};
+}
+
 json object_json(const PolicyEndpoint& slice) {
   json object = object_head({"networking.k8s.aws/v1alpha1", "PolicyEndpoint", slice.key});
   if (!slice.last_change_trigger_time.empty()) {
@@ -131,12 +138,7 @@ json object_json(const PolicyEndpoint& slice) {
   if (slice.pod_selector) spec["podSelector"] = selector_json(*slice.pod_selector);
   spec["podIsolation"] = isolation_json(slice.isolates_ingress, slice.isolates_egress);
   spec["podSelectorEndpoints"] = json::array();
-  for (const auto& pod : slice.pods) {
-    spec["podSelectorEndpoints"].push_back({{"name", pod.pod.name},
-                                            {"namespace", pod.pod.ns},
-                                            {"podIP", pod.address ? pod.address->to_string() : ""},
-                                            {"hostIP", pod.host_address ? pod.host_address->to_string() : ""}});
-  }
+  for (const auto& pod : slice.pods) spec["podSelectorEndpoints"].push_back(pod_endpoint_json(pod));
   if (!slice.ingress.empty()) spec["ingress"] = infos_json(slice.ingress);
   if (!slice.egress.empty()) spec["egress"] = infos_json(slice.egress);
   return object;

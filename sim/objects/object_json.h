@@ -31,8 +31,12 @@ nlohmann::json selector_json(const LabelSelector& selector);
 void annotate_audit(bool audit, nlohmann::json& object);
 
 nlohmann::json object_json(const NetworkPolicy& policy);
+// In the form it was read from; one whose pods are listed as a ClusterPolicyEndpoint, all slices in one.
 nlohmann::json object_json(const ClusterNetworkPolicy& policy);
 nlohmann::json object_json(const PolicyEndpoint& slice);
+// Entries in the order of the rules that they make.
+nlohmann::json object_json(const ClusterPolicyEndpoint& slice);
+nlohmann::json pod_endpoint_json(const PodEndpoint& pod);
 // One without a ClusterIP is written as headless.
 nlohmann::json object_json(const Service& service);
 nlohmann::json object_json(const EndpointSlice& slice);

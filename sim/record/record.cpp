@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/manifest/cluster_state.h"
+#include "engine/model/cluster_policy_id.h"
 #include "sim/record/shrink_objects.h"
 
 namespace postern::sim {
@@ -54,7 +55,7 @@ std::vector<Object> objects_of(const ClusterSnapshot& cluster, IpFamily family) 
   }
   for (const auto& [key, policy] : cluster.network_policies) objects.push_back({{}, "NetworkPolicy", policy});
   for (const auto& [name, policy] : cluster.cluster_network_policies) {
-    objects.push_back({{}, "ClusterNetworkPolicy", policy});
+    objects.push_back({{}, std::string(split_cluster_policy_id(name).kind), policy});
   }
   for (const auto& [key, slice] : cluster.policy_endpoints) {
     PolicyEndpoint bare = slice;

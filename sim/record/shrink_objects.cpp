@@ -93,7 +93,24 @@ bool shrink(std::vector<ClusterRule>& rules, const Holds& holds) {
   return shrunk;
 }
 
+// What is left of resolved rules has to be read back in the same order, so their ports stay.
+bool shrink_resolved(std::vector<ClusterRule>& rules, const Holds& holds) {
+  bool shrunk = shrink_list(rules, holds);
+  for (auto& rule : rules) {
+    shrunk |= shrink_list(rule.peers, [&] { return !rule.peers.empty() && holds(); });
+    for (auto& peer : rule.peers) shrunk |= shrink(peer, holds);
+  }
+  return shrunk;
+}
+
 bool shrink(ClusterNetworkPolicy& policy, const Holds& holds) {
+  if (policy.listed) {
+    bool shrunk = simplify(policy.subject, {}, holds);
+    shrunk |= shrink_list(*policy.listed, holds);
+    for (auto& pod : *policy.listed) shrunk |= simplify(pod.host_address, {}, holds);
+    shrunk |= shrink_resolved(policy.ingress, holds);
+    return shrink_resolved(policy.egress, holds) || shrunk;
+  }
   bool shrunk = simplify(policy.audit, false, holds);
   shrunk |= shrink(policy.ingress, holds);
   shrunk |= shrink(policy.egress, holds);
@@ -116,6 +133,9 @@ bool shrink(PolicyEndpoint& slice, const Holds& holds) {
   shrunk |= shrink(slice.ingress, holds);
   return shrink(slice.egress, holds) || shrunk;
 }
+
+// A recording holds the joined policy.
+bool shrink(ClusterPolicyEndpoint& /*slice*/, const Holds& /*holds*/) { return false; }
 
 bool shrink(manifest::PodObject& object, const Holds& holds) {
   Pod& pod = object.pod;

@@ -36,7 +36,7 @@ Json cluster_json(const ClusterVerdict& said) {
   Json json = rule_json(said.rule);
   if (!said.rule_name.empty()) json["name"] = said.rule_name;
   json["tier"] = said.tier == Tier::admin ? "Admin" : "Baseline";
-  json["priority"] = said.priority;
+  if (said.priority != kNoPriority) json["priority"] = said.priority;
   json["action"] = kActions[static_cast<std::size_t>(said.action)];
   return json;
 }

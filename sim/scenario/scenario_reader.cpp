@@ -178,7 +178,7 @@ void ScenarioBuilder::read_deletes(const Value& step, Step& read) {
     const auto* row = manifest::find_kind(*kind);
     if (row == nullptr) {
       std::vector<std::string> known;
-      for (const auto& each : manifest::known_kinds()) known.emplace_back(each.kind);
+      for (const auto& each : manifest::known_kinds()) known.emplace_back(each.name());
       report_.unexpected(*entry->find("kind"), "kind",
                          "a kind that policy depends on" + did_you_mean(*kind, known));
     } else if (!row->namespaced && ns) {

@@ -20,6 +20,19 @@ bool are_pods(const ClusterPods& pods, const ClusterSnapshot& objects, const Pod
   return selects(pods.namespaces, labels_of_namespace(objects, pod.key.ns)) && selects(pods.pods, pod.labels);
 }
 
+// By its selectors, or by name and address where somebody else has resolved them.
+bool is_subject(const ClusterNetworkPolicy& policy, const ClusterSnapshot& objects, const Pod& pod) {
+  if (!policy.listed) return are_pods(policy.subject, objects, pod);
+  for (const auto& entry : *policy.listed) {
+    if (entry.pod != pod.key) continue;
+    if (!entry.address) return true;
+    for (const auto& address : pod.addresses) {
+      if (address == *entry.address) return true;
+    }
+  }
+  return false;
+}
+
 // R43: "nodes match every IP in a node's status.addresses".
 bool are_nodes(const ClusterNodes& nodes, const ClusterSnapshot& objects, const IpAddress& address) {
   for (const auto& [name, node] : objects.nodes) {
@@ -110,7 +123,7 @@ std::optional<Said> says(const Sight& sight, Tier tier) {
   std::map<std::uint32_t, Said> first;
   for (const auto& [name, policy] : sight.cluster.objects.cluster_network_policies) {
     if (policy.tier != tier || !in_force(sight.cluster, policy)) continue;
-    if (!are_pods(policy.subject, sight.cluster.objects, sight.subject)) continue;
+    if (!is_subject(policy, sight.cluster.objects, sight.subject)) continue;
     const auto& rules = rules_of(policy, sight.direction);
     for (std::size_t i = 0; i < rules.size(); ++i) {
       const auto action = action_of(sight, rules[i]);
@@ -128,7 +141,7 @@ std::optional<Said> says(const Sight& sight, Tier tier) {
 
 bool has_cluster_rules(const Cluster& cluster, const Pod& pod, Direction direction) {
   for (const auto& [name, policy] : cluster.objects.cluster_network_policies) {
-    if (in_force(cluster, policy) && are_pods(policy.subject, cluster.objects, pod) &&
+    if (in_force(cluster, policy) && is_subject(policy, cluster.objects, pod) &&
         !rules_of(policy, direction).empty()) {
       return true;
     }

@@ -86,6 +86,98 @@ TEST(SnapshotStore, AListTakesThePlaceOfAllObjectsOfItsKindAndOfNoOther) {
   EXPECT_TRUE(store.cluster().network_policies.empty());
 }
 
+std::string cluster_policy(const std::string& version, const std::string& kind, const std::string& spec) {
+  return "---\napiVersion: " + version + "\nkind: " + kind + "\nmetadata: {name: default}\nspec: {" + spec +
+         "subject: {namespaces: {}}}\n";
+}
+
+std::string one_of_each_cluster_kind() {
+  return cluster_policy("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "tier: Admin, priority: 1, ") +
+         cluster_policy("networking.k8s.aws/v1alpha1", "ClusterNetworkPolicy", "tier: Admin, priority: 1, ") +
+         cluster_policy("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", "priority: 1, ") +
+         cluster_policy("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", "") +
+         cluster_policy("networking.k8s.aws/v1alpha1", "ClusterPolicyEndpoint",
+                        "policyRef: {name: default}, tier: Admin, priority: 1, ");
+}
+
+// They have one name and are in one map, and none is another's.
+TEST(SnapshotStore, PoliciesOfTheClusterAreKeptApartByTheirKind) {
+  const auto objects = objects_of(one_of_each_cluster_kind());
+  ASSERT_EQ(objects.size(), 5u);
+  const auto names = [](const SnapshotStore& store) {
+    std::string text;
+    for (const auto& entry : store.cluster().cluster_network_policies) text += entry.first + " ";
+    return text;
+  };
+  const std::string all =
+      "AdminNetworkPolicy/default BaselineAdminNetworkPolicy/default ClusterNetworkPolicy.networking.k8s.aws/default "
+      "ClusterPolicyEndpoint/default default ";
+  for (const auto& object : objects) {
+    SCOPED_TRACE(object.kind);
+    EXPECT_EQ(key_of(object), (NamespacedName{"", "default"}));
+    const std::string id = object.kind == "ClusterNetworkPolicy" ? "default" : object.kind + "/default";
+    std::string others = all;
+    if (id == "default") others.resize(others.size() - id.size() - 1);
+    if (id != "default") others.erase(others.find(id + " "), id.size() + 1);
+    SnapshotStore store;
+    for (const auto& each : objects) store.put(each);
+    store.settle();
+    EXPECT_EQ(names(store), all);
+    store.remove(object.kind, key_of(object));
+    store.settle();
+    EXPECT_EQ(names(store), others);
+    store.put(object);
+    store.settle();
+    EXPECT_EQ(names(store), all);
+    store.replace(object.kind, {});
+    store.settle();
+    EXPECT_EQ(names(store), others);
+    store.replace(object.kind, objects);
+    store.settle();
+    EXPECT_EQ(names(store), all);
+  }
+}
+
+TEST(SnapshotStore, OfClusterSlicesThatDisagreeWhatAgreedLastStays) {
+  const auto slice = [](const std::string& name, int priority) {
+    return objects_of("{apiVersion: networking.k8s.aws/v1alpha1, kind: ClusterPolicyEndpoint, metadata: {name: " + name +
+                      "}, spec: {policyRef: {name: p}, tier: Admin, priority: " + std::to_string(priority) + "}}")
+        .front();
+  };
+  const std::string id = "ClusterPolicyEndpoint/p";
+  SnapshotStore store;
+  store.put(slice("p-1", 1));
+  store.put(slice("p-2", 2));
+  store.settle();
+  EXPECT_TRUE(store.cluster().cluster_network_policies.empty()) << "never agreed: left out";
+  EXPECT_EQ(store.cluster_disagreeing(), 1u);
+  const std::string said =
+      "ClusterPolicyEndpoints p-1 and p-2 of p disagree on priority: found 1 and 2, expected one of them in both";
+  EXPECT_EQ(store.take_cluster_news(), std::vector<std::string>{said});
+  EXPECT_TRUE(store.take_cluster_news().empty()) << "said once";
+  store.put(slice("p-2", 1));
+  store.settle();
+  EXPECT_EQ(store.cluster_disagreeing(), 0u);
+  EXPECT_EQ(store.cluster().cluster_network_policies.at(id).priority, 1u);
+  EXPECT_TRUE(store.take_cluster_news().empty());
+  store.put(slice("p-1", 2));
+  store.settle();
+  EXPECT_EQ(store.cluster().cluster_network_policies.at(id).priority, 1u);
+  EXPECT_EQ(store.cluster_disagreeing(), 1u);
+  // As a folder is read again.
+  store.clear();
+  store.put(slice("p-1", 2));
+  store.put(slice("p-2", 1));
+  store.settle();
+  EXPECT_EQ(store.cluster().cluster_network_policies.at(id).priority, 1u);
+  store.remove("ClusterPolicyEndpoint", {"", "p-2"});
+  store.settle();
+  EXPECT_EQ(store.cluster().cluster_network_policies.at(id).priority, 2u);
+  store.clear();
+  store.settle();
+  EXPECT_TRUE(store.cluster().cluster_network_policies.empty());
+}
+
 TEST(SnapshotStore, InventsNoAddresses) {
   SnapshotStore store;
   for (const auto& object : objects_of(R"(

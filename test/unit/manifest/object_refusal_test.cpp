@@ -101,8 +101,8 @@ const RefusedText kRefusedTexts[] = {
      "apiVersion: v1\n"
      "kind: Pod\n"
      "metadata: {name: x, annotations: {postern.dev/audit: \"true\"}}\n",
-     {"3:35: annotation postern.dev/audit: found it on an object that it says nothing of, expected it on a Namespace, "
-      "a NetworkPolicy or a ClusterNetworkPolicy"}},
+     {"3:35: annotation postern.dev/audit: found it on an object that it says nothing of, expected it on a Namespace "
+      "or a policy"}},
     {"a policyType in lower case",
      "apiVersion: networking.k8s.io/v1\n"
      "kind: NetworkPolicy\n"
@@ -326,18 +326,6 @@ TEST(ManifestReader, refuses_each_of_these_texts_with_place_found_and_expected) 
 }
 
 const RefusedText kUnsupportedPolicies[] = {
-    {"Amazon's ClusterNetworkPolicy",
-     "apiVersion: networking.k8s.aws/v1alpha1\n"
-     "kind: ClusterNetworkPolicy\n"
-     "metadata: {name: c}\n",
-     {"1:1: ClusterNetworkPolicy c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
-      "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
-    {"an AdminNetworkPolicy",
-     "apiVersion: policy.networking.k8s.io/v1alpha1\n"
-     "kind: AdminNetworkPolicy\n"
-     "metadata: {name: c}\n",
-     {"1:1: AdminNetworkPolicy c (policy.networking.k8s.io/v1alpha1) is not supported, expected "
-      "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
     {"a CiliumNetworkPolicy",
      "apiVersion: cilium.io/v2\n"
      "kind: CiliumNetworkPolicy\n"
@@ -362,11 +350,17 @@ const RefusedText kUnsupportedPolicies[] = {
      "metadata: {name: c}\n",
      {"1:1: ClusterNetworkPolicy c (crd.antrea.io/v1beta1) is not supported, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
-    {"a ClusterPolicyEndpoint",
+    {"an ApplicationNetworkPolicy",
      "apiVersion: networking.k8s.aws/v1alpha1\n"
-     "kind: ClusterPolicyEndpoint\n"
+     "kind: ApplicationNetworkPolicy\n"
+     "metadata: {name: c, namespace: x}\n",
+     {"1:1: ApplicationNetworkPolicy x/c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
+      "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
+    {"somebody else's AdminNetworkPolicy",
+     "apiVersion: example.com/v1\n"
+     "kind: AdminNetworkPolicy\n"
      "metadata: {name: c}\n",
-     {"1:1: ClusterPolicyEndpoint c (networking.k8s.aws/v1alpha1) is not supported yet, expected "
+     {"1:1: AdminNetworkPolicy c (example.com/v1) is not supported, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change verdicts"}},
     {"somebody else's PolicyEndpoint",
      "apiVersion: example.com/v1\n"

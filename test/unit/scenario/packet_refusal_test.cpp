@@ -376,13 +376,13 @@ TEST(ScenarioReader, refuses_each_of_these_packets_in_their_step) {
 }
 
 const Row kToCome[] = {
-    {"a ClusterPolicyEndpoint",
+    {"an ApplicationNetworkPolicy",
      "spec:\n"
      "  steps:\n"
      "  - apply:\n"
-     "    - {apiVersion: networking.k8s.aws/v1alpha1, kind: ClusterPolicyEndpoint, metadata: "
-     "{name: c}}",
-     {"7:7: ClusterPolicyEndpoint c (networking.k8s.aws/v1alpha1) is not "
+     "    - {apiVersion: networking.k8s.aws/v1alpha1, kind: ApplicationNetworkPolicy, metadata: "
+     "{name: c, namespace: x}}",
+     {"7:7: ApplicationNetworkPolicy x/c (networking.k8s.aws/v1alpha1) is not "
       "supported yet, expected "
       "networking.k8s.io/v1 NetworkPolicy; leaving a policy out would change "
       "verdicts"}},

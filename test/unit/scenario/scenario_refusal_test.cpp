@@ -236,7 +236,24 @@ const Row kFiles[] = {
      "  steps:\n"
      "  - {delete: [{kind: NetworkPolcy, name: a}]}\n",
      {"6:22: kind: found \"NetworkPolcy\", expected a kind that policy depends on; did you mean "
-      "NetworkPolicy or ClusterNetworkPolicy?"}},
+      "NetworkPolicy, AdminNetworkPolicy or ClusterNetworkPolicy?"}},
+    {"a delete of a kind of the whole cluster in a namespace",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n"
+     "spec:\n"
+     "  steps:\n"
+     "  - {delete: [{kind: ClusterNetworkPolicy.networking.k8s.aws, name: a, namespace: x}]}\n",
+     {"6:83: namespace: found \"x\", expected none for a ClusterNetworkPolicy.networking.k8s.aws"}},
+    {"a delete of a kind in the wrong group",
+     "apiVersion: postern.dev/v1alpha1\n"
+     "kind: Scenario\n"
+     "metadata: {name: s}\n"
+     "spec:\n"
+     "  steps:\n"
+     "  - {delete: [{kind: AdminNetworkPolicy.networking.k8s.aws, name: a}]}\n",
+     {"6:22: kind: found \"AdminNetworkPolicy.networking.k8s.aws\", expected a kind that policy depends on; did you mean "
+      "ClusterNetworkPolicy.networking.k8s.aws?"}},
     {"a delete of a node in a namespace",
      "apiVersion: postern.dev/v1alpha1\n"
      "kind: Scenario\n"
