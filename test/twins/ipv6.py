@@ -2,8 +2,8 @@
 """IPv4 becomes IPv6: every address is carried over bit by bit, in one of two places of the longer one."""
 import ipaddress
 
-from model import (NoTwin, Twin, address_or_none, blocks_of, cluster_peers_of, cluster_policies_of, lines_of,
-                   networks_of, objects_of, status_of, steps_of, written_addresses)
+from model import (CLUSTER_POLICIES, NoTwin, Twin, address_or_none, blocks_of, cluster_peers_of, cluster_policies_of,
+                   lines_of, networks_of, objects_of, status_of, steps_of, written_addresses)
 
 ICMP_TYPES = {0: 129, 3: 1, 8: 128, 11: 3, 12: 4}
 HEADER_GROWTH = 20  # bytes: an IPv6 header less an IPv4 one
@@ -85,7 +85,7 @@ def blocks_over_assigned(document):
             if not (thing.get("spec") or {}).get("hostNetwork"):
                 return True
         if thing["kind"] not in ("Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy",
-                                 "PolicyEndpoint", "ClusterNetworkPolicy"):
+                                 "PolicyEndpoint", "ClusterPolicyEndpoint") + CLUSTER_POLICIES:
             return True
     return False
 
@@ -106,7 +106,7 @@ def carry_object(carrier, thing):
             spec["clusterIP"] = carrier.address(spec["clusterIP"])
         if spec.get("clusterIPs"):
             spec["clusterIPs"] = [carrier.address(each) for each in spec["clusterIPs"]]
-    elif thing["kind"] == "PolicyEndpoint":
+    elif thing["kind"] in ("PolicyEndpoint", "ClusterPolicyEndpoint"):
         for pod in spec.get("podSelectorEndpoints") or []:
             pod["podIP"], pod["hostIP"] = carrier.address(pod["podIP"]), carrier.address(pod["hostIP"])
     elif thing["kind"] == "EndpointSlice":

@@ -95,13 +95,21 @@ def lines_of(step):
     return lines
 
 
-CLUSTER_WIDE = ("Namespace", "Node", "ClusterNetworkPolicy")
+CLUSTER_POLICIES = ("ClusterNetworkPolicy", "ClusterNetworkPolicy.networking.k8s.aws", "AdminNetworkPolicy",
+                    "BaselineAdminNetworkPolicy")
+CLUSTER_WIDE = ("Namespace", "Node", "ClusterPolicyEndpoint") + CLUSTER_POLICIES
+
+
+def kind_of(thing):
+    """As a delete calls it: two groups have a ClusterNetworkPolicy."""
+    group = "." + thing["apiVersion"].split("/")[0]
+    return thing["kind"] + (group if thing["kind"] + group in CLUSTER_POLICIES else "")
 
 
 def key_of(thing):
     metadata = thing.get("metadata") or {}
     namespace = "" if thing["kind"] in CLUSTER_WIDE else metadata.get("namespace") or "default"
-    return (thing["kind"], namespace, metadata["name"])
+    return (kind_of(thing), namespace, metadata["name"])
 
 
 def deleted_key(reference):
@@ -123,11 +131,11 @@ def policies_of(document):
 
 
 def cluster_policies_of(document):
-    return [each for each in objects_of(document) if each["kind"] == "ClusterNetworkPolicy"]
+    return [each for each in objects_of(document) if kind_of(each) in CLUSTER_POLICIES]
 
 
 def cluster_peers_of(policy):
-    """The subject and every peer of a ClusterNetworkPolicy."""
+    """The subject and every peer of a policy of the cluster."""
     yield spec_of(policy)["subject"]
     for rule, peers in rules_of(policy):
         yield from rule.get(peers) or []
@@ -145,8 +153,12 @@ def slices_of(document):
     return [each for each in objects_of(document) if each["kind"] == "PolicyEndpoint"]
 
 
+def cluster_slices_of(document):
+    return [each for each in objects_of(document) if each["kind"] == "ClusterPolicyEndpoint"]
+
+
 def infos_of(piece):
-    """Every entry of a PolicyEndpoint."""
+    """Every entry of a PolicyEndpoint or ClusterPolicyEndpoint."""
     for direction in ("ingress", "egress"):
         yield from spec_of(piece).get(direction) or []
 
@@ -159,13 +171,13 @@ def rules_of(policy):
 
 
 def blocks_of(document):
-    """Every ipBlock mapping, and every entry of a PolicyEndpoint that has a cidr like one."""
+    """Every ipBlock mapping, and every entry of a slice that has a cidr like one."""
     for policy in policies_of(document):
         for rule, peers in rules_of(policy):
             for peer in rule.get(peers) or []:
                 if peer.get("ipBlock"):
                     yield peer["ipBlock"]
-    for piece in slices_of(document):
+    for piece in slices_of(document) + cluster_slices_of(document):
         yield from (info for info in infos_of(piece) if info.get("cidr"))
 
 
@@ -189,7 +201,7 @@ def address_or_none(text):
 def literals_of(document):
     """Addresses that stand as ends, as packet sources, in EndpointSlices and in lists of selected pods."""
     found = set()
-    for piece in slices_of(document):
+    for piece in slices_of(document) + cluster_slices_of(document):
         for pod in spec_of(piece).get("podSelectorEndpoints") or []:
             found.add(ipaddress.ip_address(pod["podIP"]))
     for step in steps_of(document):

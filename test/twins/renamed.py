@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every namespace gets another name, and another place in the order of names."""
 from model import (CLUSTER_WIDE, NoTwin, Twin, address_or_none, cluster_peers_of, cluster_policies_of,
-                   cluster_selectors_of, key_of, lines_of, objects_of, policies_of, rules_of, slices_of,
-                   spec_of, steps_of)
+                   cluster_selectors_of, cluster_slices_of, key_of, lines_of, objects_of, policies_of, rules_of,
+                   slices_of, spec_of, steps_of)
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 
@@ -30,6 +30,11 @@ def make(document, rng):
     for piece in slices_of(document):
         for each in [spec_of(piece)["policyRef"]] + (spec_of(piece).get("podSelectorEndpoints") or []):
             each["namespace"] = rename(each["namespace"])
+    for piece in cluster_slices_of(document):
+        for selector, _ in cluster_selectors_of(spec_of(piece).get("subject") or {}):
+            rename_selector(selector, rename)
+        for pod in spec_of(piece).get("podSelectorEndpoints") or []:
+            pod["namespace"] = rename(pod["namespace"])
     for step in steps_of(document):
         for reference in step.get("delete") or []:
             if reference["kind"] == "Namespace":

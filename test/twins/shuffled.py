@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every list whose order means nothing is shuffled: objects, rules, peers, ports, labels, blocks."""
-from model import (NoTwin, Twin, cluster_peers_of, cluster_selectors_of, infos_of, key_of, objects_of, rules_of,
-                   spec_of, steps_of, text_of)
+from model import (CLUSTER_POLICIES, NoTwin, Twin, cluster_peers_of, cluster_selectors_of, infos_of, key_of, kind_of,
+                   objects_of, rules_of, spec_of, steps_of, text_of)
 
 
 def make(document, rng):
@@ -12,9 +12,9 @@ def make(document, rng):
         shuffle_labels(thing, rng)
         if thing["kind"] == "NetworkPolicy":
             shuffle_policy(thing, rng, rules_are_counted)
-        elif thing["kind"] == "ClusterNetworkPolicy":
+        elif kind_of(thing) in CLUSTER_POLICIES:
             shuffle_cluster_policy(thing, rng)
-        elif thing["kind"] == "PolicyEndpoint":
+        elif thing["kind"] in ("PolicyEndpoint", "ClusterPolicyEndpoint"):
             shuffle_slice(thing, rng)
         elif thing["kind"] == "Service":
             mix(spec_of(thing).get("ports"), rng)
@@ -69,7 +69,7 @@ def shuffle_selector(selector, rng):
 
 
 def shuffle_slice(piece, rng):
-    """Rules of a PolicyEndpoint are numbered by their ports, so no order means anything."""
+    """Rules of slices are numbered by their actions and ports, so no order means anything."""
     spec = spec_of(piece)
     shuffle_selector(spec.get("podSelector"), rng)
     for key in ("podIsolation", "podSelectorEndpoints", "ingress", "egress"):
@@ -88,6 +88,7 @@ def shuffle_cluster_policy(policy, rng):
     for rule, peers in rules_of(policy):
         mix(rule.get(peers), rng)
         mix(rule.get("protocols"), rng)
+        mix(rule.get("ports"), rng)
 
 
 def shuffle_policy(policy, rng, rules_are_counted):
