@@ -62,5 +62,31 @@ TEST(ExplainClusterPolicies, APassIsToldBesideWhatDecidesBehindIt) {
             "  passed on by ClusterNetworkPolicy guard rule 2 (Admin tier, priority 10)\n");
 }
 
+TEST(ExplainClusterPolicies, EveryKindIsCalledByItsName) {
+  const struct {
+    const char* policy;
+    const char* said;
+  } rows[] = {
+      {"apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: p}\n"
+       "spec: {priority: 3, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}\n",
+       "AdminNetworkPolicy p rule 1 (Admin tier, priority 3)"},
+      {"apiVersion: policy.networking.k8s.io/v1alpha1\nkind: BaselineAdminNetworkPolicy\nmetadata: {name: default}\n"
+       "spec: {subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}\n",
+       "BaselineAdminNetworkPolicy default rule 1 (Baseline tier)"},
+      {"apiVersion: networking.k8s.aws/v1alpha1\nkind: ClusterNetworkPolicy\nmetadata: {name: p}\n"
+       "spec: {tier: Baseline, priority: 3, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}\n",
+       "ClusterNetworkPolicy.networking.k8s.aws p rule 1 (Baseline tier, priority 3)"},
+      {"apiVersion: networking.k8s.aws/v1alpha1\nkind: ClusterPolicyEndpoint\nmetadata: {name: p-1}\n"
+       "spec: {policyRef: {name: p}, tier: Admin, priority: 3, podSelectorEndpoints: [{name: db, namespace: x, podIP: "
+       "10.0.0.3, hostIP: \"\"}], ingress: [{cidr: 10.0.0.2, action: Deny}]}\n",
+       "ClusterPolicyEndpoints of p rule 1 (Admin tier, priority 3)"},
+  };
+  const std::string pods = std::string(kCluster).substr(0, std::string(kCluster).find("apiVersion: policy."));
+  for (const auto& row : rows) {
+    const auto explanation = ask(cluster_of(pods + row.policy), {"x/job", "x/db", 5432});
+    EXPECT_EQ(why_line(explanation.ingress), std::string("denied at ingress of x/db by ") + row.said);
+  }
+}
+
 }  // namespace
 }  // namespace postern

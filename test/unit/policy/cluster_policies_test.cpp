@@ -77,6 +77,35 @@ TEST(ClusterPolicies, a_policy_without_rules_of_a_direction_leaves_it_unjudged) 
   EXPECT_FALSE(resolved->endpoints.front().at(Direction::ingress).isolated);
 }
 
+// As with PolicyEndpoints: pods that come and go behind a rule are addresses of a term, and never a new one.
+TEST(ClusterPolicies, single_addresses_of_a_policy_whose_pods_are_listed_are_one_term) {
+  ClusterSnapshot cluster = two_pods();
+  auto listed = policy("ClusterPolicyEndpoint/p", {});
+  listed.listed = {{PodEndpoint{{"x", "a"}, ip("10.0.0.1"), {}}}};
+  const std::vector<Cidr> hosts{Cidr::host(ip("10.0.0.2")), Cidr::host(ip("10.0.0.3")), Cidr::host(ip("10.0.0.4"))};
+  std::vector<Cidr> mixed = hosts;
+  mixed.push_back(*Cidr::parse("10.1.0.0/16"));
+  const ProtocolPorts web{Protocol::tcp, PortRange{80, 80}};
+  listed.ingress = {rule(Action::deny, {ClusterNetworks{hosts}}, {web}), rule(Action::accept, {ClusterNetworks{mixed}}, {web})};
+  cluster.cluster_network_policies[listed.name] = listed;
+  const LocalEndpoint endpoints[] = {{EndpointId{1}, 7, {"x", "a"}}, {EndpointId{2}, 8, {"x", "b"}}};
+  RuleRegistry rules;
+  const auto resolved = resolve(cluster, endpoints, {}, rules);
+  ASSERT_TRUE(resolved.has_value());
+  ASSERT_EQ(resolved->terms.size(), 3u) << "of each rule its hosts, and the block";
+  const auto& of_a = resolved->endpoints.front().at(Direction::ingress).rules;
+  ASSERT_EQ(of_a.size(), 2u);
+  EXPECT_EQ(of_a[0].peers.size(), 1u);
+  EXPECT_EQ(of_a[1].peers.size(), 2u);
+  EXPECT_EQ(resolved->terms[of_a[0].peers.front()].addresses.size(), 3u);
+  EXPECT_TRUE(resolved->endpoints.back().at(Direction::ingress).rules.empty()) << "it is not listed";
+  // The pod made anew is another one.
+  cluster.pods.at({"x", "a"}).addresses = {ip("10.0.0.9")};
+  const auto anew = resolve(cluster, endpoints, {}, rules);
+  ASSERT_TRUE(anew.has_value());
+  EXPECT_TRUE(anew->endpoints.front().at(Direction::ingress).rules.empty());
+}
+
 TEST(PolicyWarnings, name_what_is_probably_not_meant) {
   ClusterSnapshot cluster = two_pods();
   const ClusterPods of_a{{}, LabelSelector{{{"app", "a"}}, {}}};
@@ -88,6 +117,13 @@ TEST(PolicyWarnings, name_what_is_probably_not_meant) {
   EXPECT_EQ(policy_warnings(cluster),
             std::vector<std::string>{"ClusterNetworkPolicies one and two both have priority 0 in one tier and select "
                                      "x/a: where they disagree, Deny goes before Accept before Pass"});
+  auto of_another_kind = two;
+  of_another_kind.name = "AdminNetworkPolicy/two";
+  cluster.cluster_network_policies = {{"one", one}, {of_another_kind.name, of_another_kind}};
+  EXPECT_EQ(policy_warnings(cluster),
+            std::vector<std::string>{"AdminNetworkPolicy two and ClusterNetworkPolicy one both have priority 0 in one "
+                                     "tier and select x/a: where they disagree, Deny goes before Accept before Pass"});
+  cluster.cluster_network_policies.erase(of_another_kind.name);
   two.subject = of_b;
   cluster.cluster_network_policies["two"] = two;
   EXPECT_TRUE(policy_warnings(cluster).empty()) << "no pod is in both";
