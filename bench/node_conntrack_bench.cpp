@@ -106,7 +106,9 @@ int main(int count, char** arguments) {
   std::vector<std::uint32_t> sizes{1000, 10000, 100000, 200000};
   if (count > 1) {
     sizes.clear();
-    for (int i = 1; i < count; ++i) sizes.push_back(static_cast<std::uint32_t>(std::strtoul(arguments[i], nullptr, 10)));
+    for (int i = 1; i < count; ++i) {
+      sizes.push_back(static_cast<std::uint32_t>(std::strtoul(arguments[i], nullptr, 10)));
+    }
   }
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   std::uint32_t from = 0;

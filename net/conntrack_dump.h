@@ -34,7 +34,8 @@ struct TrackedConnection {
 };
 
 // Connections of a family, or those of them one of whose tuples has this source. A kernel before 5.8 knows no
-// filter and gives all of the family. Of IPv4 alone: asked for an IPv6 source, Linux 6.18 leaves out those that have it.
+// filter and gives all of the family. Of IPv4 alone: asked for an IPv6 source, Linux 6.18 leaves out those that
+// have it.
 struct TrackedFilter {
   IpFamily family = IpFamily::v4;
   std::optional<IpAddress> source{};
