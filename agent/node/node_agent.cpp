@@ -214,22 +214,24 @@ void NodeAgent::tell_of_services() {
   differing_ = enforcer_.backends_differ();
 }
 
-// Of policies of the whole cluster, what probably nobody means or nobody enforces (domain names). Asked when they have
-// changed, and of this node's pods alone: each pair of policies looks at every pod.
+// What objects say that probably nobody means or nobody enforces, each once. Policies of the whole cluster are looked
+// at when they have changed, and of this node's pods alone: each pair of policies looks at every pod.
 void NodeAgent::tell_of_policies() {
   const ClusterSnapshot& all = source_.cluster();
-  if (all.cluster_network_policies == told_of_) return;
-  told_of_ = all.cluster_network_policies;
-  ClusterSnapshot here;
-  here.cluster_network_policies = told_of_;
-  here.namespaces = all.namespaces;
-  for (const auto& [key, unused] : pods_.pods()) {
-    if (const auto pod = all.pods.find(key); pod != all.pods.end()) here.pods.insert(*pod);
+  if (all.cluster_network_policies != told_of_) {
+    told_of_ = all.cluster_network_policies;
+    ClusterSnapshot here;
+    here.cluster_network_policies = told_of_;
+    here.namespaces = all.namespaces;
+    for (const auto& [key, unused] : pods_.pods()) {
+      if (const auto pod = all.pods.find(key); pod != all.pods.end()) here.pods.insert(*pod);
+    }
+    cluster_warnings_ = cluster_policy_warnings(here);
   }
-  std::set<std::string> warnings;
-  for (auto& warning : policy_warnings(here)) {
+  std::set<std::string> warnings(cluster_warnings_.begin(), cluster_warnings_.end());
+  for (auto& warning : annotation_warnings(all)) warnings.insert(std::move(warning));
+  for (const auto& warning : warnings) {
     if (!policy_warnings_.contains(warning)) log_warn("{}", warning);
-    warnings.insert(std::move(warning));
   }
   policy_warnings_ = std::move(warnings);
 }

@@ -105,8 +105,9 @@ class NodeAgent final : private PolicySource::Listener {
   std::set<NamespacedName> in_force_;  // pods of the last attempt that went well
   std::map<NamespacedName, std::string> said_;  // what was logged last of a pod without an interface
   std::vector<BackendsDiffer> differing_;  // those that were logged
-  std::map<std::string, ClusterNetworkPolicy> told_of_;  // what is to be said of these was
-  std::set<std::string> policy_warnings_;                // and was this
+  std::map<std::string, ClusterNetworkPolicy> told_of_;  // what there is to say of these is
+  std::vector<std::string> cluster_warnings_;            // this
+  std::set<std::string> policy_warnings_;                // what was said of policies
   std::map<std::uint32_t, EndpointId> taken_over_;
   std::list<Waiting> waiting_;
   Ticket next_ticket_ = 1;

@@ -2,6 +2,7 @@
 #include "engine/policy/policy_warnings.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/model/cluster_policy_id.h"
 #include "engine/policy/resolve.h"
@@ -67,21 +68,30 @@ void warn_of_peers(const ClusterNetworkPolicy& policy, Direction direction, std:
 
 }  // namespace
 
-std::vector<std::string> policy_warnings(const ClusterSnapshot& cluster) {
+std::vector<std::string> annotation_warnings(const ClusterSnapshot& cluster) {
   std::vector<std::string> warnings;
-  const auto remarks_of = [&](const std::string& object, const std::vector<std::string>& remarks) {
+  const auto add = [&](const std::string& object, const std::vector<std::string>& remarks) {
     for (const auto& remark : remarks) warnings.push_back(object + ": " + remark);
   };
-  for (const auto& [name, ns] : cluster.namespaces) remarks_of("Namespace " + name, ns.remarks);
-  for (const auto& [key, policy] : cluster.network_policies) {
-    remarks_of("NetworkPolicy " + key.to_string(), policy.remarks);
-  }
+  for (const auto& [name, ns] : cluster.namespaces) add("Namespace " + name, ns.remarks);
+  for (const auto& [key, policy] : cluster.network_policies) add("NetworkPolicy " + key.to_string(), policy.remarks);
+  for (const auto& [name, policy] : cluster.cluster_network_policies) add(title(policy), policy.remarks);
+  return warnings;
+}
+
+std::vector<std::string> cluster_policy_warnings(const ClusterSnapshot& cluster) {
+  std::vector<std::string> warnings;
   const auto& policies = cluster.cluster_network_policies;
   for (auto policy = policies.begin(); policy != policies.end(); ++policy) {
-    remarks_of(title(policy->second), policy->second.remarks);
     warn_of_equal_priority(cluster, policy, warnings);
     for (const Direction direction : kDirections) warn_of_peers(policy->second, direction, warnings);
   }
+  return warnings;
+}
+
+std::vector<std::string> policy_warnings(const ClusterSnapshot& cluster) {
+  auto warnings = annotation_warnings(cluster);
+  for (auto& warning : cluster_policy_warnings(cluster)) warnings.push_back(std::move(warning));
   return warnings;
 }
 

@@ -10,9 +10,12 @@
 
 namespace postern {
 
-// Annotations that nobody understands (R45); ClusterNetworkPolicies of one tier and priority that select one pod
-// (R29); domain names, which match nothing; peers of a newer API (R31). Namespaces, NetworkPolicies and
-// ClusterNetworkPolicies in order of their names, each once.
+// Annotations that nobody understands (R45), of Namespaces, NetworkPolicies and ClusterNetworkPolicies.
+std::vector<std::string> annotation_warnings(const ClusterSnapshot& cluster);
+// ClusterNetworkPolicies of one tier and priority that select one pod (R29), which looks at every pod for every such
+// pair; domain names, which match nothing; peers of a newer API (R31).
+std::vector<std::string> cluster_policy_warnings(const ClusterSnapshot& cluster);
+// Both. Each kind in order of its names, each warning once.
 std::vector<std::string> policy_warnings(const ClusterSnapshot& cluster);
 
 }  // namespace postern
