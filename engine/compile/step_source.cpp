@@ -26,8 +26,8 @@ std::uint32_t StepSource::step(const Content& content, SignatureId signature) {
   const auto* service =
       content.direction == Direction::egress ? sources_.signatures.service_of(signature) : nullptr;
   const auto of = [&](const Content& asked) -> Answer& {
-    if (!decides(asked)) return open_;
     if (service == nullptr) return address_answer(known(asked), signature);
+    if (!decides(asked)) return open_;
     auto question = question_of(content, signature, *service);
     question.rules = asked.id;
     return service_answer(asked, question, *service);

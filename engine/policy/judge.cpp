@@ -158,7 +158,8 @@ std::uint32_t judge_by(const DirectionRules& rules, const ResolvedPolicy& policy
   // A Service is what a pod opens connections to; and what its node has itself is the node (R2).
   const ResolvedService* service =
       packet.direction == Direction::egress && !own_node ? service_at(policy, peer) : nullptr;
-  if (service != nullptr) {
+  // Nobody is asked for whom nothing is enforced.
+  if (service != nullptr && rules.decides()) {
     for (const auto& offered : service->ports) {
       if (static_cast<std::uint8_t>(offered.protocol) == packet.protocol && offered.port == packet.port) {
         return judge_backends(endpoint, offered, {policy, rules, peer, packet.protocol, packet.port, false});
@@ -174,8 +175,7 @@ std::uint32_t judge(const ResolvedPolicy& policy, const EndpointPolicy& endpoint
                     const IpAddress& peer, std::uint8_t protocol, std::uint16_t port) {
   const PacketQuestion packet{direction, peer, protocol, port};
   const DirectionPolicy& rules = endpoint.at(direction);
-  const std::uint32_t step = rules.decides() ? judge_by(rules, policy, endpoint.endpoint, packet)
-                                             : pn_step_allow(PN_REASON_NOT_ISOLATED, 0);
+  const std::uint32_t step = judge_by(rules, policy, endpoint.endpoint, packet);
   if (!rules.if_enforced || !pn_step_allows(step)) return step;
   const std::uint32_t would_be = judge_by(*rules.if_enforced, policy, endpoint.endpoint, packet);
   return pn_step_allows(would_be) ? step : pn_step_would_deny(would_be);

@@ -46,11 +46,11 @@ struct ReplayTotals {
   std::uint64_t judged = 0;
   std::uint64_t allowed = 0;
   std::uint64_t denied = 0;
-  std::uint64_t would_deny = 0;  // of the allowed ones: denied if everything in audit were enforced (R44)
   std::uint64_t midstream = 0;
   std::uint64_t not_ip = 0;
   std::uint64_t no_pod = 0;     // neither address belongs to a pod
   std::uint64_t truncated = 0;  // the snap length cut a header away
+  std::uint64_t would_deny = 0;  // of the allowed ones: denied if everything in audit were enforced (R44)
   friend bool operator==(const ReplayTotals&, const ReplayTotals&) = default;
 };
 

@@ -91,8 +91,8 @@ class Tape {
   std::vector<FilePacket> packets_;
 };
 
-ReplayResult replayed(const std::vector<std::string>& paths) {
-  const auto result = replay_captures(paths, cluster(), {}, make_native_backend);
+ReplayResult replayed(const std::vector<std::string>& paths, const ClusterSnapshot& objects = cluster()) {
+  const auto result = replay_captures(paths, objects, {}, make_native_backend);
   if (!result) {
     ADD_FAILURE() << result.error().to_string();
     return {};
@@ -158,6 +158,37 @@ TEST(Replay, ADeniedSynNamesPodPolicyAndNearMiss) {
   EXPECT_NE(denial.why.find("podSelector wants app=web; shop/job has app=wep"), std::string::npos)
       << denial.why;
   EXPECT_EQ(account(result, "db")->isolation_denials, 2u);
+}
+
+TEST(Replay, WhatIsInAuditPassesAndSaysWhatItWouldDeny) {
+  ClusterSnapshot objects = cluster();
+  objects.network_policies.at({"shop", "db"}).audit = true;
+  Tape tape = handshake();
+  const End job{kJob, 40001};
+  tape.add(tcp(job, kServer, kSyn)).add(tcp(kServer, job, kSyn | kAck)).add(tcp(job, kServer, kAck));
+  tape.add(tcp({kJob, 40002}, kServer, kSyn)).add(tcp({kDb, 40000}, {kOutside, 443}, kSyn));
+  const auto result = replayed({tape.write()}, objects);
+  EXPECT_EQ(result.totals.denied, 0u);
+  EXPECT_EQ(result.totals.allowed, 10u);
+  EXPECT_EQ(result.totals.would_deny, 3u);
+  ASSERT_EQ(result.flows.size(), 4u);
+  EXPECT_EQ(result.flows[0].would_deny, 0u);
+  const Flow& flow = result.flows[1];
+  EXPECT_EQ(flow.would_deny, 1u);
+  EXPECT_FALSE(flow.first_denial.has_value());
+  ASSERT_TRUE(flow.first_would_deny.has_value());
+  EXPECT_EQ(flow.first_would_deny->packet, 6u);
+  EXPECT_EQ(flow.first_would_deny->reason, static_cast<std::uint32_t>(PN_REASON_ISOLATED));
+  ASSERT_EQ(flow.first_would_deny->policies.size(), 1u);
+  EXPECT_EQ(flow.first_would_deny->policies.front().key.to_string(), "shop/db");
+  EXPECT_NE(flow.first_would_deny->why.find("but in audit: denied at ingress of shop/db, isolated by shop/db; nearest: "
+                                            "shop/db rule 1: podSelector wants app=web; shop/job has app=wep"),
+            std::string::npos)
+      << flow.first_would_deny->why;
+  EXPECT_EQ(result.flows[3].first_would_deny->direction, Direction::egress);
+  EXPECT_EQ(account(result, "db")->would_denials, 3u);
+  EXPECT_EQ(account(result, "db")->isolation_denials, 0u);
+  EXPECT_TRUE(account(result, "db")->rules.empty()) << "nothing of it is in force";
 }
 
 TEST(Replay, AnIsolatedPodMayNotOpenConnections) {

@@ -58,6 +58,27 @@ TEST(ReplayText, TablesOfTotalsFlowsAndPolicies) {
             "  shop/idle (decided nothing)                      0\n");
 }
 
+TEST(Replay, WhatWouldBeDeniedIsToldInTextAndJson) {
+  ReplayResult result = sample();
+  result.totals.would_deny = 2;
+  result.flows[0].would_deny = 2;
+  result.flows[0].first_would_deny = result.flows[1].first_denial;
+  result.flows[0].first_would_deny->packet = 1;
+  result.flows[0].first_would_deny->reason = PN_REASON_NONE;
+  result.flows[0].first_would_deny->rule = 3;
+  result.policies[1].would_denials = 2;
+  const auto text = replay_text(result, 20);
+  for (const char* part : {"  2 of the allowed packets would be denied if what is in audit were enforced\n",
+                           "    packet 1 allowed, would be denied at ingress of shop/db, by shop/db rule 3; 2 such packets\n",
+                           "  shop/idle in audit: would be denied              2\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "in\n" << text;
+  }
+  const auto json = replay_json(result);
+  for (const char* part : {"\"would_deny\": 2", "\"first_would_deny\": {", "\"would_denials\": 2", "\"reason\": \"denied\""}) {
+    EXPECT_NE(json.find(part), std::string::npos) << part;
+  }
+}
+
 TEST(ReplayText, FewerFlowsThanThereAreSayHowMany) {
   const auto text = replay_text(sample(), 1);
   EXPECT_NE(text.find("Flows: 2, the 1 most telling"), std::string::npos);
