@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/native/native_backend.h"
+#include "engine/model/cluster_policy_id.h"
 #include "sim/runner/run.h"
 #include "sim/scenario/scenario_reader.h"
 #include "sim/virtual/virtual_cluster.h"
@@ -65,6 +66,13 @@ bool audits_a_policy(const Scenario& scenario) {
   });
 }
 
+// Such policies say of a ClusterIP what they say of its backends, and have to see the Service for it.
+bool applies_cluster_policies(const Scenario& scenario) {
+  return applies(scenario, "ClusterPolicyEndpoint") || applies(scenario, "ClusterNetworkPolicy") ||
+         applies(scenario, cluster_policy_kind::kAmazon) || applies(scenario, cluster_policy_kind::kAdmin) ||
+         applies(scenario, cluster_policy_kind::kBaselineAdmin);
+}
+
 struct Counts {
   std::size_t scenarios = 0;
   std::size_t cells = 0;
@@ -112,7 +120,7 @@ void hold(const PlanOptions& planning, const ThroughPolicyEndpoints::Options& op
       if (!file.scenario) continue;
       const bool as_ever = options.keep_services && !options.service_ip_blocks;
       if (applies(*file.scenario, "PolicyEndpoint") && !as_ever) continue;
-      if (applies(*file.scenario, "ClusterNetworkPolicy") && !options.keep_services) continue;
+      if (applies_cluster_policies(*file.scenario) && !options.keep_services) continue;
       if (audits_a_policy(*file.scenario)) continue;
       for (const auto& difference : compare(*file.scenario, planning, options, counts)) {
         if (excepted.erase({file.scenario->name, difference}) == 1) continue;

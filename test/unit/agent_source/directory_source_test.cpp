@@ -229,6 +229,48 @@ TEST_F(DirectorySourceTest, SlicesThatDisagreeHoldTheirOwnPolicyBackAndNoOther) 
   EXPECT_EQ(source->cluster().policy_endpoints.size(), 2u);
 }
 
+TEST_F(DirectorySourceTest, SlicesOfAClusterPolicyThatDisagreeLeaveWhatAgreedLast) {
+  const auto slice = [](const std::string& name, const std::string& tier) {
+    return "{apiVersion: networking.k8s.aws/v1alpha1, kind: ClusterPolicyEndpoint, metadata: {name: " + name +
+           "}, spec: {policyRef: {name: p}, tier: " + tier + ", priority: 1}}\n---\n";
+  };
+  const auto tier = [&] { return source->cluster().cluster_network_policies.at("ClusterPolicyEndpoint/p").tier; };
+  write("a.yaml", slice("p-1", "Admin") + slice("p-2", "Admin"));
+  start();
+  run_until([&] { return source->synced(); });
+  EXPECT_EQ(tier(), Tier::admin);
+  write("a.yaml", slice("p-1", "Baseline") + slice("p-2", "Admin"));
+  run_until([&] { return source->status()[0].disagreeing == 1; });
+  EXPECT_EQ(tier(), Tier::admin);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr("p-1 and p-2 of p disagree on tier: found Baseline and Admin"));
+  write("a.yaml", slice("p-1", "Baseline") + slice("p-2", "Baseline"));
+  run_until([&] { return source->status()[0].disagreeing == 0; });
+  EXPECT_EQ(tier(), Tier::baseline);
+  EXPECT_EQ(warnings.size(), 1u);
+}
+
+// An object that has become wrong is looked for by its kind in full: another group's of that name is not it.
+TEST_F(DirectorySourceTest, OfTwoKindsWithOneNameTheWrongOneKeepsItsOwnVersionBefore) {
+  const auto object = [](const std::string& version, const std::string& tier) {
+    return "{apiVersion: " + version + ", kind: ClusterNetworkPolicy, metadata: {name: p}, spec: {tier: " + tier +
+           ", priority: 1, subject: {namespaces: {}}}}\n---\n";
+  };
+  const std::string api = "policy.networking.k8s.io/v1alpha2";
+  const std::string amazon = "networking.k8s.aws/v1alpha1";
+  const auto tier = [&](const std::string& id) { return source->cluster().cluster_network_policies.at(id).tier; };
+  write("a.yaml", object(api, "Admin") + object(amazon, "Baseline"));
+  start();
+  run_until([&] { return source->synced(); });
+  write("a.yaml", object(api, "Baseline") + object(amazon, "Middle"));
+  run_until([&] { return tier("p") == Tier::baseline; });
+  EXPECT_EQ(source->cluster().cluster_network_policies.size(), 2u);
+  EXPECT_EQ(tier("ClusterNetworkPolicy.networking.k8s.aws/p"), Tier::baseline);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_THAT(warnings[0], HasSubstr("tier: found \"Middle\", expected Admin or Baseline"));
+  EXPECT_THAT(warnings[1], HasSubstr("(ClusterNetworkPolicy.networking.k8s.aws p)"));
+}
+
 TEST_F(DirectorySourceTest, AFolderThatIsBrokenAtFirstIsWaitedFor) {
   write("a.yaml", "kind: [");
   start();
