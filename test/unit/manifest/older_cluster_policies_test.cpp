@@ -208,6 +208,26 @@ TEST(OlderClusterPolicies, objects_of_one_name_are_told_apart) {
   EXPECT_EQ(gone.error().message, "delete: found no AdminNetworkPolicy p, expected one that exists");
 }
 
+TEST(OlderClusterPolicies, each_may_be_in_audit) {
+  const struct {
+    const char* kind;
+    const char* head;
+    const char* name;
+  } rows[] = {
+      {"AdminNetworkPolicy", "{priority: 1, ", "p"},
+      {"BaselineAdminNetworkPolicy", "{", "default"},
+      {"Amazon", "{tier: Admin, priority: 1, ", "p"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.kind);
+    std::string text = object(row.kind, std::string(row.head) + "subject: {namespaces: {}}}", row.name);
+    EXPECT_FALSE(policy_of(text).audit);
+    const std::string name = std::string("{name: ") + row.name;
+    text.replace(text.find(name), name.size(), name + ", annotations: {postern.dev/audit: \"true\"}");
+    EXPECT_TRUE(policy_of(text).audit);
+  }
+}
+
 TEST(OlderClusterPolicies, domain_names_are_read_where_a_form_has_them) {
   for (const auto* kind : {"AdminNetworkPolicy", "Amazon"}) {
     SCOPED_TRACE(kind);
@@ -232,8 +252,8 @@ TEST(OlderClusterPolicies, an_unknown_action_is_refused_from_a_server_too) {
 TEST(OlderClusterPolicies, an_object_that_is_refused_is_named_by_its_full_kind) {
   const auto read = read_what_is_right(object("Amazon", "{tier: Middle, priority: 1, subject: {namespaces: {}}}"), "f.yaml");
   ASSERT_EQ(read.refused.size(), 1u);
-  EXPECT_EQ(read.refused.front().kind, "ClusterNetworkPolicy.networking.k8s.aws");
-  EXPECT_EQ(read.refused.front().name, "p");
+  EXPECT_EQ(read.refused.front().object.kind, "ClusterNetworkPolicy.networking.k8s.aws");
+  EXPECT_EQ(read.refused.front().object.name, "p");
   ASSERT_EQ(read.errors.size(), 1u);
   EXPECT_EQ(read.errors.front().message, "tier: found \"Middle\", expected Admin or Baseline");
 }
