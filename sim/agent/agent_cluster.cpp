@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/manifest/value.h"
+#include "engine/model/cluster_policy_id.h"
 #include "sim/agent/api_server.h"
 #include "sim/agent/cni_links.h"
 #include "sim/agent/node_agents.h"
@@ -122,6 +123,11 @@ Result<void> AgentCluster::State::check_policies(const ClusterSnapshot& cluster)
   if (cluster.cluster_network_policies.empty()) return {};
   if (slices) {
     return tl::unexpected(unsupported("takes no ClusterNetworkPolicies with PolicyEndpoints, which have no tiers"));
+  }
+  for (const auto& entry : cluster.cluster_network_policies) {
+    const std::string kind(split_cluster_policy_id(entry.first).kind);
+    if (kind == cluster_policy_kind::kClusterNetworkPolicy) continue;
+    return tl::unexpected(unsupported("takes no " + kind + ": its agents follow ClusterNetworkPolicies of v1alpha2 alone"));
   }
   if (cluster_policies) return {};
   return fail(ErrorCode::invalid_input,
