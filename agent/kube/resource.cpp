@@ -19,7 +19,15 @@ constexpr std::array<Resource, kResourceKinds> kResources{{
     {network_policies, "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true, false},
     {cluster_network_policies, "policy.networking.k8s.io", "v1alpha2", "clusternetworkpolicies",
      "ClusterNetworkPolicy", false, true},
+    {admin_network_policies, "policy.networking.k8s.io", "v1alpha1", "adminnetworkpolicies",
+     "AdminNetworkPolicy", false, true},
+    {baseline_admin_network_policies, "policy.networking.k8s.io", "v1alpha1", "baselineadminnetworkpolicies",
+     "BaselineAdminNetworkPolicy", false, true},
+    {amazon_cluster_network_policies, "networking.k8s.aws", "v1alpha1", "clusternetworkpolicies",
+     "ClusterNetworkPolicy", false, true, "clusternetworkpolicies.networking.k8s.aws"},
     {policy_endpoints, "networking.k8s.aws", "v1alpha1", "policyendpoints", "PolicyEndpoint", true, true},
+    {cluster_policy_endpoints, "networking.k8s.aws", "v1alpha1", "clusterpolicyendpoints",
+     "ClusterPolicyEndpoint", false, true},
 }};
 
 constexpr bool in_order() {

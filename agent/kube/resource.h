@@ -21,9 +21,13 @@ enum class ResourceKind : std::uint8_t {
   endpoint_slices,
   network_policies,
   cluster_network_policies,
+  admin_network_policies,
+  baseline_admin_network_policies,
+  amazon_cluster_network_policies,
   policy_endpoints,
+  cluster_policy_endpoints,
 };
-inline constexpr std::size_t kResourceKinds = 8;
+inline constexpr std::size_t kResourceKinds = 12;
 
 struct Resource {
   ResourceKind id;
@@ -33,6 +37,10 @@ struct Resource {
   std::string_view kind;     // "NetworkPolicy"
   bool namespaced;
   bool custom;  // comes with a CustomResourceDefinition, so a server need not have it
+  std::string_view full_name = {};  // PLURAL.GROUP, where another group's resource has the plural already
+
+  // Tells resources apart, in logs and metrics.
+  [[nodiscard]] std::string_view name() const { return full_name.empty() ? plural : full_name; }
 
   [[nodiscard]] std::string api_version() const;  // "v1", "networking.k8s.io/v1"
   // Of all namespaces: "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies".

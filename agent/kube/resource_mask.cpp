@@ -87,6 +87,10 @@ const FieldMask& mask_of(ResourceKind kind) {
       return kEndpointSlices;
     case ResourceKind::network_policies:
     case ResourceKind::cluster_network_policies:
+    case ResourceKind::admin_network_policies:
+    case ResourceKind::baseline_admin_network_policies:
+    case ResourceKind::amazon_cluster_network_policies:
+    case ResourceKind::cluster_policy_endpoints:
     case ResourceKind::policy_endpoints:
       return kSpec;
   }

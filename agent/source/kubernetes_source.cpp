@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/kube/api_client.h"
+#include "engine/manifest/kinds.h"
 
 namespace postern::agent {
 namespace {
@@ -19,8 +20,19 @@ std::vector<ResourceKind> resources_for(KubernetesSource::Policies policies) {
   using enum ResourceKind;
   // Pods say which stand on this node. Services and their backends are in the PolicyEndpoints already, and
   // policies of the whole cluster select and name pods of other nodes and labels of namespaces.
-  if (policies == KubernetesSource::Policies::policy_endpoints) return {pods, nodes, policy_endpoints};
-  return {namespaces, nodes, pods, services, endpoint_slices, network_policies, cluster_network_policies};
+  if (policies == KubernetesSource::Policies::policy_endpoints) {
+    return {pods, nodes, policy_endpoints, cluster_policy_endpoints};
+  }
+  return {namespaces,
+          nodes,
+          pods,
+          services,
+          endpoint_slices,
+          network_policies,
+          cluster_network_policies,
+          admin_network_policies,
+          baseline_admin_network_policies,
+          amazon_cluster_network_policies};
 }
 
 kube::Watcher::Options watched(const KubernetesSource::Options& options, const std::vector<ResourceKind>& resources) {
@@ -44,8 +56,15 @@ SourceStatus::State state_of(const kube::ResourceState& state) {
   return SourceStatus::State::failing;
 }
 
+// As objects are told apart once they are read.
+std::string_view kind_of(ResourceKind resource) {
+  const auto& row = kube::resource_of(resource);
+  const auto* kind = manifest::find_kind(row.kind, row.group);
+  return kind == nullptr ? row.kind : kind->name();
+}
+
 std::string title(ResourceKind resource, const NamespacedName& key) {
-  return std::string(kube::resource_of(resource).kind) + " " + (key.ns.empty() ? key.name : key.to_string());
+  return std::string(kind_of(resource)) + " " + (key.ns.empty() ? key.name : key.to_string());
 }
 
 }  // namespace
@@ -137,13 +156,15 @@ void KubernetesSource::adopt() {
   for (const auto& [resource, objects] : held) {
     for (const auto& [key, object] : objects) {
       if (object == nullptr) {
-        store_.remove(kube::resource_of(resource).kind, key);
+        store_.remove(kind_of(resource), key);
       } else {
         store_.put(std::shared_ptr<const manifest::Object>(object, &object->content));
       }
     }
   }
-  if (held.contains(ResourceKind::policy_endpoints) || refusals_changed_) {
+  const bool slices =
+      held.contains(ResourceKind::policy_endpoints) || held.contains(ResourceKind::cluster_policy_endpoints);
+  if (slices || refusals_changed_) {
     refuse_slices();
     store_.settle();
     if (slices_timer_ == 0) slices_timer_ = loop_.after(kSlicesSettle, [this] { tell_of_slices(); });
@@ -164,6 +185,7 @@ void KubernetesSource::tell_of_slices() {
   slices_timer_ = 0;
   const auto news = store_.slices().take_news();
   for (const auto& text : news.errors) listener_->source_error(text);
+  for (const auto& text : store_.take_cluster_news()) listener_->source_error(text);
   for (const auto& text : news.notices) listener_->source_notice(text);
 }
 
@@ -191,7 +213,7 @@ void KubernetesSource::accepted(ResourceKind resource, const NamespacedName& key
 }
 
 void KubernetesSource::state(ResourceKind resource, const kube::ResourceState& state) {
-  const std::string name(kube::resource_of(resource).plural);
+  const std::string name(kube::resource_of(resource).name());
   switch (state.state) {
     case kube::WatchState::starting: break;
     case kube::WatchState::synced: listener_->source_notice("watching " + name); break;
@@ -212,7 +234,7 @@ std::vector<SourceStatus> KubernetesSource::status() const {
   for (const ResourceKind resource : resources_) {
     const auto& state = watcher_.state(resource);
     SourceStatus status;
-    status.resource = kube::resource_of(resource).plural;
+    status.resource = kube::resource_of(resource).name();
     status.state = state_of(state);
     status.detail = state.detail;
     status.since = state.since;
@@ -232,6 +254,7 @@ std::vector<SourceStatus> KubernetesSource::status() const {
       status.disagreeing = store_.slices().disagreeing();
       status.disagreements = store_.slices().disagreements();
     }
+    if (resource == ResourceKind::cluster_policy_endpoints) status.disagreeing = store_.cluster_disagreeing();
     all.push_back(std::move(status));
   }
   return all;

@@ -111,6 +111,22 @@ const MaskRow kMaskRows[] = {
     {ResourceKind::cluster_network_policies,
      R"({"kind":"ClusterNetworkPolicy","apiVersion":"policy.networking.k8s.io/v1alpha2","metadata":{"name":"p"},
          "spec":{"tier":"Admin","priority":0,"subject":{"namespaces":null}}})"},
+    {ResourceKind::admin_network_policies,
+     R"({"kind":"AdminNetworkPolicy","apiVersion":"policy.networking.k8s.io/v1alpha1","metadata":{"name":"p"},
+         "spec":{"priority":7,"subject":{"namespaces":{}},"ingress":[{"action":"Allow","from":[{"namespaces":{}}],
+         "ports":[{"portNumber":{"port":80}},{"portRange":{"start":1,"end":9}},{"namedPort":"web"}]}]},"status":{}})"},
+    {ResourceKind::baseline_admin_network_policies,
+     R"({"kind":"BaselineAdminNetworkPolicy","apiVersion":"policy.networking.k8s.io/v1alpha1","metadata":
+         {"name":"default"},"spec":{"subject":{"namespaces":{}},"egress":[{"action":"Deny","to":[{"nodes":{}}]}]}})"},
+    {ResourceKind::amazon_cluster_network_policies,
+     R"({"kind":"ClusterNetworkPolicy","apiVersion":"networking.k8s.aws/v1alpha1","metadata":{"name":"p"},
+         "spec":{"tier":"Admin","priority":7,"subject":{"namespaces":{}},"egress":[{"action":"Pass","to":[{"networks":
+         ["10.0.0.0/8"]}]}]}})"},
+    {ResourceKind::cluster_policy_endpoints,
+     R"({"kind":"ClusterPolicyEndpoint","apiVersion":"networking.k8s.aws/v1alpha1","metadata":{"name":"p-x"},
+         "spec":{"policyRef":{"name":"p"},"tier":"Admin","priority":7,"subject":{"namespaces":{}},"podSelectorEndpoints":
+         [{"hostIP":"192.0.2.1","podIP":"10.0.0.1","name":"a","namespace":"x"}],"ingress":[{"cidr":"10.0.0.0/8",
+         "action":"Deny","ports":[{"protocol":"TCP","port":80}]}]}})"},
 };
 
 TEST(ObjectDecoder, ItsMasksLeaveOutNothingThatIsRead) {
@@ -133,7 +149,10 @@ TEST(ObjectDecoder, ItsMasksKeepEveryAnnotationThatChangesEnforcement) {
   for (const char* name : names) annotations += R"(,")" + std::string(name) + R"(":"value")";
   const std::string text = R"({"metadata":{"name":"a","annotations":{)" + annotations + "}}}";
   for (const ResourceKind kind : {ResourceKind::namespaces, ResourceKind::network_policies,
-                                  ResourceKind::cluster_network_policies, ResourceKind::policy_endpoints}) {
+                                  ResourceKind::cluster_network_policies, ResourceKind::admin_network_policies,
+                                  ResourceKind::baseline_admin_network_policies,
+                                  ResourceKind::amazon_cluster_network_policies, ResourceKind::policy_endpoints,
+                                  ResourceKind::cluster_policy_endpoints}) {
     const auto masked = read_masked(text, mask_of(kind));
     ASSERT_TRUE(masked);
     const manifest::Value* kept = masked->tree.find("metadata")->find("annotations");

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string_view>
+
 namespace postern::agent::kube {
 namespace {
 
@@ -21,6 +24,14 @@ TEST(Resource, EachHasThePathOfItsGroupAndVersion) {
       {ResourceKind::network_policies, "/apis/networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1"},
       {ResourceKind::cluster_network_policies, "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
        "policy.networking.k8s.io/v1alpha2"},
+      {ResourceKind::admin_network_policies, "/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies",
+       "policy.networking.k8s.io/v1alpha1"},
+      {ResourceKind::baseline_admin_network_policies,
+       "/apis/policy.networking.k8s.io/v1alpha1/baselineadminnetworkpolicies", "policy.networking.k8s.io/v1alpha1"},
+      {ResourceKind::amazon_cluster_network_policies, "/apis/networking.k8s.aws/v1alpha1/clusternetworkpolicies",
+       "networking.k8s.aws/v1alpha1"},
+      {ResourceKind::cluster_policy_endpoints, "/apis/networking.k8s.aws/v1alpha1/clusterpolicyendpoints",
+       "networking.k8s.aws/v1alpha1"},
       {ResourceKind::policy_endpoints, "/apis/networking.k8s.aws/v1alpha1/policyendpoints",
        "networking.k8s.aws/v1alpha1"},
   };
@@ -30,6 +41,13 @@ TEST(Resource, EachHasThePathOfItsGroupAndVersion) {
     EXPECT_EQ(resource_of(row.kind).api_version(), row.api_version);
   }
   EXPECT_EQ(all_resources().size(), std::size(rows));
+}
+
+TEST(Resource, TheirNamesTellThemApart) {
+  std::set<std::string_view> names;
+  for (const auto& resource : all_resources()) EXPECT_TRUE(names.insert(resource.name()).second) << resource.name();
+  EXPECT_EQ(resource_of(ResourceKind::amazon_cluster_network_policies).name(),
+            "clusternetworkpolicies.networking.k8s.aws");
 }
 
 TEST(Resource, ANameIsOnePartOfThePathWhateverItIs) {

@@ -214,7 +214,7 @@ TEST_F(KubernetesSourceTest, AKindThatIsAbsentHoldsNothingUpIsSaidOnceAndIsFollo
   put_node("n1");
   start();
   until([&] { return source->synced(); });
-  const auto state = [&] { return source->status().back(); };
+  const auto state = [&] { return source->status().at(kKinds); };
   EXPECT_EQ(state().resource, "clusternetworkpolicies");
   EXPECT_EQ(state().state, SourceStatus::State::absent);
   EXPECT_TRUE(warnings.empty()) << warnings.front();
@@ -225,7 +225,7 @@ TEST_F(KubernetesSourceTest, AKindThatIsAbsentHoldsNothingUpIsSaidOnceAndIsFollo
   EXPECT_EQ(source->cluster().cluster_network_policies.begin()->first, "isolate");
   EXPECT_EQ(state().state, SourceStatus::State::synced);
   std::size_t said = 0;
-  for (const auto& notice : notices) said += count_of(notice, "has no clusternetworkpolicies");
+  for (const auto& notice : notices) said += count_of(notice, "has no clusternetworkpolicies;");
   EXPECT_EQ(said, 1u);
   until([&] { return server.tell("watches " + kClusterPolicies) == "1"; });
   change("delete " + kClusterPolicies + " isolate");
