@@ -121,6 +121,11 @@ Result<void> AgentCluster::State::check_policies(const ClusterSnapshot& cluster)
     }
   }
   if (cluster.cluster_network_policies.empty()) return {};
+  for (const auto& [id, unused] : cluster.cluster_network_policies) {
+    const auto kind = split_cluster_policy_id(id).kind;
+    if (kind == cluster_policy_kind::kClusterNetworkPolicy) continue;
+    return tl::unexpected(unsupported("writes no " + cluster_policy_title(id) + " to its API server"));
+  }
   if (slices) {
     return tl::unexpected(unsupported("takes no ClusterNetworkPolicies with PolicyEndpoints, which have no tiers"));
   }
