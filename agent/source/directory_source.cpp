@@ -26,7 +26,8 @@ constexpr Duration kLookAgain = seconds(5);
 // Errors of one reading that are worth a line each.
 constexpr std::size_t kMostErrors = 10;
 
-constexpr std::string_view kPolicyEndpoint = "PolicyEndpoint";
+// Whether several objects of the kind are one policy.
+bool has_slices(std::string_view kind) { return kind == "PolicyEndpoint" || kind == "ClusterPolicyEndpoint"; }
 
 constexpr std::uint32_t kChanges = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
                                    IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
@@ -160,7 +161,7 @@ DirectorySource::Objects DirectorySource::read_file(const std::string& file, Tro
     if (held != files_.end()) objects = held->second;
     for (auto& each : objects) {
       each.stands_in = true;
-      if (each.object->kind == kPolicyEndpoint) trouble.slices.insert(key_of(*each.object));
+      if (has_slices(each.object->kind)) trouble.slices.insert(key_of(*each.object));
     }
     return objects;
   }
@@ -169,7 +170,7 @@ DirectorySource::Objects DirectorySource::read_file(const std::string& file, Tro
     auto held = before(ref);
     keep(title(ref) + (held ? "" : ": left out"));
     if (!held) continue;
-    if (ref.kind == kPolicyEndpoint) trouble.slices.insert(key_of(*held));
+    if (has_slices(ref.kind)) trouble.slices.insert(key_of(*held));
     objects.push_back({std::move(held), true});
   }
   for (auto& object : read.manifest.objects) {
@@ -208,13 +209,13 @@ void DirectorySource::take(Files files, const std::set<NamespacedName>& refused_
     for (const auto& [file, objects] : files_) {
       for (const auto& held : objects) {
         if (held.stands_in != stands_in) continue;
-        if (!stands_in && held.object->kind == kPolicyEndpoint) refused.erase(key_of(*held.object));
+        if (!stands_in && has_slices(held.object->kind)) refused.erase(key_of(*held.object));
         if (std::holds_alternative<manifest::Workload>(held.object->value)) ++workloads;
         store_.put(held.object);
       }
     }
   }
-  store_.slices().refuse(refused);
+  store_.refuse_slices(refused);
   store_.settle();
   synced_ = true;
   const auto& cluster = store_.cluster();

@@ -67,6 +67,11 @@ std::string title(ResourceKind resource, const NamespacedName& key) {
   return std::string(kind_of(resource)) + " " + (key.ns.empty() ? key.name : key.to_string());
 }
 
+// Whether several objects of the kind are one policy.
+bool has_slices(ResourceKind resource) {
+  return resource == ResourceKind::policy_endpoints || resource == ResourceKind::cluster_policy_endpoints;
+}
+
 }  // namespace
 
 KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const Options& options)
@@ -177,8 +182,10 @@ void KubernetesSource::adopt() {
 void KubernetesSource::refuse_slices() {
   refusals_changed_ = false;
   std::set<NamespacedName> refused;
-  for (const auto& [key, detail] : rejected_[ResourceKind::policy_endpoints]) refused.insert(key);
-  store_.slices().refuse(refused);
+  for (const auto kind : {ResourceKind::policy_endpoints, ResourceKind::cluster_policy_endpoints}) {
+    for (const auto& [key, detail] : rejected_[kind]) refused.insert(key);
+  }
+  store_.refuse_slices(refused);
 }
 
 void KubernetesSource::tell_of_slices() {
@@ -193,9 +200,9 @@ void KubernetesSource::rejected(ResourceKind resource, const NamespacedName& key
                                 const std::vector<Error>& errors) {
   const std::string detail = errors.empty() ? "cannot be read" : errors.front().message;  // its place is the object
   rejected_[resource][key] = detail;
-  if (resource == ResourceKind::policy_endpoints) refusals_changed_ = true;
+  const bool is_slice = has_slices(resource);
+  if (is_slice) refusals_changed_ = true;
   const bool known = watcher_.objects(resource).contains(key);
-  const bool is_slice = resource == ResourceKind::policy_endpoints;
   listener_->source_error(title(resource, key) + " is refused: " + detail +
                           (!known     ? "; it is left out"
                            : is_slice ? "; its version before stays in force, with the other slices of its policy"
@@ -205,7 +212,7 @@ void KubernetesSource::rejected(ResourceKind resource, const NamespacedName& key
 void KubernetesSource::accepted(ResourceKind resource, const NamespacedName& key) {
   if (rejected_[resource].erase(key) == 0) return;
   listener_->source_notice(title(resource, key) + " is no longer refused");
-  if (resource != ResourceKind::policy_endpoints) return;
+  if (!has_slices(resource)) return;
   // The right version comes next, unless it is the one that is held anyway.
   refusals_changed_ = true;
   loop_.cancel(accepted_timer_);

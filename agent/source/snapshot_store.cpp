@@ -113,21 +113,53 @@ void SnapshotStore::forget_cluster_slices() {
   cluster_slices_.clear();
 }
 
+void SnapshotStore::refuse_slices(const std::set<NamespacedName>& keys) {
+  std::set<NamespacedName> plain;
+  std::set<std::string> of_the_cluster;
+  for (const auto& key : keys) {
+    if (key.ns.empty()) {
+      of_the_cluster.insert(key.name);
+    } else {
+      plain.insert(key);
+    }
+  }
+  slices_.refuse(plain);
+  if (of_the_cluster == refused_cluster_slices_) return;
+  refused_cluster_slices_ = std::move(of_the_cluster);
+  cluster_slices_touched_ = true;
+}
+
+// A slice that cannot be read holds its policy's other slices back: never half of a change.
+std::set<std::string> SnapshotStore::held_back() const {
+  std::set<std::string> policies;
+  for (const auto& name : refused_cluster_slices_) {
+    const auto slice = cluster_slices_.find(name);
+    if (slice != cluster_slices_.end()) policies.insert(slice->second.policy);
+  }
+  return policies;
+}
+
 void SnapshotStore::settle() {
   slices_.settle(cluster_.policy_endpoints);
   if (!std::exchange(cluster_slices_touched_, false)) return;
   auto& policies = cluster_.cluster_network_policies;
   std::map<std::string, ClusterNetworkPolicy> joined;
   cluster_disagreements_.clear();
+  const auto held = held_back();
   for (auto& policy : manifest::join(cluster_slices_)) {
     const std::string id = cluster_policy_id(kClusterPolicyEndpoint, policy.policy);
+    const auto before = policies.find(id);
+    if (held.contains(policy.policy) && before != policies.end()) {
+      joined[id] = std::move(before->second);
+      continue;
+    }
     if (policy.disagreement.empty()) {
       joined[id] = std::move(policy.joined);
       continue;
     }
     // What agreed last stays.
     cluster_disagreements_.push_back(std::move(policy.disagreement));
-    if (const auto before = policies.find(id); before != policies.end()) joined[id] = std::move(before->second);
+    if (before != policies.end()) joined[id] = std::move(before->second);
   }
   erase_cluster_policies(cluster_, kClusterPolicyEndpoint);
   policies.merge(joined);

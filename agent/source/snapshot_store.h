@@ -32,9 +32,12 @@ class SnapshotStore {
   // Nothing is left; PolicyEndpoints and ClusterPolicyEndpoints go with the next settle(), unless they are
   // put again before.
   void clear();
+  // Slices whose newest version cannot be read, and no others: PolicyEndpoints, and without a namespace
+  // ClusterPolicyEndpoints. What was put of them is a version before.
+  void refuse_slices(const std::set<NamespacedName>& keys);
   // Takes into the cluster what the calls above said of PolicyEndpoints and ClusterPolicyEndpoints: all of it
-  // is one change. Of a cluster policy whose slices disagree the last version that agreed stays; one that
-  // never did is left out.
+  // is one change. Of a cluster policy whose slices disagree, or of which one is refused, the last version that
+  // agreed stays; one that never did is left out.
   void settle();
   // Cluster policies whose slices disagreed at the last settle().
   [[nodiscard]] std::size_t cluster_disagreeing() const { return cluster_disagreements_.size(); }
@@ -42,15 +45,18 @@ class SnapshotStore {
   std::vector<std::string> take_cluster_news();
 
   [[nodiscard]] const ClusterSnapshot& cluster() const { return cluster_; }
-  [[nodiscard]] AgreeingSlices& slices() { return slices_; }
+  [[nodiscard]] AgreeingSlices& slices() { return slices_; }  // PolicyEndpoints alone
   [[nodiscard]] const AgreeingSlices& slices() const { return slices_; }
 
  private:
   void forget_cluster_slices();
+  // Cluster policies of which some slice is refused.
+  [[nodiscard]] std::set<std::string> held_back() const;
 
   ClusterSnapshot cluster_;  // without the slices that slices_ holds back
   AgreeingSlices slices_;
   manifest::ClusterPolicyEndpoints cluster_slices_;
+  std::set<std::string> refused_cluster_slices_;
   bool cluster_slices_touched_ = false;              // since the last settle()
   std::vector<std::string> cluster_disagreements_;  // messages, by policyRef
   std::set<std::string> cluster_said_;

@@ -178,6 +178,35 @@ TEST(SnapshotStore, OfClusterSlicesThatDisagreeWhatAgreedLastStays) {
   EXPECT_TRUE(store.cluster().cluster_network_policies.empty());
 }
 
+TEST(SnapshotStore, ASliceOfAClusterPolicyThatCannotBeReadHoldsTheOthersBack) {
+  SnapshotStore store;
+  const std::string id = "ClusterPolicyEndpoint/p";
+  const auto slice = [](const std::string& name, const std::string& port) {
+    return objects_of("{apiVersion: networking.k8s.aws/v1alpha1, kind: ClusterPolicyEndpoint, metadata: {name: " + name +
+                      "}, spec: {policyRef: {name: p}, tier: Admin, priority: 1, podSelectorEndpoints: [], ingress: "
+                      "[{cidr: 10.0.0.0/8, action: Deny, ports: [{port: " + port + ", protocol: TCP}]}]}}")
+        .front();
+  };
+  const auto rules = [&] { return store.cluster().cluster_network_policies.at(id).ingress.size(); };
+  store.put(slice("p-1", "80"));
+  store.put(slice("p-2", "81"));
+  store.settle();
+  EXPECT_EQ(rules(), 2u);
+  store.put(slice("p-3", "82"));
+  store.refuse_slices({{"", "p-2"}, {"x", "p-2"}});
+  store.settle();
+  EXPECT_EQ(rules(), 2u) << "p-3 waits for p-2";
+  store.put(slice("p-2", "83"));
+  store.refuse_slices({});
+  store.settle();
+  EXPECT_EQ(rules(), 3u);
+  // One that nobody has seen yet belongs to no policy.
+  store.put(slice("p-4", "84"));
+  store.refuse_slices({{"", "p-9"}});
+  store.settle();
+  EXPECT_EQ(rules(), 4u);
+}
+
 TEST(SnapshotStore, InventsNoAddresses) {
   SnapshotStore store;
   for (const auto& object : objects_of(R"(
