@@ -31,7 +31,6 @@ class Resolver {
            const ResolveOptions& options, RuleRegistry& rules)
       : cluster_(cluster),
         options_(options),
-        rules_(rules),
         terms_(cluster),
         network_policies_(terms_, rules, compat(ServiceIpBlocks::meaning)),
         policy_endpoints_(cluster, endpoints, {terms_, rules, compat(ServiceIpBlocks::compat)}),
@@ -53,7 +52,6 @@ class Resolver {
 
   const ClusterSnapshot& cluster_;
   const ResolveOptions& options_;
-  RuleRegistry& rules_;
   TermTable terms_;
   PolicyRuleTable network_policies_;
   EndpointRuleTable policy_endpoints_;

@@ -34,7 +34,7 @@ const Row kPackets[] = {
     {"an unknown reason",
      "{from: x/a, to: x/b, udp: {sport: 1, dport: 2}, expect: {reason: isolation}}",
      {"7:72: reason: found \"isolation\", expected one of not-isolated, rule, established, related, "
-      "self, own-node, always, grace, isolated, denied, strict, backends-differ, no-backend, "
+      "self, own-node, always, grace, would-deny, isolated, denied, strict, backends-differ, no-backend, "
       "spoofed-source, fragment, malformed, protocol, ethertype"}},
     {"an unknown end to judge at",
      "{from: x/a, to: x/b, udp: {sport: 1, dport: 2}, expect: {verdict: deny, at: both}}",
