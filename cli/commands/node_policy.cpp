@@ -151,11 +151,12 @@ Json direction_json(const NodeState& node, const NodePod& pod, std::uint32_t whi
     for (const auto& line : lines_of(direction.answers[i])) {
       Json one{{"protocol", line.protocol}};
       if (line.has_ports) one.update({{"port", line.ports.lo}, {"endPort", line.ports.hi}});
+      const std::uint32_t rule = pn_step_said_rule(line.step);
       one.update({{"verdict", verdict_word(line.step)},
                   {"reason", reason_name(pn_step_reason(line.step))},
                   {"tier", tier_name(tier_of_reason(pn_step_reason(line.step)))},
-                  {"rule", pn_step_said_rule(line.step) == 0 ? Json() : Json(node.rule_name(pn_step_said_rule(line.step)))},
-                  {"ruleId", pn_step_said_rule(line.step)}});
+                  {"rule", rule == 0 ? Json() : Json(node.rule_name(rule))},
+                  {"ruleId", rule}});
       lines.push_back(std::move(one));
     }
     out["answers"].push_back({{"prefixes", std::move(prefixes)}, {"says", std::move(lines)}});

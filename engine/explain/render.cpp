@@ -121,7 +121,8 @@ std::string backends_text(const Explanation& explanation) {
   for (const auto& backend : explanation.backends) {
     const bool reached = backend.egress.allowed && backend.ingress.allowed;
     const bool would = backend.egress.would_deny || backend.ingress.would_deny;
-    text += "Backend " + backend.who + ": " + (!reached ? "denied" : would ? "allowed, would be denied" : "allowed") + "\n";
+    text += "Backend " + backend.who + ": " +
+            (!reached ? "denied" : would ? "allowed, would be denied" : "allowed") + "\n";
     text += "  " + why_line(backend.egress) + "\n  " + why_line(backend.ingress) + "\n";
   }
   return text;

@@ -69,7 +69,8 @@ struct AddPeer {
   void operator()(const ClusterNodes&) const {}
 };
 
-std::vector<ClusterRule> rules_of(const Slices& slices, std::vector<ClusterEndpointInfo> ClusterPolicyEndpoint::*infos) {
+std::vector<ClusterRule> rules_of(const Slices& slices,
+                                  std::vector<ClusterEndpointInfo> ClusterPolicyEndpoint::*infos) {
   std::map<RuleKey, Peers> grouped;
   for (const auto* slice : slices) {
     for (const auto& info : slice->*infos) std::visit(AddPeer{grouped[key_of(info)]}, info.peer);

@@ -35,10 +35,9 @@ bool contains(const Term& term, const IpAddress& peer) {
 }
 
 bool matches(const ResolvedRule& rule, const Question& question) {
-  const bool peer = rule.any_peer ||
-                    ((question.named || rule.names_cluster_ips) && std::any_of(rule.peers.begin(), rule.peers.end(), [&](TermIndex term) {
-                       return contains(question.policy.terms[term], question.peer);
-                     }));
+  const auto holds = [&](TermIndex term) { return contains(question.policy.terms[term], question.peer); };
+  const bool peer = rule.any_peer || ((question.named || rule.names_cluster_ips) &&
+                                      std::any_of(rule.peers.begin(), rule.peers.end(), holds));
   const bool port =
       rule.any_port || std::any_of(rule.ports.begin(), rule.ports.end(), [&](const PortMatch& match) {
         return static_cast<std::uint8_t>(match.protocol) == question.protocol &&

@@ -66,10 +66,11 @@ struct ResolveOptions {
   std::optional<ServiceIpBlocks> service_ip_blocks;
 };
 
-// NetworkPolicies, PolicyEndpoints and ClusterNetworkPolicies of the snapshot are enforced together. Errors: more rules than 24
-// bits name (table_full); slices of a PolicyEndpoint policy that select one of these pods and disagree
-// (invalid_input, see resolve_policy_endpoints.h). An endpoint whose pod is not in the snapshot, or not
-// live, gets no rules (an interface may come before its pod is known); strict holds for it too.
+// NetworkPolicies, PolicyEndpoints and ClusterNetworkPolicies of the snapshot are enforced together, or seen
+// together where something is in audit (R44). Errors: more rules than there are numbers (table_full); slices of a
+// PolicyEndpoint policy that select one of these pods and disagree (invalid_input, see resolve_policy_endpoints.h).
+// An endpoint whose pod is not in the snapshot, or not live, gets no rules (an interface may come before its pod is
+// known); strictness, of the cluster or of its namespace (R45), holds for it too.
 Result<ResolvedPolicy> resolve(const ClusterSnapshot& cluster, std::span<const LocalEndpoint> endpoints,
                                const ResolveOptions& options, RuleRegistry& rules);
 

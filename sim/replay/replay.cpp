@@ -329,7 +329,9 @@ std::vector<PolicyAccount> Replay::State::policies() const {
     if (origin != nullptr) accounts[origin->policy].would_denials += packets;
   }
   for (const auto& [place, packets] : isolation_denials) {
-    for (const auto& policy : isolating(*place.first, place.second, false)) accounts[policy].isolation_denials += packets;
+    for (const auto& policy : isolating(*place.first, place.second, false)) {
+      accounts[policy].isolation_denials += packets;
+    }
   }
   for (const auto& [place, packets] : isolation_would_denials) {
     for (const auto& policy : isolating(*place.first, place.second, true)) accounts[policy].would_denials += packets;

@@ -145,8 +145,11 @@ std::string policies_text(const ReplayResult& result) {
     if (account.isolation_denials > 0) {
       table.add({name, "isolates, no rule allows: denied", std::to_string(account.isolation_denials)});
     }
-    if (account.would_denials > 0) table.add({name, "in audit: would be denied", std::to_string(account.would_denials)});
-    if (account.rules.empty() && account.isolation_denials + account.would_denials == 0) table.add({name, "(decided nothing)", "0"});
+    if (account.would_denials > 0) {
+      table.add({name, "in audit: would be denied", std::to_string(account.would_denials)});
+    }
+    const bool idle = account.rules.empty() && account.isolation_denials + account.would_denials == 0;
+    if (idle) table.add({name, "(decided nothing)", "0"});
   }
   return fmt::format("\nPolicies: {}\n", result.policies.size()) + table.text();
 }

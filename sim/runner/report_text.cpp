@@ -248,7 +248,8 @@ std::string text_report(const ScenarioResult& result, const TextOptions& options
             "! not as expected, - not probed\n";
   }
   for (const StepResult& step : result.steps) {
-    text += headline(step) + truth_tables(step, options) + wrong_cells(step) + would_deny_lines(step) + packet_lines(step);
+    text += headline(step) + truth_tables(step, options) + wrong_cells(step) + would_deny_lines(step);
+    text += packet_lines(step);
     if (step.replay) text += replay_line(*step.replay);
   }
   return text;
