@@ -27,8 +27,12 @@ struct Line {
   std::uint32_t step = 0;
 };
 
+// Whether a reader is told the same: of denials, and of what would be one, the rule counts.
 bool same_meaning(std::uint32_t a, std::uint32_t b) {
-  return a == b || (pn_step_allows(a) == 0 && pn_step_allows(b) == 0 && pn_step_said_rule(a) == pn_step_said_rule(b));
+  const auto denies = [](std::uint32_t step) { return pn_step_allows(step) == 0; };
+  const auto would_deny = [](std::uint32_t step) { return pn_step_reason(step) == PN_REASON_WOULD_DENY; };
+  const bool alike = (denies(a) && denies(b)) || (would_deny(a) && would_deny(b));
+  return a == b || (alike && pn_step_said_rule(a) == pn_step_said_rule(b));
 }
 
 std::vector<Line> lines_of(const PeerAnswer& answer) {

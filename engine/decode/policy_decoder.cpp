@@ -36,7 +36,10 @@ std::uint32_t final_or_hole(std::uint32_t step) { return pn_step_is_final(step) 
 
 // Engine/datapath/policy.h, pn_portless_denial: of protocols that are neither with ports nor ICMP.
 std::uint32_t other_step(std::uint32_t step) {
-  return step == pn_step_deny(PN_REASON_ISOLATED, 0) ? pn_step_deny(PN_REASON_PROTOCOL, 0) : step;
+  const std::uint32_t isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
+  const std::uint32_t portless = pn_step_deny(PN_REASON_PROTOCOL, 0);
+  if (step == pn_step_would_deny(isolated)) return pn_step_would_deny(portless);
+  return step == isolated ? portless : step;
 }
 
 void append(std::vector<PortSpan>& spans, std::uint32_t lo, std::uint32_t hi, std::uint32_t step) {
