@@ -53,8 +53,9 @@ bool is_of_policy(std::uint32_t reason) {
 }
 
 std::string words_of(std::uint32_t step) {
-  return fmt::format("{} ({}, rule {})", pn_step_allows(step) != 0 ? "allow" : "deny",
-                     reason_name(pn_step_reason(step)), pn_step_rule(step));
+  const bool would_deny = pn_step_reason(step) == PN_REASON_WOULD_DENY;
+  return fmt::format("{}{} ({}, rule {})", pn_step_allows(step) != 0 ? "allow" : "deny",
+                     would_deny ? ", would deny" : "", reason_name(pn_step_said_reason(step)), pn_step_said_rule(step));
 }
 
 }  // namespace
