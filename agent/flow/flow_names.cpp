@@ -62,7 +62,10 @@ void FlowNames::name_rule(FlowRecord& record, std::uint32_t step) const {
   const RuleOrigin* origin = sources_.rules().find(RuleId{pn_step_said_rule(step)});
   if (origin == nullptr) return;
   record.rule = FlowRule{origin->policy, origin->index + 1};
-  if (record.reason == PN_REASON_ESTABLISHED || record.reason == PN_REASON_GRACE) record.tier = tier_of(origin->policy);
+  // These reasons are of no tier by themselves; their rule's policy is.
+  const bool of_its_rule = record.reason == PN_REASON_ESTABLISHED || record.reason == PN_REASON_GRACE ||
+                           record.reason == PN_REASON_WOULD_DENY;
+  if (of_its_rule) record.tier = tier_of(origin->policy);
 }
 
 // The pod whose policy was asked is known by its number, whatever addresses the packet has.
@@ -78,10 +81,6 @@ void FlowNames::name_endpoint(FlowRecord& record, const pn_event& event) const {
   }
   const DirectionPolicy& policy = endpoint->at(record.direction);
   const bool would_deny = record.reason == PN_REASON_WOULD_DENY;
-  const std::uint32_t rule = pn_step_said_rule(event.step);
-  for (const auto& one : policy.with_audit().rules) {
-    if (would_deny && rule != 0 && one.id.value == rule) record.tier = static_cast<pn_tier>(one.tier);
-  }
   if (pn_step_said_reason(event.step) != PN_REASON_ISOLATED) return;
   const DirectionRules& said = would_deny ? policy.with_audit() : policy;
   for (const auto& isolating : said.isolating) record.isolating.push_back(isolating.key);

@@ -129,11 +129,6 @@ Result<void> AgentCluster::State::check_policies(const ClusterSnapshot& cluster)
   if (slices) {
     return tl::unexpected(unsupported("takes no ClusterNetworkPolicies with PolicyEndpoints, which have no tiers"));
   }
-  for (const auto& entry : cluster.cluster_network_policies) {
-    const std::string kind(split_cluster_policy_id(entry.first).kind);
-    if (kind == cluster_policy_kind::kClusterNetworkPolicy) continue;
-    return tl::unexpected(unsupported("takes no " + kind + ": its agents follow ClusterNetworkPolicies of v1alpha2 alone"));
-  }
   if (cluster_policies) return {};
   return fail(ErrorCode::invalid_input,
               "ClusterNetworkPolicies have to be defined: found no --crd of that kind, expected a manifest such as "
