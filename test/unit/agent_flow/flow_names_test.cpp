@@ -101,6 +101,8 @@ TEST_F(FlowNamesTest, a_policy_of_the_whole_cluster_is_named_with_its_tier_and_w
       {"floor", false, PN_REASON_DENIED_BASELINE, PN_TIER_BASELINE},
       {"floor", true, PN_REASON_RULE_BASELINE, PN_TIER_BASELINE},
       {"floor", true, PN_REASON_ESTABLISHED, PN_TIER_BASELINE},
+      {"guard", true, PN_REASON_WOULD_DENY, PN_TIER_ADMIN},
+      {"floor", true, PN_REASON_WOULD_DENY, PN_TIER_BASELINE},
       {"gone", true, PN_REASON_ESTABLISHED, PN_TIER_DEFAULT},
   };
   for (const auto& row : rows) {
@@ -112,6 +114,7 @@ TEST_F(FlowNamesTest, a_policy_of_the_whole_cluster_is_named_with_its_tier_and_w
     const FlowRecord record = names.name(event, 0);
     EXPECT_EQ(record.allowed, row.allowed);
     EXPECT_EQ(record.tier, row.tier);
+    EXPECT_EQ(record.would_deny, row.reason == PN_REASON_WOULD_DENY ? "denied" : "");
     ASSERT_TRUE(record.rule);
     EXPECT_EQ(record.rule->policy.key, (NamespacedName{"", row.policy}));
     EXPECT_EQ(record.rule->rule, 2u);
