@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <bit>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -37,6 +36,7 @@
 #include "agent/source/kubernetes_source.h"
 #include "agent/view/run_folder.h"
 #include "agent/view/view_writer.h"
+#include "engine/compile/table_sizes.h"
 #include "net/conntrack_dump.h"
 
 namespace postern::agent {
@@ -62,7 +62,8 @@ std::string host_name() {
 
 TableSizes sizes_for(const Settings& settings) {
   TableSizes sizes;
-  sizes.conntrack_buckets = std::bit_ceil(settings.conntrack_table_size / kWaysOfBucket);
+  set_entries(sizes, kConntrackTable, settings.conntrack_table_size);
+  for (const auto& [name, entries] : settings.table_sizes) set_entries(sizes, name, entries);
   return sizes;
 }
 

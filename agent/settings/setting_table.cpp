@@ -5,6 +5,7 @@
 #include <array>
 
 #include "agent/settings/setting_values.h"
+#include "engine/compile/table_sizes.h"
 
 namespace postern::agent {
 namespace {
@@ -81,7 +82,33 @@ Expected take_cleanup_period(const std::string& value, Settings& settings) {
   settings.conntrack_cleanup_period = seconds(period_s);
   return expected;
 }
-// NAME=SECONDS, separated by commas; who is not named keeps the default.
+// Takes NAME=NUMBER parts, separated by commas; false: something is none, or take(NAME, NUMBER) refuses it.
+template <typename Take>
+bool take_parts(std::string_view rest, NumberRange range, Take take) {
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const auto equals = part.find('=');
+    if (equals == std::string_view::npos) return false;
+    std::int64_t number = 0;
+    if (read_number(std::string(part.substr(equals + 1)), range, number)) return false;
+    if (!take(part.substr(0, equals), number)) return false;
+  }
+  return true;
+}
+// Who is not named keeps the default, here and below.
+Expected take_table_sizes(const std::string& value, Settings& settings) {
+  std::map<std::string, std::uint32_t> sizes;
+  TableSizes named;
+  const bool taken = take_parts(value, {1, 4'194'304}, [&](std::string_view name, std::int64_t entries) {
+    const auto count = static_cast<std::uint32_t>(entries);
+    sizes[std::string(name)] = count;
+    return set_entries(named, name, count);
+  });
+  if (!taken) return "NAME=ENTRIES of " + names_of_sized_tables() + ", from 1 to 4194304, separated by commas";
+  settings.table_sizes = std::move(sizes);
+  return std::nullopt;
+}
 Expected take_conntrack_timeouts(const std::string& value, Settings& settings) {
   using T = ConntrackTimeouts;
   static constexpr std::pair<std::string_view, Duration T::*> kNames[] = {
@@ -90,20 +117,16 @@ Expected take_conntrack_timeouts(const std::string& value, Settings& settings) {
       {"udp-replied", &T::udp_replied}, {"sctp", &T::sctp},                       {"icmp", &T::icmp},
   };
   T timeouts;
-  for (std::string_view rest = value; !rest.empty();) {
-    const std::string_view part = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    const auto equals = part.find('=');
+  const bool taken = take_parts(value, {1, 31'536'000}, [&](std::string_view name, std::int64_t timeout_s) {
     const auto* const named =
-        std::find_if(std::begin(kNames), std::end(kNames),
-                     [&](const auto& entry) { return equals != std::string_view::npos && entry.first == part.substr(0, equals); });
-    std::int64_t timeout_s = 0;
-    if (named == std::end(kNames) ||
-        read_number(std::string(part.substr(equals + 1)), {1, 31'536'000}, timeout_s)) {
-      return "NAME=SECONDS of tcp-syn, tcp-established, tcp-fin, tcp-closed, tcp-rst, udp, udp-replied, sctp and icmp, "
-             "from 1 to 31536000, separated by commas";
-    }
+        std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& entry) { return entry.first == name; });
+    if (named == std::end(kNames)) return false;
     timeouts.*(named->second) = seconds(timeout_s);
+    return true;
+  });
+  if (!taken) {
+    return "NAME=SECONDS of tcp-syn, tcp-established, tcp-fin, tcp-closed, tcp-rst, udp, udp-replied, sctp and icmp, "
+           "from 1 to 31536000, separated by commas";
   }
   settings.conntrack_timeouts = timeouts;
   return std::nullopt;
@@ -203,6 +226,10 @@ constexpr std::array kTable = {
     Setting{"conntrack-cache-table-size", "262144", "ENTRIES", kKernel,
             "Connections that are tracked at most, from 32768 to 1048576", nullptr,
             take_number<&S::conntrack_table_size, 32'768, 1'048'576>},
+    Setting{"table-sizes", "", "NAME=ENTRIES,...", kKernel,
+            "Room in the kernel's tables, by the names of the metric postern_table_entries_max, fragments and\n"
+            "conntrack (in place of --conntrack-cache-table-size); the others stay as they are",
+            nullptr, take_table_sizes},
     Setting{"conntrack-cache-cleanup-period", "300", "SECONDS", kKernel,
             "How often connections that have ended are swept away", nullptr, take_cleanup_period},
     Setting{"conntrack-timeouts", "", "NAME=SECONDS,...", kKernel,

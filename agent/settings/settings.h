@@ -44,6 +44,7 @@ struct Settings {
   std::string pin_path;
   std::string run_folder;  // empty: agent/view/run_folder.h chooses
   std::uint32_t conntrack_table_size{};  // entries
+  std::map<std::string, std::uint32_t> table_sizes;  // entries, by names of engine/compile/table_sizes.h
   Duration conntrack_cleanup_period{};
   ConntrackTimeouts conntrack_timeouts;  // R25b
   Duration midflow_grace{};              // R40

@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include "engine/abi/conntrack.h"
-#include "engine/abi/fragments.h"
 #include "engine/base/nearest_names.h"
+#include "engine/compile/table_sizes.h"
 #include "engine/manifest/kinds.h"
 #include "files/manifest_files.h"
 #include "sim/scenario/parts.h"
@@ -15,13 +14,6 @@ namespace postern::sim {
 namespace {
 
 constexpr std::string_view kApiVersion = "postern.dev/v1alpha1";
-
-// Buckets are selected by a mask, so their number is a power of two.
-std::uint32_t buckets_of(std::int64_t entries, std::int64_t ways) {
-  std::uint32_t buckets = 1;
-  while (buckets * ways < entries) buckets *= 2;
-  return buckets;
-}
 
 // Reads one Scenario document; errors are collected in `errors_`.
 class ScenarioBuilder {
@@ -118,18 +110,17 @@ void ScenarioBuilder::read_limits(const Value& spec) {
   const Value* limits = mapping_at(report_, &spec, "limits");
   if (limits == nullptr) return;
   only_keys(report_, *limits, "limits", {"conntrack", "fragments", "peers"});
-  if (const auto entries = number_at(report_, limits, "conntrack", 1, std::int64_t{1} << 26)) {
-    scenario_.limits.conntrack_buckets = buckets_of(*entries, PN_CT_WAYS);
-  }
-  if (const auto datagrams = number_at(report_, limits, "fragments", 1, std::int64_t{1} << 26)) {
-    scenario_.limits.fragment_buckets = buckets_of(*datagrams, PN_FRAGMENT_WAYS);
-  }
-  if (const auto peers = number_at(report_, limits, "peers", 1, std::int64_t{1} << 26)) {
-    const std::uint32_t buckets = buckets_of(*peers, PN_HOSTS_WAYS);
-    auto& entries = scenario_.limits.entries;
-    entries[static_cast<std::size_t>(TableId::hosts)] = buckets;
+  const auto room = [&](const char* key, std::string_view table) {
+    const auto entries = number_at(report_, limits, key, 1, std::int64_t{1} << 26);
+    if (entries) set_entries(scenario_.limits, table, static_cast<std::uint32_t>(*entries));
+    return entries.has_value();
+  };
+  room("conntrack", kConntrackTable);
+  room("fragments", kFragmentTable);
+  if (room("peers", name_of(TableId::hosts))) {
     // What is left over where a bucket is full; in the proportion of the usual sizes.
-    entries[static_cast<std::size_t>(TableId::hosts_far)] = std::max(buckets / 2, 4u);
+    const std::uint32_t buckets = scenario_.limits.of(TableId::hosts);
+    set_entries(scenario_.limits, name_of(TableId::hosts_far), std::max(buckets / 2, 4u));
   }
 }
 

@@ -45,6 +45,18 @@ TEST(SettingsRefusal, of_a_flag_names_flag_value_and_expectation) {
       {"conntrack-cache-table-size", "32767", "found \"32767\", expected a number from 32768 to 1048576"},
       {"conntrack-cache-table-size", "1048577", "found \"1048577\", expected a number from 32768 to 1048576"},
       {"conntrack-cache-table-size", "256K", "found \"256K\", expected a number from 32768 to 1048576"},
+      {"table-sizes", "pods",
+       "found \"pods\", expected NAME=ENTRIES of pods, slots_far, hosts, hosts_far, seg, rows, bodies, portdirs, "
+       "portpages, fragments and conntrack, from 1 to 4194304, separated by commas"},
+      {"table-sizes", "idx=5",
+       "found \"idx=5\", expected NAME=ENTRIES of pods, slots_far, hosts, hosts_far, seg, rows, bodies, portdirs, "
+       "portpages, fragments and conntrack, from 1 to 4194304, separated by commas"},
+      {"table-sizes", "hosts=0",
+       "found \"hosts=0\", expected NAME=ENTRIES of pods, slots_far, hosts, hosts_far, seg, rows, bodies, portdirs, "
+       "portpages, fragments and conntrack, from 1 to 4194304, separated by commas"},
+      {"table-sizes", "rows=4194305",
+       "found \"rows=4194305\", expected NAME=ENTRIES of pods, slots_far, hosts, hosts_far, seg, rows, bodies, portdirs, "
+       "portpages, fragments and conntrack, from 1 to 4194304, separated by commas"},
       {"conntrack-cache-cleanup-period", "0", "found \"0\", expected a number from 1 to 86400"},
       {"conntrack-cache-cleanup-period", "300s", "found \"300s\", expected a number from 1 to 86400"},
       {"conntrack-timeouts", "tcp=5",

@@ -31,6 +31,11 @@ std::string shown(const Settings& settings, const std::string& flag) {
   if (flag == "pin-path") return settings.pin_path;
   if (flag == "run-folder") return settings.run_folder;
   if (flag == "conntrack-cache-table-size") return std::to_string(settings.conntrack_table_size);
+  if (flag == "table-sizes") {
+    std::string all;
+    for (const auto& [name, entries] : settings.table_sizes) all += name + "=" + std::to_string(entries) + " ";
+    return all;
+  }
   if (flag == "conntrack-cache-cleanup-period") return std::to_string(settings.conntrack_cleanup_period.ns);
   if (flag == "conntrack-timeouts") {
     const ConntrackTimeouts& t = settings.conntrack_timeouts;
@@ -91,6 +96,7 @@ constexpr Row kDefaults[] = {
     {"pin-path", "", "/sys/fs/bpf/postern"},
     {"run-folder", "", ""},
     {"conntrack-cache-table-size", "", "262144"},
+    {"table-sizes", "", ""},
     {"conntrack-cache-cleanup-period", "", "300000000000"},
     {"conntrack-timeouts", "", "120 86400 120 120 10 30 120 210 30"},
     {"midflow-grace", "", "0"},
@@ -162,6 +168,9 @@ TEST(SettingsValues, reach_the_member_of_their_flag) {
       {"conntrack-cache-table-size", "32768", "32768"},
       {"conntrack-cache-table-size", "524288", "524288"},
       {"conntrack-cache-table-size", "1048576", "1048576"},
+      {"table-sizes", "pods=8192", "pods=8192 "},
+      {"table-sizes", "hosts=1000000,fragments=1,conntrack=4194304,seg=5,seg=6",
+       "conntrack=4194304 fragments=1 hosts=1000000 seg=6 "},
       {"conntrack-cache-cleanup-period", "60", "60000000000"},
       {"conntrack-timeouts", "tcp-established=3600", "120 3600 120 120 10 30 120 210 30"},
       {"conntrack-timeouts", "icmp=1,tcp-syn=2,tcp-fin=3,tcp-closed=4,tcp-rst=5,udp=6,udp-replied=7,sctp=8",
