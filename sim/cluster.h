@@ -15,6 +15,7 @@
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "engine/enforce/node_enforcer.h"
+#include "engine/enforce/verdict_names.h"
 #include "engine/model/snapshot.h"
 #include "sim/scenario/scenario.h"
 
@@ -78,7 +79,7 @@ struct EndVerdict {
   NamespacedName pod;  // whose interface
   pn_direction direction = PN_INGRESS;
   std::uint32_t step = 0;  // final step (engine/abi/verdict.h); 0: not judged there
-  std::string node;        // whose rule registry knows the rule
+  std::string node;        // who knows the rule
 };
 
 struct ProbeOutcome {
@@ -125,8 +126,8 @@ class Cluster {
   virtual Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) = 0;
   virtual Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) = 0;
 
-  // To name rules and isolating policies in explanations; null: no such node.
-  [[nodiscard]] virtual const NodeEnforcer* enforcer(const std::string& node) const = 0;
+  // Of a verdict of this step; empty where nobody enforces.
+  [[nodiscard]] virtual VerdictNames names_of(const EndVerdict& verdict) const = 0;
 };
 
 }  // namespace postern::sim

@@ -106,10 +106,12 @@ Result<void> Monitor::poll(int timeout_ms, const OnEvent& on_event) {
   return {};
 }
 
+int Monitor::event_fd() const { return ring_buffer__epoll_fd(ring_); }
+
 Result<std::uint64_t> Monitor::count_lost() const {
-  const auto counters = node_->counters();
-  if (!counters) return fail_as(counters);
-  return (*counters)[PN_COUNTER_MONITOR_LOST].packets;
+  const auto counter = node_->counter(PN_COUNTER_MONITOR_LOST);
+  if (!counter) return fail_as(counter);
+  return counter->packets;
 }
 
 Result<std::uint64_t> Monitor::lost() const {

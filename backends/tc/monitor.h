@@ -31,6 +31,7 @@ class Monitor {
   Result<void> renew();
   // Waits at most so long and hands on what there is. Errors: io.
   Result<void> poll(int timeout_ms, const OnEvent& on_event);
+  [[nodiscard]] int event_fd() const;  // readable when there is something; another one after renew()
   // Events that found the ring full since the start. Errors: io.
   [[nodiscard]] Result<std::uint64_t> lost() const;
 

@@ -187,25 +187,42 @@ Result<std::vector<pn_fragment_way>> PinnedNode::fragments() const {
   return read_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets);
 }
 
-Result<void> PinnedNode::forget_connections(EndpointId endpoint) {
-  ConntrackTable table;
-  table.open({map_fd("pn_ct"), sizes_.conntrack_buckets, 0, {}});
-  return table.forget(endpoint);
+ConntrackTable& PinnedNode::sweepable() {
+  if (!sweepable_) {
+    sweepable_ = std::make_unique<ConntrackTable>();
+    sweepable_->open({map_fd("pn_ct"), sizes_.conntrack_buckets, 0, {}});
+  }
+  return *sweepable_;
+}
+
+Result<void> PinnedNode::forget_connections(EndpointId endpoint) { return sweepable().forget(endpoint); }
+
+Result<void> PinnedNode::age_connections(std::uint32_t ticks) {
+  if (auto aged = sweepable().age(ticks); !aged) return aged;
+  return age_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets, ticks);
+}
+
+Result<pn_counter> PinnedNode::counter(std::uint32_t index) const {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus <= 0) return fail_errno("counting CPUs", -cpus);
+  std::vector<pn_counter> by_cpu(static_cast<std::size_t>(cpus));
+  if (bpf_map_lookup_elem(map_fd("pn_counters"), &index, by_cpu.data()) != 0) {
+    return fail_errno("reading pn_counters", errno);
+  }
+  pn_counter sum{};
+  for (const pn_counter& one : by_cpu) {
+    sum.packets += one.packets;
+    sum.bytes += one.bytes;
+  }
+  return sum;
 }
 
 Result<std::vector<pn_counter>> PinnedNode::counters() const {
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus <= 0) return fail_errno("counting CPUs", -cpus);
-  std::vector<pn_counter> sums(PN_COUNTERS);
-  std::vector<pn_counter> by_cpu(static_cast<std::size_t>(cpus));
+  std::vector<pn_counter> sums;
   for (std::uint32_t index = 0; index < PN_COUNTERS; ++index) {
-    if (bpf_map_lookup_elem(map_fd("pn_counters"), &index, by_cpu.data()) != 0) {
-      return fail_errno("reading pn_counters", errno);
-    }
-    for (const pn_counter& one : by_cpu) {
-      sums[index].packets += one.packets;
-      sums[index].bytes += one.bytes;
-    }
+    const auto sum = counter(index);
+    if (!sum) return fail_as(sum);
+    sums.push_back(*sum);
   }
   return sums;
 }

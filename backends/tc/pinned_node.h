@@ -9,10 +9,12 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "backends/tc/bpf_objects.h"
+#include "backends/tc/conntrack_table.h"
 #include "engine/abi/fragments.h"
 #include "engine/enforce/backend.h"
 #include "net/fd.h"
@@ -44,7 +46,10 @@ class PinnedNode {
   [[nodiscard]] Result<std::vector<pn_fragment_way>> fragments() const;
   // Changes what is in force: these connections are judged as new ones by their next packet.
   Result<void> forget_connections(EndpointId endpoint);
-  // Summed over CPUs, by pn_counter_index.
+  // So too: connections and fragments are older by these ticks of the datapath's clock.
+  Result<void> age_connections(std::uint32_t ticks);
+  // Summed over CPUs, by pn_counter_index or enum pn_node_counter.
+  [[nodiscard]] Result<pn_counter> counter(std::uint32_t index) const;
   [[nodiscard]] Result<std::vector<pn_counter>> counters() const;
   // Sorted by ifindex.
   [[nodiscard]] Result<std::vector<PinnedInterface>> interfaces() const;
@@ -54,6 +59,7 @@ class PinnedNode {
  private:
   PinnedNode() = default;
   Result<void> open_generation();
+  [[nodiscard]] ConntrackTable& sweepable();
   Result<void> size_tables();
   [[nodiscard]] Result<std::uint32_t> epoch() const;
 
@@ -62,6 +68,7 @@ class PinnedNode {
   TableSizes sizes_;
   std::map<std::string, UniqueFd> maps_;      // by pin
   std::map<std::string, UniqueFd> programs_;  // by pin
+  std::unique_ptr<ConntrackTable> sweepable_;  // its programs are loaded once
 };
 
 }  // namespace postern::tc

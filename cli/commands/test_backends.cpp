@@ -9,7 +9,7 @@
 
 #include "backends/registry.h"
 #include "backends/tc/features.h"
-#include "backends/tc/pinned_counters.h"
+#include "cli/commands/pinned_watch.h"
 #include "files/manifest_files.h"
 #include "sim/agent/agent_cluster.h"
 #include "sim/netns/netns_cluster.h"
@@ -60,7 +60,7 @@ Result<std::unique_ptr<sim::Cluster>> make_agent(const AgentBackend& agent) {
   sim::AgentClusterOptions options;
   options.program = own_path();
   options.api_server = agent.api_server;
-  options.pinned_drops = tc::pinned_drops;
+  options.watch = watch_pinned;
   if (agent.cni == "bridge") options.plugin = sim::CniPlugin::bridge;
   if (agent.policy_source == "policyendpoints") {
     options.policies = sim::ServedPolicies::policy_endpoints;

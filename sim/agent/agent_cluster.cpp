@@ -6,11 +6,11 @@
 #include <set>
 #include <thread>
 
+#include "engine/compile/table_sizes.h"
 #include "engine/manifest/value.h"
 #include "engine/model/cluster_policy_id.h"
 #include "sim/agent/api_server.h"
 #include "sim/agent/cni_links.h"
-#include "sim/agent/node_agents.h"
 #include "sim/agent/work_folder.h"
 #include "sim/netns/netns_cluster.h"
 #include "sim/netns/topology.h"
@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kInForceWithin = std::chrono::seconds(30);
+constexpr Duration kUsuallyInForceWithin = seconds(4);
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
 
 // Addresses between the API server and the agents, link-local and so in nobody's scenario.
@@ -58,7 +59,7 @@ struct AgentCluster::State {
   Result<void> follow_nodes();
   Result<std::unique_ptr<NodeAgent>> start_agent(const NodeSlot& node);
   Result<void> wait_until_in_force(const std::map<std::string, double>& versions);
-  Result<std::uint64_t> drops();
+  Result<void> watch_nodes();
 
   AgentClusterOptions options;
   std::unique_ptr<WorkFolder> folder;
@@ -84,7 +85,7 @@ Result<void> AgentCluster::State::start() {
 
   TopologyOptions topology;
   topology.pod_links = std::make_shared<CniLinks>(folder->path() + "/cni", options.plugin);
-  topology.drops = [this] { return drops(); };
+  topology.place_takes = kUsuallyInForceWithin;
   auto cluster = NetnsCluster::make_of(std::move(topology));
   if (!cluster) return fail_as(cluster);
   house = std::move(*cluster);
@@ -171,6 +172,11 @@ Result<std::unique_ptr<NodeAgent>> AgentCluster::State::start_agent(const NodeSl
   if (settings.enforcer.midflow_grace.ns > 0) {
     spec.flags.push_back("--midflow-grace=" + std::to_string(settings.enforcer.midflow_grace.ns / 1'000'000'000));
   }
+  std::string sizes;
+  for (const auto& [table, entries] : unusual_entries(settings.limits)) {
+    sizes += (sizes.empty() ? "" : ",") + table + "=" + std::to_string(entries);
+  }
+  if (!sizes.empty()) spec.flags.push_back("--table-sizes=" + sizes);
   return NodeAgent::start(node.station.netns, spec);
 }
 
@@ -185,6 +191,21 @@ Result<void> AgentCluster::State::follow_nodes() {
     agents.emplace(node->name, std::move(*agent));
   }
   std::erase_if(agents, [&](const auto& agent) { return !names.contains(agent.first); });
+  for (const auto& node : house->topology().nodes()) {
+    if (!node->in_use) node->watch.reset();
+  }
+  return {};
+}
+
+// Of agents that are new, once they have pinned what is in force.
+Result<void> AgentCluster::State::watch_nodes() {
+  for (NodeSlot* node : house->topology().active_nodes()) {
+    if (node->watch) continue;
+    auto watch = options.watch(*agents.at(node->name));
+    if (!watch && watch.error().code == ErrorCode::not_found) continue;
+    if (!watch) return fail(watch.error().code, "node " + node->name + ": " + watch.error().message);
+    house->watch(*node, std::move(*watch));
+  }
   return {};
 }
 
@@ -205,16 +226,6 @@ Result<void> AgentCluster::State::wait_until_in_force(const std::map<std::string
   return {};
 }
 
-Result<std::uint64_t> AgentCluster::State::drops() {
-  std::uint64_t sum = 0;
-  for (const auto& [node, agent] : agents) {
-    const auto count = options.pinned_drops(agent->pin_path());
-    if (!count) return fail(count.error().code, "node " + node + ": " + count.error().message);
-    sum += *count;
-  }
-  return sum;
-}
-
 AgentCluster::AgentCluster(std::unique_ptr<State> state) : state_(std::move(state)) {}
 AgentCluster::~AgentCluster() = default;
 
@@ -225,10 +236,8 @@ Result<std::unique_ptr<AgentCluster>> AgentCluster::make(AgentClusterOptions opt
 }
 
 Result<void> AgentCluster::begin(const ClusterSettings& settings) {
-  if (!(settings.limits == TableSizes())) {
-    return tl::unexpected(unsupported("has tables of the agent's sizes and cannot set limits"));
-  }
   state_->settings = settings;
+  for (const auto& node : state_->house->topology().nodes()) node->watch.reset();
   state_->agents.clear();
   if (auto done = state_->server->bring_to({}); !done) return done;
   return state_->house->begin(settings);
@@ -250,22 +259,25 @@ Result<void> AgentCluster::place(const Placement& placement) {
   if (auto done = state_->follow_nodes(); !done) return done;
   std::map<std::string, double> versions;
   for (const auto& [kind, version] : *barrier) versions.emplace(plural_of(kind), version);
-  return state_->wait_until_in_force(versions);
+  if (auto done = state_->wait_until_in_force(versions); !done) return done;
+  return state_->watch_nodes();
 }
 
 Result<void> AgentCluster::advance(Duration by) {
-  if (by.ns == 0) return {};
-  return tl::unexpected(unsupported("cannot make time pass (advance)"));
+  return state_->house->advance(by);
 }
 
 Result<std::vector<ProbeOutcome>> AgentCluster::probe(std::span<const ProbeRequest> requests) {
   return state_->house->probe(requests);
 }
 
-Result<std::vector<PacketOutcome>> AgentCluster::send(std::span<const PacketRequest> /*requests*/) {
-  return tl::unexpected(unsupported("cannot judge single packets (packets)"));
+Result<std::vector<PacketOutcome>> AgentCluster::send(std::span<const PacketRequest> requests) {
+  if (state_->options.plugin == CniPlugin::bridge && !requests.empty()) {
+    return tl::unexpected(unsupported("cannot send single packets (packets) behind a bridge, which takes them away"));
+  }
+  return state_->house->send(requests);
 }
 
-const NodeEnforcer* AgentCluster::enforcer(const std::string& /*node*/) const { return nullptr; }
+VerdictNames AgentCluster::names_of(const EndVerdict& verdict) const { return state_->house->names_of(verdict); }
 
 }  // namespace postern::sim

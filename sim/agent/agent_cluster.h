@@ -4,13 +4,10 @@
 // routes and probes are those of the namespace cluster, which enforces nothing here.
 //
 // place() brings the server to the objects of a step by API calls, and then to one object more of each
-// kind, the barrier: an agent that has those in force has the step in force. A probe that nobody answers
-// is a denial when the nodes' counters of drops say so. Agents begin anew with each scenario, with nothing
-// of the one before.
+// kind, the barrier: an agent that has those in force has the step in force. What its datapath says of a
+// packet comes through a NodeWatch. Agents begin anew with each scenario, with nothing of the one before.
 //
-// What it cannot do it refuses as unsupported: to make time pass (connections are the agent's), to judge
-// single packets (their verdicts are events of a datapath that is the agent's), other sizes of tables.
-// Policies of the whole cluster need a server that knows their kind; without its definition agents have a
+// What it cannot do it refuses as unsupported. Policies of the whole cluster need a server that knows their kind; without its definition agents have a
 // kind that is absent.
 #pragma once
 
@@ -20,8 +17,10 @@
 #include <vector>
 
 #include "sim/agent/api_object.h"
+#include "sim/agent/node_agents.h"
 #include "sim/cluster.h"
 #include "sim/cni/cni.h"
+#include "sim/netns/node_watch.h"
 
 namespace postern::sim {
 
@@ -31,8 +30,8 @@ struct AgentClusterOptions {
   ServedPolicies policies = ServedPolicies::network_policies;
   CniPlugin plugin = CniPlugin::ptp;
   std::vector<std::string> definitions;  // manifests that define custom kinds, one each
-  // Packets that were dropped by what is pinned under a path.
-  std::function<Result<std::uint64_t>(const std::string& pin_path)> pinned_drops;
+  // Of an agent with something in force, by its folders. Errors: not_found, it has had no pod to enforce yet.
+  std::function<Result<std::unique_ptr<NodeWatch>>(const NodeAgent& agent)> watch;
 };
 
 class AgentCluster final : public Cluster {
@@ -47,8 +46,7 @@ class AgentCluster final : public Cluster {
   Result<void> advance(Duration by) override;
   Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) override;
   Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) override;
-  // Null: what a node enforces is in another process.
-  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const override;
+  [[nodiscard]] VerdictNames names_of(const EndVerdict& verdict) const override;
 
  private:
   struct State;

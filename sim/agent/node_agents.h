@@ -39,6 +39,8 @@ class NodeAgent {
   // other capabilities than it should.
   Result<bool> has_in_force(const std::map<std::string, double>& versions);
   [[nodiscard]] const std::string& pin_path() const { return pin_path_; }
+  // Where it keeps the names of what it has in force.
+  [[nodiscard]] const std::string& run_folder() const { return run_folder_; }
   // What it has said last.
   [[nodiscard]] std::string log_tail() const;
 
@@ -47,12 +49,14 @@ class NodeAgent {
       : process_(std::make_unique<ChildProcess>(std::move(process))),
         session_(std::move(session)),
         mount_(folder + "/bpf"),
-        pin_path_(mount_ + "/postern") {}
+        pin_path_(mount_ + "/postern"),
+        run_folder_(folder + "/run") {}
 
   std::unique_ptr<ChildProcess> process_;
   HttpSession session_;
   std::string mount_;
   std::string pin_path_;
+  std::string run_folder_;
 };
 
 }  // namespace postern::sim

@@ -24,9 +24,9 @@ class Collector final : public EventSink {
 
 Result<void> drain_events(Topology& topology, std::vector<NodeEvent>& into) {
   for (const auto& node : topology.nodes()) {
-    if (!node->in_use || !node->enforcer) continue;
+    if (!node->in_use || !node->watch) continue;
     Collector collector(node.get(), into);
-    if (auto drained = node->enforcer->backend().drain_events(collector); !drained) return fail_as(drained);
+    if (auto drained = node->watch->drain_events(collector); !drained) return drained;
   }
   return {};
 }

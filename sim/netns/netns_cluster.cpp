@@ -2,6 +2,7 @@
 #include "sim/netns/netns_cluster.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "sim/netns/packet_exchange.h"
@@ -13,6 +14,8 @@
 namespace postern::sim {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Probes in flight at once: enough to share the entering of a namespace, few enough for every queue.
 constexpr std::size_t kBatch = 128;
 
@@ -21,16 +24,23 @@ constexpr std::size_t kBatch = 128;
 struct NetnsCluster::State {
   explicit State(TopologyOptions options) : topology(std::move(options)) {}
 
-  // Connections of every node become as old as the scenario's clock says. Only whole ticks of a
-  // node's datapath are handed on, so that the rests of many small steps add up.
-  Result<void> age_to(Instant instant) {
-    now = std::max(now, instant);
+  // Connections of every node become as old as the scenario's clock says, less `short_of`. The kernel's clock has
+  // gone on since the last packet, and the rest is added. Only whole ticks of a node's datapath are handed on, so
+  // that the rests of many small steps add up.
+  Result<void> age(Duration short_of = {}) {
+    const std::int64_t due_ns = now.ns - short_of.ns - aged_to.ns;
+    if (due_ns > 0) {
+      const auto passed = std::min<Clock::duration>(Clock::now() - passed_since, std::chrono::nanoseconds(due_ns));
+      passed_since += passed;
+      added_ns += due_ns - std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count();
+      aged_to = aged_to + Duration{due_ns};
+    }
     for (auto* node : topology.active_nodes()) {
-      if (!node->enforcer) continue;
-      const std::int64_t tick = std::max<std::int64_t>(1, node->enforcer->backend().clock().tick_ns);
-      const std::int64_t by = (now.ns - node->aged_ns) / tick * tick;
+      if (!node->watch) continue;
+      const std::int64_t tick = std::max<std::int64_t>(1, node->watch->tick_ns());
+      const std::int64_t by = (added_ns - node->aged_ns) / tick * tick;
       if (by <= 0) continue;
-      if (auto done = node->enforcer->backend().age_connections(Duration{by}); !done) return done;
+      if (auto done = node->watch->age_connections(Duration{by}); !done) return done;
       node->aged_ns += by;
     }
     return {};
@@ -39,6 +49,9 @@ struct NetnsCluster::State {
   Topology topology;
   ServiceViews services;
   Instant now;
+  Instant aged_to;            // so old connections are
+  std::int64_t added_ns = 0;  // to what the kernel's clock has made of it
+  Clock::time_point passed_since = Clock::now();
   std::optional<PacketTap> tap;
 };
 
@@ -57,20 +70,27 @@ Result<std::unique_ptr<NetnsCluster>> NetnsCluster::make_of(TopologyOptions opti
 
 Result<void> NetnsCluster::begin(const ClusterSettings& settings) {
   state_->now = Instant{};
+  state_->aged_to = Instant{};
+  state_->added_ns = 0;
+  state_->passed_since = Clock::now();
   state_->services.clear();
   return state_->topology.begin(settings);
 }
 
 Result<void> NetnsCluster::place(const Placement& placement) {
-  if (auto done = state_->topology.place(placement); !done) return done;
-  // A node that is new to this scenario has no connections yet, so nothing of it has aged.
-  return state_->age_to(state_->now);
+  // Before policy comes, which may take connections over that are new to the datapath.
+  if (auto done = state_->age(state_->topology.place_takes()); !done) return done;
+  return state_->topology.place(placement);
 }
 
-Result<void> NetnsCluster::advance(Duration by) { return state_->age_to(state_->now + by); }
+Result<void> NetnsCluster::advance(Duration by) {
+  state_->now = state_->now + by;
+  return {};
+}
 
 Result<std::vector<ProbeOutcome>> NetnsCluster::probe(std::span<const ProbeRequest> requests) {
   Topology& topology = state_->topology;
+  if (auto done = state_->age(); !done) return fail_as(done);
   for (const auto& request : requests) {
     if (request.from.address.family() != request.to.address.family()) {
       return fail(ErrorCode::invalid_input, "probe " + describe(request) + ": addresses of two families");
@@ -100,6 +120,7 @@ Result<std::vector<ProbeOutcome>> NetnsCluster::probe(std::span<const ProbeReque
     std::move(some->begin(), some->end(), std::back_inserter(outcomes));
     if (state_->tap) state_->tap->collect();
   }
+  state_->passed_since = Clock::now();
   return outcomes;
 }
 
@@ -108,7 +129,8 @@ Result<std::vector<PacketOutcome>> NetnsCluster::send(std::span<const PacketRequ
   outcomes.reserve(requests.size());
   PacketExchange exchange(state_->topology, state_->services);
   for (const auto& request : requests) {
-    if (auto done = state_->age_to(request.at); !done) return fail_as(done);
+    state_->now = std::max(state_->now, request.at);
+    if (auto done = state_->age(); !done) return fail_as(done);
     auto outcome = exchange.send(request);
     if (!outcome) {
       return fail(outcome.error().code,
@@ -117,13 +139,15 @@ Result<std::vector<PacketOutcome>> NetnsCluster::send(std::span<const PacketRequ
                   request.line->location);
     }
     outcomes.push_back(std::move(*outcome));
+    state_->passed_since = Clock::now();
   }
   return outcomes;
 }
 
-const NodeEnforcer* NetnsCluster::enforcer(const std::string& node) const {
-  const NodeSlot* slot = std::as_const(state_->topology).find_node(node);
-  return slot == nullptr ? nullptr : slot->enforcer.get();
+VerdictNames NetnsCluster::names_of(const EndVerdict& verdict) const {
+  const NodeSlot* slot = std::as_const(state_->topology).find_node(verdict.node);
+  if (slot == nullptr || !slot->watch) return {};
+  return slot->watch->names_of({verdict.pod, verdict.direction, verdict.step});
 }
 
 Result<void> NetnsCluster::start_capture(const std::string& path) {
@@ -147,6 +171,11 @@ Result<const Netns*> NetnsCluster::netns_of(const Party& party) {
 }
 
 Topology& NetnsCluster::topology() { return state_->topology; }
+
+void NetnsCluster::watch(NodeSlot& node, std::unique_ptr<NodeWatch> watch) {
+  node.watch = std::move(watch);
+  node.aged_ns = state_->added_ns;
+}
 
 Result<std::uint64_t> NetnsCluster::dropped_packets() {
   std::uint64_t total = 0;

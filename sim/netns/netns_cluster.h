@@ -23,13 +23,15 @@
 
 namespace postern::sim {
 
-class Netns;     // sim/netns/netns.h
-class Topology;  // sim/netns/topology.h
+class Netns;      // sim/netns/netns.h
+class NodeWatch;  // sim/netns/node_watch.h
+class Topology;   // sim/netns/topology.h
+struct NodeSlot;
 struct TopologyOptions;
 
 class NetnsCluster : public Cluster {
  public:
-  // An empty factory makes a cluster that enforces nothing; enforcer() is then always null.
+  // An empty factory makes a cluster that enforces nothing.
   static Result<std::unique_ptr<NetnsCluster>> make(BackendFactory factory);
   // Pods whose interfaces somebody else makes, or nodes that somebody else enforces on.
   static Result<std::unique_ptr<NetnsCluster>> make_of(TopologyOptions options);
@@ -41,7 +43,7 @@ class NetnsCluster : public Cluster {
   Result<void> advance(Duration by) override;
   Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) override;
   Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) override;
-  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const override;
+  [[nodiscard]] VerdictNames names_of(const EndVerdict& verdict) const override;
 
   // Writes what pods, nodes and outside hosts send from now on to a pcap file with nanosecond
   // stamps, each packet once: where it enters the host side of its sender's interface, before it is
@@ -54,6 +56,9 @@ class NetnsCluster : public Cluster {
   Result<const Netns*> netns_of(const Party& party);
   // Its nodes, for whoever has more to put there.
   [[nodiscard]] Topology& topology();
+  // Of a node that somebody else enforces on; its connections are as old as they are, whatever the scenario's
+  // clock says.
+  void watch(NodeSlot& node, std::unique_ptr<NodeWatch> watch);
   // Packets dropped on the nodes in use, since their backends were made.
   Result<std::uint64_t> dropped_packets();
 

@@ -109,7 +109,7 @@ Result<PacketExchange::Crossing> PacketExchange::enter(const Place& pod, const F
 Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_direction direction, int seen_at,
                                                        const Frame& frame) {
   using Clock = std::chrono::steady_clock;
-  Backend* backend = pod.node->enforcer ? &pod.node->enforcer->backend() : nullptr;
+  const NodeWatch* datapath = pod.node->watch.get();
   const auto give_up = Clock::now() + std::chrono::milliseconds(kDeadlineMs);
   std::optional<std::uint32_t> step;
   bool arrived = false;
@@ -133,7 +133,7 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
                   step ? "allowed, but it did not pass" : "neither passed nor reported as dropped");
     }
     std::array<pollfd, 2> ready{
-        {{seen_at, POLLIN, 0}, {backend != nullptr ? backend->event_fd() : -1, POLLIN, 0}}};
+        {{seen_at, POLLIN, 0}, {datapath != nullptr ? datapath->event_fd() : -1, POLLIN, 0}}};
     ::poll(ready.data(), ready.size(), static_cast<int>(left));
   }
   Crossing crossing;

@@ -16,8 +16,6 @@ namespace {
 
 // Without progress for so long, something is wrong with the rig: packets take microseconds.
 constexpr int kDeadlineMs = 2000;
-// With a counter for a witness: so long nothing moves before it is asked.
-constexpr int kSettledMs = 20;
 
 }  // namespace
 
@@ -32,12 +30,6 @@ Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> 
   }
   if (auto done = watch_departures(); !done) return fail_as(done);
   if (auto done = translate_services(); !done) return fail_as(done);
-  const bool counted = static_cast<bool>(topology_.drops());
-  if (counted) {
-    auto drops = topology_.drops()();
-    if (!drops) return fail_as(drops);
-    drops_before_ = *drops;
-  }
   for (auto& probe : probes_) {
     if (auto done = start(probe); !done) return fail_as(done);
   }
@@ -51,12 +43,8 @@ Result<std::vector<ProbeOutcome>> ProbeBatch::run(std::span<const ProbeRequest> 
     }
     const auto quiet =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - last_progress).count();
-    if (counted && quiet >= kSettledMs) {
-      if (auto done = close_by_count(); !done) return fail_as(done);
-      if (open_ == 0) break;
-    }
     if (quiet < kDeadlineMs) {
-      wait(counted ? kSettledMs : kDeadlineMs - static_cast<int>(quiet));
+      wait(kDeadlineMs - static_cast<int>(quiet));
       continue;
     }
     for (const auto& probe : probes_) {
@@ -329,21 +317,6 @@ void ProbeBatch::answered(Pending& probe) {
   finish(probe);
 }
 
-Result<void> ProbeBatch::close_by_count() {
-  const auto drops = topology_.drops()();
-  if (!drops) return fail_as(drops);
-  if (*drops - drops_before_ < open_) return {};
-  for (auto& probe : probes_) {
-    if (probe.phase == Phase::done) continue;
-    probe.outcome.dropped_reply = probe.served;
-    if (!probe.served) {
-      if (Arrivals* arrivals = arrivals_of(probe)) --arrivals->awaited;
-    }
-    finish(probe);
-  }
-  return {};
-}
-
 void ProbeBatch::finish(Pending& probe) {
   progress_ = true;
   probe.phase = Phase::done;
@@ -388,7 +361,7 @@ void ProbeBatch::wait(int timeout_ms) {
     if (fd >= 0) sockets.push_back({fd, events, 0});
   };
   for (const auto& node : topology_.nodes()) {
-    if (node->in_use && node->enforcer) watch(node->enforcer->backend().event_fd(), POLLIN);
+    if (node->in_use && node->watch) watch(node->watch->event_fd(), POLLIN);
   }
   for (const auto* servers : {&listeners_, &datagram_servers_, &sctp_servers_}) {
     for (const auto& [socket, arrivals] : *servers) {

@@ -5,9 +5,6 @@
 // reports are compared: an answer although a drop was reported, or neither of the two before the
 // deadline, is an error of the rig and never a verdict.
 //
-// Where nobody reports drops, a counter of them is the witness (Topology::drops): once nothing moves any
-// more, what is unanswered was denied if at least as many packets were dropped since the first probe.
-//
 // Where a Service is asked, the client's side of the node and the backend's see two different flows.
 // One without backends is asked too: that nobody answers is known when the packet is seen to have
 // passed the program.
@@ -79,8 +76,6 @@ class ProbeBatch {
   Result<void> read_echo_replies();
   Result<void> arrived(Pending& probe);
   void answered(Pending& probe);
-  // Closes what is open as denied, where the counter of drops bears it out.
-  Result<void> close_by_count();
   void finish(Pending& probe);
   Result<void> look_for_contradictions();
   void wait(int timeout_ms);
@@ -100,7 +95,6 @@ class ProbeBatch {
   std::size_t open_sctp_ = 0;
   std::size_t open_icmp_ = 0;
   bool progress_ = false;
-  std::uint64_t drops_before_ = 0;
 };
 
 }  // namespace postern::sim

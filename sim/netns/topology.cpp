@@ -97,6 +97,7 @@ std::uint16_t NodeSlot::take_masquerade_port() {
 void NodeSlot::drop_enforcer() {
   if (!enforcer) return;
   const auto scope = NetnsScope::enter(station.netns);
+  watch.reset();
   enforcer.reset();
 }
 
@@ -366,11 +367,13 @@ Result<void> Topology::enforce(NodeSlot& node, const Placement& placement) {
   EnforcerSettings settings = settings_.enforcer;
   settings.events = placement.trace_all ? EventMode::all : EventMode::denied;
   if (!node.enforcer || !(node.sizes == settings_.limits)) {
+    node.watch.reset();
     node.enforcer.reset();
     auto backend = options_.factory(settings_.limits);
     if (!backend) return fail_as(backend);
     node.sizes = settings_.limits;
     node.enforcer = std::make_unique<NodeEnforcer>(std::move(*backend), settings);
+    node.watch = std::make_unique<EnforcerWatch>(*node.enforcer);
   }
   node.enforcer->set_settings(settings);
 

@@ -11,7 +11,6 @@
 // their last addresses; no route leads to them.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +23,7 @@
 #include "net/fd.h"
 #include "sim/cluster.h"
 #include "sim/netns/netns.h"
+#include "sim/netns/node_watch.h"
 #include "sim/netns/pod_links.h"
 #include "sim/netns/rtnl.h"
 #include "sim/netns/service_nat.h"
@@ -80,8 +80,9 @@ struct NodeSlot {
   bool in_use = false;
   bool dirty = false;  // was in use since its connections were forgotten
   TableSizes sizes;
-  std::unique_ptr<NodeEnforcer> enforcer;
-  std::int64_t aged_ns = 0;  // how far the scenario's clock has aged its connections
+  std::unique_ptr<NodeEnforcer> enforcer;  // null: nobody enforces from here
+  std::unique_ptr<NodeWatch> watch;        // null: nobody enforces yet
+  std::int64_t aged_ns = 0;  // how much of NetnsCluster's time its connections have been given
   std::optional<ServiceNat> nat;  // of what its pods and the node itself ask of Services
   std::uint16_t next_masquerade_port = 0;
 
@@ -112,13 +113,10 @@ struct Place {
   OutsideSlot* outside = nullptr;
 };
 
-// Packets that the nodes in use have dropped so far, as somebody knows who is not asked for verdicts.
-using DropCounter = std::function<Result<std::uint64_t>()>;
-
 struct TopologyOptions {
   BackendFactory factory;               // empty: nothing is enforced from here
   std::shared_ptr<PodLinks> pod_links;  // null: the topology makes the interfaces of pods itself
-  DropCounter drops;                    // with an empty factory: what tells a denial from a loss
+  Duration place_takes{};               // time that may pass until policy is in force
 };
 
 class Topology {
@@ -137,8 +135,7 @@ class Topology {
   [[nodiscard]] const std::vector<std::unique_ptr<OutsideSlot>>& outsides() const { return outsides_; }
   [[nodiscard]] const Netns& fabric() const { return fabric_; }
   [[nodiscard]] const ClusterSettings& settings() const { return settings_; }
-  // Empty: verdicts come as events.
-  [[nodiscard]] const DropCounter& drops() const { return options_.drops; }
+  [[nodiscard]] Duration place_takes() const { return options_.place_takes; }
   // What translates the Service addresses that a party writes: on its node, or in the fabric.
   [[nodiscard]] Result<ServiceNat*> nat_of(const Place& client);
 

@@ -41,13 +41,13 @@ PacketResult check_packet(const Cluster& cluster, const PlannedPacket& packet, c
   std::string rule;
   std::vector<PolicyRef> isolating;
   if (const EndVerdict* end = deciding_end(outcome, expect.at_from)) {
-    const NamedVerdict named = name_verdict(cluster, *end);
-    result.reason = named.reason;
-    isolating = named.isolating;
-    if (named.rule) {
-      policy = named.rule->policy.key.ns.empty() ? named.rule->policy.key.name
-                                                 : named.rule->policy.key.to_string();
-      rule = std::to_string(named.rule->index + 1);  // from 1, as every report says it
+    result.reason = reason_of(*end);
+    // Names are asked for only where they are compared: to learn an agent's takes a moment.
+    const VerdictNames names = expect.policy || expect.rule ? cluster.names_of(*end) : VerdictNames{};
+    isolating = names.isolating;
+    if (names.rule) {
+      policy = names.rule->policy.key.ns.empty() ? names.rule->policy.key.name : names.rule->policy.key.to_string();
+      rule = std::to_string(names.rule->index + 1);  // from 1, as every report says it
     }
   } else {
     // Neither end has an interface that judges: nothing isolates it.

@@ -32,15 +32,15 @@ TrafficEnd traffic_end(const Party& party) {
 
 std::string describe_drop(const Cluster& cluster, const ProbeOutcome& outcome) {
   if (!outcome.drop) return "no answer came, and no end reported a drop";
-  const NamedVerdict named = name_verdict(cluster, *outcome.drop);
+  const VerdictNames names = cluster.names_of(*outcome.drop);
   std::string text = std::string(outcome.dropped_reply ? "the answer was dropped at " : "dropped at ") +
                      (outcome.drop->direction == PN_INGRESS ? "ingress of " : "egress of ") +
-                     outcome.drop->pod.to_string() + ", reason " + named.reason;
-  if (named.rule) text += ", by " + to_string(*named.rule);
-  if (!named.isolating.empty()) {
+                     outcome.drop->pod.to_string() + ", reason " + reason_of(*outcome.drop);
+  if (names.rule) text += ", by " + to_string(*names.rule);
+  if (!names.isolating.empty()) {
     text += ", isolated by";
     const char* separator = " ";
-    for (const PolicyRef& policy : named.isolating) {
+    for (const PolicyRef& policy : names.isolating) {
       text += separator + policy.key.to_string();
       separator = ", ";
     }
@@ -69,26 +69,9 @@ void add_lines(std::vector<std::string>& lines, const std::string& text) {
 
 }  // namespace
 
-NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict) {
-  NamedVerdict named;
-  if (verdict.step == 0) {
-    named.reason = reason_name(PN_REASON_NOT_ISOLATED);
-    return named;
-  }
-  named.allow = pn_step_allows(verdict.step) != 0;
-  named.reason = reason_name(pn_step_reason(verdict.step));
-  const NodeEnforcer* enforcer = cluster.enforcer(verdict.node);
-  if (enforcer == nullptr) return named;
-  const bool would_deny = pn_step_reason(verdict.step) == PN_REASON_WOULD_DENY;
-  if (const auto* origin = enforcer->rules().find(RuleId{pn_step_said_rule(verdict.step)})) named.rule = *origin;
-  if (pn_step_said_reason(verdict.step) != PN_REASON_ISOLATED) return named;
-  for (const EndpointPolicy& endpoint : enforcer->policy().endpoints) {
-    if (endpoint.pod != verdict.pod) continue;
-    const auto direction = verdict.direction == PN_INGRESS ? Direction::ingress : Direction::egress;
-    const DirectionPolicy& policy = endpoint.at(direction);
-    named.isolating = would_deny ? policy.with_audit().isolating : policy.isolating;
-  }
-  return named;
+std::string reason_of(const EndVerdict& verdict) {
+  const std::uint32_t reason = verdict.step == 0 ? std::uint32_t{PN_REASON_NOT_ISOLATED} : pn_step_reason(verdict.step);
+  return std::string(reason_name(reason));
 }
 
 std::string to_string(const RuleOrigin& origin) {

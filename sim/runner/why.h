@@ -13,14 +13,8 @@
 
 namespace postern::sim {
 
-// What one end's verdict means in public names.
-struct NamedVerdict {
-  bool allow = true;
-  std::string reason;                // "isolated", "rule"
-  std::optional<RuleOrigin> rule;    // absent: by default, or the node no longer knows it
-  std::vector<PolicyRef> isolating;  // of an isolated denial, or of an allow that would be one
-};
-NamedVerdict name_verdict(const Cluster& cluster, const EndVerdict& verdict);
+// "isolated", "rule"; where nobody judged, "not-isolated".
+std::string reason_of(const EndVerdict& verdict);
 
 // "shop/db-in ingress rule 1"; rules count from 1, as people do.
 std::string to_string(const RuleOrigin& origin);

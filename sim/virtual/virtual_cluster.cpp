@@ -158,6 +158,12 @@ const NodeEnforcer* VirtualCluster::enforcer(const std::string& node) const {
   return found == nodes_.end() ? nullptr : found->second.get();
 }
 
+VerdictNames VirtualCluster::names_of(const EndVerdict& verdict) const {
+  const NodeEnforcer* judge = enforcer(verdict.node);
+  if (judge == nullptr) return {};
+  return postern::names_of(*judge, {verdict.pod, verdict.direction, verdict.step});
+}
+
 EndpointId VirtualCluster::endpoint_of(const NamespacedName& pod) const {
   const auto found = interfaces_.find(pod);
   return found == interfaces_.end() ? EndpointId{} : found->second.endpoint;

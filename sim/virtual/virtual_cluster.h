@@ -33,7 +33,9 @@ class VirtualCluster final : public Cluster {
   Result<void> advance(Duration by) override;
   Result<std::vector<ProbeOutcome>> probe(std::span<const ProbeRequest> requests) override;
   Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) override;
-  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const override;
+  [[nodiscard]] VerdictNames names_of(const EndVerdict& verdict) const override;
+  // Null: no such node.
+  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const;
 
   [[nodiscard]] Instant now() const { return now_; }
   // The interface of a pod; zero: it has none.

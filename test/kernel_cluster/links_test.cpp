@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pods whose interfaces CNI plug-ins make, and a counter of drops as the only witness of a denial.
+// Pods whose interfaces CNI plug-ins make, and nodes whose datapath somebody else drives.
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "backends/tc/tc_backend.h"
 #include "sim/agent/cni_links.h"
@@ -157,21 +162,55 @@ TEST_F(BridgeLinksTest, ABlockOnTwoNodesIsRefused) {
   EXPECT_EQ(placed.error().code, ErrorCode::unsupported) << placed.error().message;
 }
 
-// A pod that lost its address answers nobody, and nobody has dropped anything of it.
-class DropCounterTest : public testing::Test {
+// What somebody else's datapath says of the packets of a probe, as a test tells it.
+class ToldWatch final : public NodeWatch {
+ public:
+  std::vector<pn_event> to_say;
+  bool lost = false;
+  std::vector<Duration> aged;
+
+  Result<void> drain_events(EventSink& sink) override {
+    if (lost) return fail(ErrorCode::io, "3 events were lost");
+    // Not what comes before the first packet.
+    if (drains_++ > 0) {
+      for (const auto& event : std::exchange(to_say, {})) sink.on_event(event);
+    }
+    return {};
+  }
+  [[nodiscard]] int event_fd() const override { return -1; }
+  [[nodiscard]] std::int64_t tick_ns() const override { return 1'000'000'000; }
+  Result<void> age_connections(Duration by) override {
+    aged.push_back(by);
+    return {};
+  }
+  [[nodiscard]] VerdictNames names_of(const SaidOfPod& /*said*/) const override { return {}; }
+
+ private:
+  int drains_ = 0;
+};
+
+// A pod that lost its address answers nobody.
+class WatchTest : public testing::Test {
  protected:
   void SetUp() override {
     TopologyOptions options;
-    options.drops = [this]() -> Result<std::uint64_t> { return count_(); };
+    options.place_takes = seconds(4);
     auto made = NetnsCluster::make_of(std::move(options));
     ASSERT_TRUE(made) << made.error().message;
     cluster_ = std::move(*made);
+    began_ = std::chrono::steady_clock::now();
     ASSERT_TRUE(cluster_->begin({}));
     small_.node("n1", "192.168.0.1").pod("x/a", "n1", "10.1.0.1").pod("x/b", "n1", "10.1.0.2").pod("x/c", "n1", "10.1.0.3");
+    place();
+    auto watch = std::make_unique<ToldWatch>();
+    watch_ = watch.get();
+    cluster_->watch(*cluster_->topology().active_nodes().front(), std::move(watch));
+  }
+
+  void place() {
     const auto placed = cluster_->place(small_.placement);
     ASSERT_TRUE(placed) << placed.error().message;
   }
-
   void silence(const std::string& pod) {
     const auto place = cluster_->topology().find(small_.party(pod));
     ASSERT_TRUE(place) << place.error().message;
@@ -181,45 +220,83 @@ class DropCounterTest : public testing::Test {
     ASSERT_TRUE(rtnl);
     ASSERT_TRUE(rtnl->delete_address(place->pod->link.far_ifindex, small_.party(pod).address));
   }
+  // Of the datagram of the next probe of x/a to x/b, which has the first source port of all.
+  [[nodiscard]] pn_event drop_of_the_datagram() const {
+    const auto to = cluster_->topology().find(small_.party("x/b"));
+    pn_event event{};
+    event.step = pn_step_deny(PN_REASON_ISOLATED, 0);
+    event.direction = PN_INGRESS;
+    event.family = 4;
+    event.protocol = IPPROTO_UDP;
+    event.ifindex = to->pod->link.near_ifindex;
+    const std::array<std::uint8_t, 8> addresses{10, 1, 0, 1, 10, 1, 0, 2};
+    std::copy_n(addresses.begin(), 4, event.source);
+    std::copy_n(addresses.begin() + 4, 4, event.destination);
+    event.source_port = 20000;
+    event.destination_port = 80;
+    return event;
+  }
   Result<std::vector<ProbeOutcome>> ask() {
-    const std::vector<ProbeRequest> requests{small_.probe("x/a", "x/b", ProbeProtocol::tcp, 80),
-                                             small_.probe("x/a", "x/b", ProbeProtocol::udp, 80),
+    const std::vector<ProbeRequest> requests{small_.probe("x/a", "x/b", ProbeProtocol::udp, 80),
                                              small_.probe("x/a", "x/c", ProbeProtocol::tcp, 80)};
     return cluster_->probe(requests);
   }
 
+  [[nodiscard]] std::int64_t passed_ns() const {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began_).count();
+  }
+
   SmallCluster small_;
-  std::function<std::uint64_t()> count_ = [] { return std::uint64_t{7}; };
   std::unique_ptr<NetnsCluster> cluster_;
+  std::chrono::steady_clock::time_point began_;
+  ToldWatch* watch_ = nullptr;
 };
 
-TEST_F(DropCounterTest, WhatIsUnansweredAndCountedIsDenied) {
+TEST_F(WatchTest, WhatIsUnansweredAndReportedIsDenied) {
   silence("x/b");
-  // Asked once before the first probe, then after the last.
-  count_ = [calls = std::uint64_t{0}]() mutable { return calls++ == 0 ? std::uint64_t{7} : std::uint64_t{9}; };
+  watch_->to_say = {drop_of_the_datagram()};
   const auto outcomes = ask();
   ASSERT_TRUE(outcomes) << outcomes.error().message;
   EXPECT_FALSE((*outcomes)[0].allowed);
-  EXPECT_FALSE((*outcomes)[1].allowed);
-  EXPECT_TRUE((*outcomes)[2].allowed);
-  EXPECT_FALSE((*outcomes)[0].drop) << "nobody has said who dropped it";
+  ASSERT_TRUE((*outcomes)[0].drop);
+  EXPECT_EQ((*outcomes)[0].drop->pod, (NamespacedName{"x", "b"}));
+  EXPECT_TRUE((*outcomes)[1].allowed);
 }
 
-TEST_F(DropCounterTest, WhatIsUnansweredAndNotCountedIsAnErrorOfTheRig) {
+TEST_F(WatchTest, WhatIsUnansweredAndNotReportedIsAnErrorOfTheRig) {
   silence("x/b");
-  for (const std::uint64_t counted : {std::uint64_t{0}, std::uint64_t{1}}) {
-    count_ = [counted, calls = std::uint64_t{0}]() mutable { return std::uint64_t{7} + (calls++ == 0 ? std::uint64_t{0} : counted); };
-    const auto outcomes = ask();
-    ASSERT_FALSE(outcomes) << counted << " drops cannot be two denials";
-    EXPECT_NE(outcomes.error().message.find("neither answered nor"), std::string::npos);
-  }
+  const auto outcomes = ask();
+  ASSERT_FALSE(outcomes);
+  EXPECT_NE(outcomes.error().message.find("neither answered nor"), std::string::npos) << outcomes.error().message;
 }
 
-TEST_F(DropCounterTest, WhatIsAnsweredIsAllowedWhateverIsCounted) {
-  count_ = [calls = std::uint64_t{0}]() mutable { return calls++ * 100; };
+TEST_F(WatchTest, WhatIsAnsweredAndReportedIsAnErrorOfTheRig) {
+  watch_->to_say = {drop_of_the_datagram()};
   const auto outcomes = ask();
-  ASSERT_TRUE(outcomes) << outcomes.error().message;
-  for (const auto& outcome : *outcomes) EXPECT_TRUE(outcome.allowed);
+  ASSERT_FALSE(outcomes);
+  EXPECT_NE(outcomes.error().message.find("reported as dropped"), std::string::npos) << outcomes.error().message;
+}
+
+TEST_F(WatchTest, ReportsThatWereLostAreAnError) {
+  watch_->lost = true;
+  const auto outcomes = ask();
+  ASSERT_FALSE(outcomes);
+  EXPECT_EQ(outcomes.error().message, "3 events were lost");
+}
+
+// Policy may take four seconds until it is in force, and what of them has passed is not added.
+TEST_F(WatchTest, ConnectionsAreAgedByWhatHasNotPassedByItself) {
+  ASSERT_TRUE(cluster_->advance(seconds(10)));
+  place();
+  ASSERT_EQ(watch_->aged.size(), 1u);
+  EXPECT_LE(watch_->aged[0], seconds(6));
+  EXPECT_GE(watch_->aged[0].ns, seconds(5).ns - passed_ns()) << "six less what has passed, in whole seconds";
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  ASSERT_TRUE(ask());
+  std::int64_t all_ns = 0;
+  for (const Duration each : watch_->aged) all_ns += each.ns;
+  EXPECT_LE(all_ns, seconds(8).ns) << "ten less what has passed";
+  EXPECT_GE(all_ns, seconds(9).ns - passed_ns());
 }
 
 }  // namespace

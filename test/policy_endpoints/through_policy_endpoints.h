@@ -35,9 +35,7 @@ class ThroughPolicyEndpoints final : public Cluster {
   Result<std::vector<PacketOutcome>> send(std::span<const PacketRequest> requests) override {
     return cluster_.send(requests);
   }
-  [[nodiscard]] const NodeEnforcer* enforcer(const std::string& node) const override {
-    return cluster_.enforcer(node);
-  }
+  [[nodiscard]] VerdictNames names_of(const EndVerdict& verdict) const override { return cluster_.names_of(verdict); }
 
  private:
   Cluster& cluster_;
