@@ -4,6 +4,7 @@
 // tracking: where the module is not loaded nothing is asked, since asking would load it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,7 @@ struct TrackedTuple {
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
   std::uint8_t protocol = 0;  // TCP, UDP, SCTP, ICMP or ICMPv6
+  friend auto operator<=>(const TrackedTuple&, const TrackedTuple&) = default;
 };
 
 // The reply's tuple need not be the other turned round: what is translated has both.
@@ -31,6 +33,7 @@ struct TrackedConnection {
   std::optional<TrackedTuple> reply;
   bool replied = false;
   std::uint8_t tcp_state = 0;  // enum tcp_conntrack of the kernel; 0: none
+  friend bool operator==(const TrackedConnection&, const TrackedConnection&) = default;
 };
 
 // Connections of a family, or those of them one of whose tuples has this source. A kernel before 5.8 knows no

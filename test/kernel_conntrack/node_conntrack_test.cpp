@@ -19,7 +19,6 @@
 #include "backends/tc/tc_backend.h"
 #include "engine/conntrack/conntrack_view.h"
 #include "engine/enforce/node_enforcer.h"
-#include "net/netlink.h"
 #include "test/kernel/takeover_fixture.h"
 #include "test/kernel_conntrack/node_table.h"
 #include "test/support/effort.h"
@@ -321,12 +320,12 @@ TEST_F(NodeConntrackTest, AskedForEachAddressByItselfItSaysTheSameAsWhole) {
                            service_pair(1005, 53)}) {
     ASSERT_TRUE(opens(flow) && answers(flow));
   }
-  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-  ASSERT_TRUE(socket);
+  auto writer = ConntrackWriter::open();
+  ASSERT_TRUE(writer);
   const auto ip = [](const char* text) { return *IpAddress::parse(text); };
   for (const auto& [from, to] : {std::pair("10.9.0.1", "10.9.0.2"), std::pair("10.9.0.1", "10.0.0.9"),
                                  std::pair("10.0.0.10", "10.9.0.2"), std::pair("fd00::8", "fd00::9")}) {
-    const auto added = add_to_node_conntrack(*socket, {ip(from), ip(to), PN_IP_UDP, 5000, 6000});
+    const auto added = add_to_node_conntrack(*writer, {ip(from), ip(to), PN_IP_UDP, 5000, 6000});
     ASSERT_TRUE(added) << added.error().to_string();
   }
   const std::vector<NodeConnectionsOf> pods{
@@ -396,8 +395,8 @@ double thread_time_ms() {
 // 20,000 connections, or 200,000 with POSTERN_TEST_SCALE=10.
 TEST_F(NodeConntrackTest, ADumpIsTakenInPieceByPiece) {
   ASSERT_TRUE(run_nft(kRules));
-  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-  ASSERT_TRUE(socket) << socket.error().to_string();
+  auto writer = ConntrackWriter::open();
+  ASSERT_TRUE(writer) << writer.error().to_string();
   const auto ip = [](const std::string& text) { return *IpAddress::parse(text); };
   std::vector<NodeTuple> tuples{
       {ip("10.3.0.1"), ip("10.4.0.1"), PN_IP_UDP, 1000, 53},
@@ -414,7 +413,7 @@ TEST_F(NodeConntrackTest, ADumpIsTakenInPieceByPiece) {
                       static_cast<std::uint16_t>(1000 + i % 50'000), 443});
   }
   for (const auto& tuple : tuples) {
-    const auto added = add_to_node_conntrack(*socket, tuple);
+    const auto added = add_to_node_conntrack(*writer, tuple);
     ASSERT_TRUE(added) << added.error().to_string();
   }
   ASSERT_TRUE(reader_->begin());

@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/kernel_conntrack/node_table.h"
 
-#include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "net/netlink.h"
 
 namespace postern::test {
 namespace {
 
-void put_tuple(nlmsghdr* header, std::uint16_t attribute, const NodeTuple& tuple, bool reply) {
-  const bool v4 = tuple.source.is_v4();
-  nlattr* const whole = mnl_attr_nest_start(header, attribute);
-  nlattr* const ip = mnl_attr_nest_start(header, CTA_TUPLE_IP);
-  const std::size_t length = v4 ? 4 : 16;
-  mnl_attr_put(header, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, length, tuple.source.bytes().data());
-  mnl_attr_put(header, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, length, tuple.destination.bytes().data());
-  mnl_attr_nest_end(header, ip);
-  nlattr* const proto = mnl_attr_nest_start(header, CTA_TUPLE_PROTO);
-  mnl_attr_put_u8(header, CTA_PROTO_NUM, tuple.protocol);
-  if (tuple.protocol == PN_IP_ICMP) {
-    mnl_attr_put_u16(header, CTA_PROTO_ICMP_ID, pn_swap16(tuple.source_port));
-    mnl_attr_put_u8(header, CTA_PROTO_ICMP_TYPE, reply ? 0 : 8);
-    mnl_attr_put_u8(header, CTA_PROTO_ICMP_CODE, 0);
-  } else if (tuple.protocol == PN_IP_ICMPV6) {
-    mnl_attr_put_u16(header, CTA_PROTO_ICMPV6_ID, pn_swap16(tuple.source_port));
-    mnl_attr_put_u8(header, CTA_PROTO_ICMPV6_TYPE, reply ? 129 : 128);
-    mnl_attr_put_u8(header, CTA_PROTO_ICMPV6_CODE, 0);
-  } else {
-    mnl_attr_put_u16(header, CTA_PROTO_SRC_PORT, pn_swap16(tuple.source_port));
-    mnl_attr_put_u16(header, CTA_PROTO_DST_PORT, pn_swap16(tuple.destination_port));
-  }
-  mnl_attr_nest_end(header, proto);
-  mnl_attr_nest_end(header, whole);
+TrackedTuple tracked(const NodeTuple& tuple) {
+  return {tuple.source, tuple.destination, pn_swap16(tuple.source_port), pn_swap16(tuple.destination_port),
+          tuple.protocol};
 }
 
 }  // namespace
@@ -49,26 +29,20 @@ Result<void> flush_node_conntrack() {
   return socket->change(request, "flushing the node's conntrack");
 }
 
-Result<void> add_to_node_conntrack(NetlinkSocket& socket, const NodeTuple& tuple) {
-  NetlinkRequest request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-  auto& fixed = request.fixed<nfgenmsg>();
-  fixed.nfgen_family = netlink_family(tuple.source);
-  fixed.version = NFNETLINK_V0;
-  put_tuple(request.header(), CTA_TUPLE_ORIG, tuple, false);
-  put_tuple(request.header(), CTA_TUPLE_REPLY, turned(tuple), true);
-  request.put(CTA_TIMEOUT, htonl(600));
-  return socket.change(request, "adding to the node's conntrack");
+Result<void> add_to_node_conntrack(ConntrackWriter& writer, const NodeTuple& tuple) {
+  const auto added = writer.add({tracked(tuple), tracked(turned(tuple)), false, 0}, seconds(600));
+  if (!added) return fail_as(added);
+  if (*added) return {};
+  return fail(ErrorCode::internal, "the node's conntrack has it already");
 }
 
 Result<void> take_out_of_node_conntrack(const NodeTuple& tuple) {
-  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-  if (!socket) return fail_as(socket);
-  NetlinkRequest request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
-  auto& fixed = request.fixed<nfgenmsg>();
-  fixed.nfgen_family = netlink_family(tuple.source);
-  fixed.version = NFNETLINK_V0;
-  put_tuple(request.header(), CTA_TUPLE_ORIG, tuple, false);
-  return socket->change(request, "deleting from the node's conntrack");
+  auto writer = ConntrackWriter::open();
+  if (!writer) return fail_as(writer);
+  const auto removed = writer->remove(tracked(tuple));
+  if (!removed) return fail_as(removed);
+  if (*removed) return {};
+  return fail(ErrorCode::not_found, "the node's conntrack does not have it");
 }
 
 }  // namespace postern::test

@@ -6,7 +6,7 @@
 #include "engine/base/ip.h"
 #include "engine/base/result.h"
 #include "engine/datapath/parse.h"
-#include "net/netlink.h"
+#include "net/conntrack_writer.h"
 
 namespace postern::test {
 
@@ -23,7 +23,7 @@ NodeTuple turned(const NodeTuple& tuple);
 
 // All of the caller's network namespace.
 Result<void> flush_node_conntrack();
-Result<void> add_to_node_conntrack(NetlinkSocket& socket, const NodeTuple& tuple);
+Result<void> add_to_node_conntrack(ConntrackWriter& writer, const NodeTuple& tuple);
 // That one connection, and no other.
 Result<void> take_out_of_node_conntrack(const NodeTuple& tuple);
 
