@@ -38,6 +38,9 @@ struct TickClock {
   friend bool operator==(const TickClock&, const TickClock&) = default;
 };
 
+// Makes them those of a node's record, in ticks.
+void write_timeouts(const ConntrackTimeouts& timeouts, const TickClock& clock, pn_node& node);
+
 // Which packets make an event.
 enum class EventMode : std::uint8_t { off, denied, new_flows, all };
 

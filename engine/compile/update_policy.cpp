@@ -41,6 +41,19 @@ std::uint32_t ticks(Duration duration, const TickClock& clock) {
 
 }  // namespace
 
+void write_timeouts(const ConntrackTimeouts& timeouts, const TickClock& clock, pn_node& node) {
+  const auto set = [&](pn_timeout which, Duration duration) { node.timeouts[which] = ticks(duration, clock); };
+  set(PN_TIMEOUT_TCP_SYN, timeouts.tcp_syn);
+  set(PN_TIMEOUT_TCP_ESTABLISHED, timeouts.tcp_established);
+  set(PN_TIMEOUT_TCP_FIN, timeouts.tcp_fin);
+  set(PN_TIMEOUT_TCP_CLOSED, timeouts.tcp_closed);
+  set(PN_TIMEOUT_TCP_RST, timeouts.tcp_rst);
+  set(PN_TIMEOUT_UDP, timeouts.udp);
+  set(PN_TIMEOUT_UDP_REPLIED, timeouts.udp_replied);
+  set(PN_TIMEOUT_SCTP, timeouts.sctp);
+  set(PN_TIMEOUT_ICMP, timeouts.icmp);
+}
+
 Result<void> Update::read_policy() {
   const ResolvedPolicy& policy = input_.policy;
   for (const auto& endpoint : policy.endpoints) {
@@ -148,19 +161,7 @@ Result<void> Update::write_node() {
   const std::uint32_t buckets = input_.tables.sizes().conntrack_buckets;
   node.ct_mask = buckets == 0 ? 0 : buckets - 1;
   node.tick_shift = settings.clock.shift;
-  const ConntrackTimeouts& timeouts = settings.timeouts;
-  const auto set = [&](pn_timeout which, Duration duration) {
-    node.timeouts[which] = ticks(duration, settings.clock);
-  };
-  set(PN_TIMEOUT_TCP_SYN, timeouts.tcp_syn);
-  set(PN_TIMEOUT_TCP_ESTABLISHED, timeouts.tcp_established);
-  set(PN_TIMEOUT_TCP_FIN, timeouts.tcp_fin);
-  set(PN_TIMEOUT_TCP_CLOSED, timeouts.tcp_closed);
-  set(PN_TIMEOUT_TCP_RST, timeouts.tcp_rst);
-  set(PN_TIMEOUT_UDP, timeouts.udp);
-  set(PN_TIMEOUT_UDP_REPLIED, timeouts.udp_replied);
-  set(PN_TIMEOUT_SCTP, timeouts.sctp);
-  set(PN_TIMEOUT_ICMP, timeouts.icmp);
+  write_timeouts(settings.timeouts, settings.clock, node);
   const std::uint32_t fragments = input_.tables.sizes().fragment_buckets;
   node.fragment_mask = fragments == 0 ? 0 : fragments - 1;
   node.fragment_timeout = ticks(settings.fragment_timeout, settings.clock);

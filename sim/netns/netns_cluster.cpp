@@ -36,6 +36,7 @@ struct NetnsCluster::State {
       aged_to = aged_to + Duration{due_ns};
     }
     for (auto* node : topology.active_nodes()) {
+      node->memory.advance_to(now);
       if (!node->watch) continue;
       const std::int64_t tick = std::max<std::int64_t>(1, node->watch->tick_ns());
       const std::int64_t by = (added_ns - node->aged_ns) / tick * tick;

@@ -142,6 +142,7 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
   if (arrived && step && !pn_step_allows(*step)) {
     return fail(ErrorCode::io, "reported as dropped, but it passed");
   }
+  if (arrived) pod.node->memory.passed(pod.pod->endpoint, direction, frame);
   return crossing;
 }
 
@@ -202,6 +203,8 @@ Result<PacketOutcome> PacketExchange::send(const PacketRequest& request) {
     outcome.allowed = crossing->passed;
   }
   if (outcome.allowed) services_.passed(request, views);
+  const bool translated = outcome.allowed && request.via && from->node != nullptr;
+  if (translated) from->node->memory.translated(frames->sender, frames->receiver);
   if (request.to.kind == Party::Kind::service) outcome.allowed = false;  // nobody is there
   if (outcome.allowed && to->pod != nullptr) {
     auto crossing = enter(*to, frames->receiver);

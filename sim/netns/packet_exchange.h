@@ -4,7 +4,8 @@
 // side of the receiver's, judged there, and seen to arrive. Its destination hardware address is
 // nobody's, so that no stack forwards it or answers: a packet of a scenario has exactly the effects
 // that its file says, also where a real network would not carry it (malformed, tagged, not IP). What a
-// node's translation of Service addresses makes of it stands in the second frame.
+// node's translation of Service addresses makes of it stands in the second frame, and what a node would
+// remember of it is in sim/netns/node_memory.h.
 // Verdicts come from the datapath's events and are compared with what the wire shows.
 #pragma once
 

@@ -130,6 +130,7 @@ Result<void> Topology::begin(const ClusterSettings& settings) {
     node->in_use = false;
     node->dirty = false;
     node->aged_ns = 0;
+    node->memory.forget();
     for (auto& pod : node->pods) {
       pod->in_use = false;
       pod->spent = false;
@@ -161,6 +162,7 @@ Result<void> Topology::place(const Placement& placement) {
     auto nat = opened(node->nat, node->station.netns);
     if (!nat) return fail_as(nat);
     if (auto done = (*nat)->track(settings_.node_conntrack); !done) return done;
+    if (auto done = node->memory.write(*node, settings_); !done) return done;
     if (auto done = enforce(*node, placement); !done) return done;
   }
   return {};

@@ -23,6 +23,7 @@
 #include "net/fd.h"
 #include "sim/cluster.h"
 #include "sim/netns/netns.h"
+#include "sim/netns/node_memory.h"
 #include "sim/netns/node_watch.h"
 #include "sim/netns/pod_links.h"
 #include "sim/netns/rtnl.h"
@@ -85,6 +86,7 @@ struct NodeSlot {
   std::int64_t aged_ns = 0;  // how much of NetnsCluster's time its connections have been given
   std::optional<ServiceNat> nat;  // of what its pods and the node itself ask of Services
   std::uint16_t next_masquerade_port = 0;
+  NodeMemory memory;  // of single packets
 
   NodeSlot() = default;
   NodeSlot(const NodeSlot&) = delete;

@@ -2,7 +2,6 @@
 #include "sim/virtual/virtual_cluster.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -75,6 +74,7 @@ Result<NodeEnforcer*> VirtualCluster::node_enforcer(const std::string& node) {
   if (settings_.node_conntrack) {
     auto& remembered = remembered_[node];
     remembered = std::make_unique<RememberedConnections>();
+    remembered->set_timeouts(settings_.enforcer.timeouts, made->backend().clock());
     made->set_node_connections(remembered.get());
   }
   return nodes_.emplace(node, std::move(made)).first->second.get();
@@ -131,11 +131,6 @@ Result<void> VirtualCluster::place(const Placement& placement) {
       for (const auto& entry : object->second.addresses) own_node.push_back(entry.address);
     }
     if (auto done = (*enforcer)->reconcile(cluster, endpoints, own_node); !done) return done;
-  }
-  for (const auto& [node, remembered] : remembered_) {
-    pn_node record{};
-    std::memcpy(&record, nodes_.at(node)->tables().array(TableId::node).data(), sizeof record);
-    remembered->set_timeouts(record);
   }
   for (auto& [key, interface] : interfaces_) {
     Backend& backend = nodes_.at(interface.node)->backend();

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/packet/remembered_connections.h"
 #include "sim/packet/service_views.h"
 #include "sim/virtual/port_allocator.h"
-#include "sim/virtual/remembered_connections.h"
 #include "sim/virtual/virtual_wire.h"
 
 namespace postern::sim {

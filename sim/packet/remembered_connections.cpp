@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/virtual/remembered_connections.h"
+#include "sim/packet/remembered_connections.h"
 
 #include <algorithm>
 #include <set>
@@ -20,10 +20,15 @@ struct Seen {
   pn_ct_place place{};
 };
 
-bool read(EndpointId endpoint, std::span<const std::uint8_t> frame, Seen& seen) {
+// False: it belongs to no connection.
+bool parse(std::span<const std::uint8_t> frame, pn_packet& packet) {
   const pn_u8* const data = frame.data();
-  pn_parse(data, data + frame.size(), static_cast<pn_u32>(frame.size()), &seen.packet);
-  if ((seen.packet.flags & PN_PACKET_TRACKED) == 0) return false;
+  pn_parse(data, data + frame.size(), static_cast<pn_u32>(frame.size()), &packet);
+  return (packet.flags & PN_PACKET_TRACKED) != 0;
+}
+
+bool read(EndpointId endpoint, std::span<const std::uint8_t> frame, Seen& seen) {
+  if (!parse(frame, seen.packet)) return false;
   const pn_node anybody{};
   pn_ct_locate(&anybody, endpoint.value, &seen.packet.tuple, &seen.place);
   return true;
@@ -40,14 +45,16 @@ pn_tuple opener_tuple(const pn_ct_key& key, std::uint32_t state) {
 
 }  // namespace
 
+std::optional<pn_tuple> connection_of_frame(std::span<const std::uint8_t> frame) {
+  pn_packet packet{};
+  if (!parse(frame, packet)) return std::nullopt;
+  return packet.tuple;
+}
+
 std::size_t RememberedConnections::KeyHash::operator()(const pn_ct_key& key) const {
   pn_u64 hash = pn_ct_mix(key.address_a.high ^ key.address_b.low) ^ key.address_a.low;
   hash = pn_ct_mix(hash) ^ key.address_b.high;
   return pn_ct_mix(hash ^ pn_pair(pn_u32{key.port_a} << 16 | key.port_b, key.endpoint_protocol));
-}
-
-void RememberedConnections::set_timeouts(const pn_node& node) {
-  std::copy(std::begin(node.timeouts), std::end(node.timeouts), std::begin(node_.timeouts));
 }
 
 bool RememberedConnections::alive(const pn_ct_key& key, const pn_ct_value& value) const {
