@@ -100,13 +100,14 @@ Result<std::vector<NodeConnection>> RememberedConnections::live(std::span<const 
     const EndpointId endpoint{key.endpoint_protocol >> 8};
     if (!wanted.contains(endpoint) || !alive(key, value)) continue;
     constexpr std::uint32_t kShared = PN_CT_REPLIED | PN_CT_FIN_OPENER | PN_CT_FIN_REPLIER | PN_CT_RST;
+    // Since when it idles nf_conntrack does not say.
     connections.push_back({endpoint, (value.state & PN_CT_OPENER_EGRESS) != 0, opener_tuple(key, value.state),
-                           value.state & kShared, pn_ct_idle(&value, now_)});
+                           value.state & kShared, 0});
   }
   // In an order of their own, whatever the library's: entries of a full bucket must be the same every time.
   std::sort(connections.begin(), connections.end(), [](const NodeConnection& a, const NodeConnection& b) {
     const auto order = [](const NodeConnection& c) {
-      return std::tuple(c.endpoint, c.idle, c.tuple.protocol, c.tuple.source.high, c.tuple.source.low,
+      return std::tuple(c.endpoint, c.tuple.protocol, c.tuple.source.high, c.tuple.source.low,
                         c.tuple.destination.high, c.tuple.destination.low, c.tuple.source_port,
                         c.tuple.destination_port);
     };

@@ -29,6 +29,7 @@ class RememberedConnections final : public NodeConnections {
   // It is this tick now; never falls.
   void advance_to(std::uint32_t tick) { now_ = tick; }
 
+  // None says since when it idles.
   Result<std::vector<NodeConnection>> live(std::span<const NodeConnectionsOf> pods) override;
 
  private:
