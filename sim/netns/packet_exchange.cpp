@@ -76,6 +76,24 @@ bool take_arrival(int socket, const std::vector<std::uint8_t>& frame) {
   }
 }
 
+enum class LinkEnd : std::uint8_t { near, far };
+
+// With nothing in it that came before.
+Result<int> socket_at(const Place& pod, LinkEnd end, std::uint16_t protocol) {
+  UniqueFd& socket = pod.pod->packet_sockets[static_cast<std::size_t>(end)][protocol];
+  if (!socket.valid()) {
+    const Link& link = pod.pod->link;
+    auto opened = end == LinkEnd::near ? packet_socket(pod.node->station.netns, link.near_ifindex, protocol)
+                                   : packet_socket(pod.pod->station.netns, link.far_ifindex, protocol);
+    if (!opened) return fail_as(opened);
+    socket = std::move(*opened);
+  }
+  std::array<std::uint8_t, 1> start{};
+  while (::recv(socket.get(), start.data(), start.size(), MSG_TRUNC) >= 0) {
+  }
+  return socket.get();
+}
+
 // Whether an event can be about a frame: tags travel beside the bytes, and may be counted or not.
 bool may_be(const pn_event& event, const std::vector<std::uint8_t>& frame) {
   const std::size_t most = frame.size();
@@ -86,24 +104,24 @@ bool may_be(const pn_event& event, const std::vector<std::uint8_t>& frame) {
 }  // namespace
 
 Result<PacketExchange::Crossing> PacketExchange::leave(const Place& pod, const Frame& frame) {
-  auto seen_at = packet_socket(pod.node->station.netns, pod.pod->link.near_ifindex, handed_on_as(frame));
+  const auto seen_at = socket_at(pod, LinkEnd::near, handed_on_as(frame));
   if (!seen_at) return fail_as(seen_at);
-  auto sender = packet_socket(pod.pod->station.netns, pod.pod->link.far_ifindex, 0);
+  const auto sender = socket_at(pod, LinkEnd::far, 0);
   if (!sender) return fail_as(sender);
-  if (!transmit(sender->get(), frame)) return tl::unexpected(system_error("cannot send the frame"));
-  return watch(pod, PN_EGRESS, seen_at->get(), frame);
+  if (!transmit(*sender, frame)) return tl::unexpected(system_error("cannot send the frame"));
+  return watch(pod, PN_EGRESS, *seen_at, frame);
 }
 
 Result<PacketExchange::Crossing> PacketExchange::enter(const Place& pod, const Frame& frame) {
-  auto seen_at = packet_socket(pod.pod->station.netns, pod.pod->link.far_ifindex, ETH_P_ALL);
+  const auto seen_at = socket_at(pod, LinkEnd::far, ETH_P_ALL);
   if (!seen_at) return fail_as(seen_at);
-  auto sender = packet_socket(pod.node->station.netns, pod.pod->link.near_ifindex, 0);
+  const auto sender = socket_at(pod, LinkEnd::near, 0);
   if (!sender) return fail_as(sender);
   // A frame that the egress program drops still counts as sent, or fails with ENOBUFS.
-  if (!transmit(sender->get(), frame) && errno != ENOBUFS) {
+  if (!transmit(*sender, frame) && errno != ENOBUFS) {
     return tl::unexpected(system_error("cannot send the frame"));
   }
-  return watch(pod, PN_INGRESS, seen_at->get(), frame);
+  return watch(pod, PN_INGRESS, *seen_at, frame);
 }
 
 Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_direction direction, int seen_at,

@@ -11,6 +11,7 @@
 // their last addresses; no route leads to them.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +68,8 @@ struct PodSlot {
   bool in_use = false;
   bool spent = false;  // its endpoint id has stood for a pod of this scenario
   std::optional<PodLinkRequest> made_for;  // the link is somebody else's work
+  // On the near end and the far one, by protocol; kept, since the kernel takes its time to close one.
+  std::array<std::map<std::uint16_t, UniqueFd>, 2> packet_sockets;
 };
 
 struct NodeSlot {
