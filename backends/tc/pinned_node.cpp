@@ -195,7 +195,10 @@ ConntrackTable& PinnedNode::sweepable() {
   return *sweepable_;
 }
 
-Result<void> PinnedNode::forget_connections(EndpointId endpoint) { return sweepable().forget(endpoint); }
+Result<void> PinnedNode::forget_connections(EndpointId endpoint) {
+  if (auto forgotten = sweepable().forget(endpoint); !forgotten || endpoint.value != 0) return forgotten;
+  return forget_fragments(map_fd("pn_fragments"), sizes_.fragment_buckets);
+}
 
 Result<void> PinnedNode::age_connections(std::uint32_t ticks) {
   if (auto aged = sweepable().age(ticks); !aged) return aged;

@@ -44,7 +44,8 @@ class PinnedNode {
   [[nodiscard]] Result<std::vector<ConntrackEntry>> connections() const;
   // First fragments that were let through, those included whose time is over.
   [[nodiscard]] Result<std::vector<pn_fragment_way>> fragments() const;
-  // Changes what is in force: these connections are judged as new ones by their next packet.
+  // Changes what is in force: these connections are judged as new ones by their next packet. A zero id:
+  // everybody's, and all fragments.
   Result<void> forget_connections(EndpointId endpoint);
   // So too: connections and fragments are older by these ticks of the datapath's clock.
   Result<void> age_connections(std::uint32_t ticks);

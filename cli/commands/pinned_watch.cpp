@@ -42,6 +42,7 @@ class PinnedWatch final : public sim::NodeWatch {
     return node_.age_connections(static_cast<std::uint32_t>(by.ns / tick_ns_));
   }
 
+  Result<void> forget_connections() override { return node_.forget_connections(EndpointId{}); }
   [[nodiscard]] VerdictNames names_of(const SaidOfPod& said) const override {
     const auto view = current_view();
     if (!view) return {};

@@ -57,7 +57,8 @@ struct AgentCluster::State {
   [[nodiscard]] Result<void> check_policies(const ClusterSnapshot& cluster) const;
   Result<void> connect(NodeSlot& node);
   Result<void> follow_nodes();
-  Result<std::unique_ptr<NodeAgent>> start_agent(const NodeSlot& node);
+  [[nodiscard]] std::vector<std::string> flags_for(const NodeSlot& node) const;
+  void end_other_agents();
   Result<void> wait_until_in_force(const std::map<std::string, double>& versions);
   Result<void> watch_nodes();
 
@@ -67,8 +68,12 @@ struct AgentCluster::State {
   std::unique_ptr<ApiServer> server;
   ClusterSettings settings;
   std::set<std::uint32_t> connected;  // numbers of nodes
-  std::map<std::string, std::unique_ptr<NodeAgent>> agents;  // by node
-  std::uint64_t started = 0;                                 // agents, ever
+  struct Running {
+    std::vector<std::string> flags;
+    std::unique_ptr<NodeAgent> agent;
+  };
+  std::map<std::uint32_t, Running> agents;  // by number of the node, in use or idle
+  std::uint64_t started = 0;                // agents, ever
   std::uint64_t barriers = 0;
   bool cluster_policies = false;  // the server knows the kind
 };
@@ -154,45 +159,47 @@ Result<void> AgentCluster::State::connect(NodeSlot& node) {
   return rtnl->set_route({Cidr::host(address), node.link.near_ifindex, gateway_address(IpFamily::v4)});
 }
 
-Result<std::unique_ptr<NodeAgent>> AgentCluster::State::start_agent(const NodeSlot& node) {
-  NodeAgent::Spec spec;
-  spec.program = options.program;
-  spec.folder = folder->path() + "/agent-" + std::to_string(started++);
-  spec.flags = {"--kubeconfig=" + server->kubeconfig(), "--node-name=" + api_node_name(node.name)};
+std::vector<std::string> AgentCluster::State::flags_for(const NodeSlot& node) const {
+  std::vector<std::string> flags{"--kubeconfig=" + server->kubeconfig(), "--node-name=" + api_node_name(node.name)};
   const bool slices = options.policies == ServedPolicies::policy_endpoints;
-  spec.flags.push_back(slices ? "--policy-source=policyendpoints" : "--policy-source=kubernetes");
+  flags.push_back(slices ? "--policy-source=policyendpoints" : "--policy-source=kubernetes");
   if (const auto& blocks = settings.enforcer.service_ip_blocks) {
-    spec.flags.push_back(std::string("--service-ip-blocks=") +
-                         (*blocks == ServiceIpBlocks::compat ? "compat" : "strict"));
+    flags.push_back(std::string("--service-ip-blocks=") + (*blocks == ServiceIpBlocks::compat ? "compat" : "strict"));
   }
-  if (settings.enforcer.strict) spec.flags.push_back("--enforcement=strict");
-  if (settings.enforcer.established_flows == EstablishedFlows::keep) {
-    spec.flags.push_back("--established-flows=keep");
-  }
+  if (settings.enforcer.strict) flags.push_back("--enforcement=strict");
+  if (settings.enforcer.established_flows == EstablishedFlows::keep) flags.push_back("--established-flows=keep");
   if (settings.enforcer.midflow_grace.ns > 0) {
-    spec.flags.push_back("--midflow-grace=" + std::to_string(settings.enforcer.midflow_grace.ns / 1'000'000'000));
+    flags.push_back("--midflow-grace=" + std::to_string(settings.enforcer.midflow_grace.ns / 1'000'000'000));
   }
   std::string sizes;
   for (const auto& [table, entries] : unusual_entries(settings.limits)) {
     sizes += (sizes.empty() ? "" : ",") + table + "=" + std::to_string(entries);
   }
-  if (!sizes.empty()) spec.flags.push_back("--table-sizes=" + sizes);
-  return NodeAgent::start(node.station.netns, spec);
+  if (!sizes.empty()) flags.push_back("--table-sizes=" + sizes);
+  return flags;
+}
+
+// Those that have to begin anew, before the nodes forget their connections: an agent has some itself.
+void AgentCluster::State::end_other_agents() {
+  for (const auto& node : house->topology().nodes()) {
+    const auto running = agents.find(node->number);
+    if (running == agents.end() || running->second.flags == flags_for(*node)) continue;
+    node->watch.reset();
+    agents.erase(running);
+  }
 }
 
 Result<void> AgentCluster::State::follow_nodes() {
-  std::set<std::string> names;
   for (NodeSlot* node : house->topology().active_nodes()) {
-    names.insert(node->name);
     if (auto done = connect(*node); !done) return done;
-    if (agents.contains(node->name)) continue;
-    auto agent = start_agent(*node);
+    Running& running = agents[node->number];
+    auto flags = flags_for(*node);
+    if (running.agent && running.flags == flags) continue;
+    node->watch.reset();
+    running.agent.reset();
+    auto agent = NodeAgent::start(node->station.netns, {options.program, folder->path() + "/agent-" + std::to_string(started++), flags});
     if (!agent) return fail_as(agent);
-    agents.emplace(node->name, std::move(*agent));
-  }
-  std::erase_if(agents, [&](const auto& agent) { return !names.contains(agent.first); });
-  for (const auto& node : house->topology().nodes()) {
-    if (!node->in_use) node->watch.reset();
+    running = {std::move(flags), std::move(*agent)};
   }
   return {};
 }
@@ -201,7 +208,7 @@ Result<void> AgentCluster::State::follow_nodes() {
 Result<void> AgentCluster::State::watch_nodes() {
   for (NodeSlot* node : house->topology().active_nodes()) {
     if (node->watch) continue;
-    auto watch = options.watch(*agents.at(node->name));
+    auto watch = options.watch(*agents.at(node->number).agent);
     if (!watch && watch.error().code == ErrorCode::not_found) continue;
     if (!watch) return fail(watch.error().code, "node " + node->name + ": " + watch.error().message);
     house->watch(*node, std::move(*watch));
@@ -211,14 +218,15 @@ Result<void> AgentCluster::State::watch_nodes() {
 
 Result<void> AgentCluster::State::wait_until_in_force(const std::map<std::string, double>& versions) {
   const auto give_up = Clock::now() + kInForceWithin;
-  for (const auto& [node, agent] : agents) {
+  for (const NodeSlot* node : house->topology().active_nodes()) {
+    NodeAgent& agent = *agents.at(node->number).agent;
     for (;;) {
-      const auto there = agent->has_in_force(versions);
-      if (!there) return fail(there.error().code, "node " + node + ": " + there.error().message);
+      const auto there = agent.has_in_force(versions);
+      if (!there) return fail(there.error().code, "node " + node->name + ": " + there.error().message);
       if (*there) break;
       if (Clock::now() > give_up) {
-        return fail(ErrorCode::io, "node " + node + ": the agent has not put the step in force within 30 s\n" +
-                                       agent->log_tail());
+        return fail(ErrorCode::io, "node " + node->name + ": the agent has not put the step in force within 30 s\n" +
+                                       agent.log_tail());
       }
       std::this_thread::sleep_for(kAskAgain);
     }
@@ -237,8 +245,7 @@ Result<std::unique_ptr<AgentCluster>> AgentCluster::make(AgentClusterOptions opt
 
 Result<void> AgentCluster::begin(const ClusterSettings& settings) {
   state_->settings = settings;
-  for (const auto& node : state_->house->topology().nodes()) node->watch.reset();
-  state_->agents.clear();
+  state_->end_other_agents();
   if (auto done = state_->server->bring_to({}); !done) return done;
   return state_->house->begin(settings);
 }

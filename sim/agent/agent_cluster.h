@@ -5,7 +5,8 @@
 //
 // place() brings the server to the objects of a step by API calls, and then to one object more of each
 // kind, the barrier: an agent that has those in force has the step in force. What its datapath says of a
-// packet comes through a NodeWatch. Agents begin anew with each scenario, with nothing of the one before.
+// packet comes through a NodeWatch. An agent goes on from one scenario to the next, as long as its flags are the
+// same; the pods of the one before it has seen go, and its connections are forgotten.
 //
 // What it cannot do it refuses as unsupported. Policies of the whole cluster need a server that knows their kind; without its definition agents have a
 // kind that is absent.

@@ -18,6 +18,8 @@ class NodeWatch {
   [[nodiscard]] virtual std::int64_t tick_ns() const = 0;
   // All connections and fragments become older by that, in whole ticks.
   virtual Result<void> age_connections(Duration by) = 0;
+  // No connection and no fragment is known any more.
+  virtual Result<void> forget_connections() = 0;
   // Of what was said under the policy in force.
   [[nodiscard]] virtual VerdictNames names_of(const SaidOfPod& said) const = 0;
 };
@@ -34,6 +36,7 @@ class EnforcerWatch final : public NodeWatch {
   [[nodiscard]] int event_fd() const override { return enforcer_.backend().event_fd(); }
   [[nodiscard]] std::int64_t tick_ns() const override { return enforcer_.backend().clock().tick_ns; }
   Result<void> age_connections(Duration by) override { return enforcer_.backend().age_connections(by); }
+  Result<void> forget_connections() override { return enforcer_.backend().forget_connections(EndpointId{}); }
   [[nodiscard]] VerdictNames names_of(const SaidOfPod& said) const override { return postern::names_of(enforcer_, said); }
 
  private:

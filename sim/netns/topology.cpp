@@ -121,8 +121,8 @@ Result<void> Topology::begin(const ClusterSettings& settings) {
   settings_ = settings;
   pods_.clear();
   for (auto& node : nodes_) {
-    if (node->dirty && node->enforcer) {
-      if (auto done = node->enforcer->backend().forget_connections(EndpointId{}); !done) return done;
+    if (node->dirty && node->watch) {
+      if (auto done = node->watch->forget_connections(); !done) return done;
     }
     if (node->dirty && node->nat) {
       if (auto done = node->nat->forget_connections(); !done) return done;

@@ -183,6 +183,7 @@ class ToldWatch final : public NodeWatch {
     aged.push_back(by);
     return {};
   }
+  Result<void> forget_connections() override { return {}; }
   [[nodiscard]] VerdictNames names_of(const SaidOfPod& /*said*/) const override { return {}; }
 
  private:
