@@ -256,7 +256,7 @@ Result<void> AgentCluster::place(const Placement& placement) {
   const auto objects = api_objects(placement.cluster, state_->options.policies);
   if (!objects) return fail_as(objects);
   if (auto done = state_->server->bring_to(*objects); !done) return done;
-  auto objects_beside = barrier_objects(++state_->barriers, state_->options.policies);
+  auto objects_beside = barrier_objects(++state_->barriers, state_->options.policies, placement.cluster.nodes);
   if (!state_->cluster_policies) {
     std::erase_if(objects_beside,
                   [](const ApiObject& object) { return object.key.kind == ApiKey::Kind::cluster_network_policy; });

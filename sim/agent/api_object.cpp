@@ -169,7 +169,8 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
 }
 
 // What changes with the number is something that no agent leaves out of what it keeps.
-std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies policies) {
+std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies policies,
+                                       const std::map<std::string, Node>& nodes) {
   const std::string ns = "postern-barrier";
   const NamespacedName name{ns, "barrier"};
   const Labels labels{{"postern.dev/barrier", std::to_string(number)}};
@@ -182,7 +183,14 @@ std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies poli
   pod.key = name;
   pod.labels = labels;
   pod.phase = PodPhase::pending;
-  objects.push_back(pod_object(pod, {}));
+  if (policies != ServedPolicies::policy_endpoints || nodes.empty()) objects.push_back(pod_object(pod, {}));
+  if (policies == ServedPolicies::policy_endpoints) {
+    for (const auto& [node, unused] : nodes) {
+      pod.key.name = name.name + "-" + api_node_name(node);
+      pod.node_name = node;
+      objects.push_back(pod_object(pod, {}));
+    }
+  }
   objects.push_back(finished({Kind::service, name}, object_json(Service{name, std::nullopt, {}, {port}})));
   objects.push_back(finished({Kind::endpoint_slice, name}, object_json(EndpointSlice{name, name.name, {}, {port}})));
   if (policies == ServedPolicies::network_policies) {

@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,9 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
 
 // One object of every kind that means nothing: an agent that has seen its newest version has seen all that
 // was written before. Each number makes other objects of the same names. A ClusterNetworkPolicy is the last
-// one, and only with network_policies.
-std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies policies);
+// one, and only with network_policies. With PolicyEndpoints an agent follows the pods of its own node alone, so
+// there is one on each of these nodes.
+std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies policies,
+                                       const std::map<std::string, Node>& nodes = {});
 
 }  // namespace postern::sim

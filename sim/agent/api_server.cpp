@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -197,7 +198,9 @@ Result<std::map<Kind, double>> ApiServer::put(const std::vector<ApiObject>& obje
     auto version = put(object, beside_[object.key]);
     if (!version) return fail_as(version);
     // Opaque by the book; those of every server are numbers, and grow.
-    versions[object.key.kind] = std::strtod(version->c_str(), nullptr);
+    const double number = std::strtod(version->c_str(), nullptr);
+    const auto first = versions.try_emplace(object.key.kind, number).first;
+    first->second = std::min(first->second, number);
     beside_[object.key] = std::move(*version);
   }
   return versions;

@@ -37,7 +37,7 @@ class ApiServer {
   // Makes what it holds these objects and, of those it was given before, no others. Namespaces stay, bare:
   // to empty one takes a controller.
   Result<void> bring_to(const std::vector<ApiObject>& objects);
-  // Creates or replaces objects beside; by kind the newest resourceVersion.
+  // Creates or replaces objects beside; by kind the oldest resourceVersion of theirs.
   Result<std::map<ApiKey::Kind, double>> put(const std::vector<ApiObject>& objects);
 
  private:

@@ -211,6 +211,21 @@ TEST(ApiObjectTest, ABarrierChangesNoPolicyAndEveryObjectOfIt) {
   }
 }
 
+// Of its own node's alone an agent is told.
+TEST(ApiObjectTest, WithPolicyEndpointsThereIsABarrierPodOnEveryNode) {
+  const std::map<std::string, Node> nodes{{"n1", {}}, {"n2", {}}};
+  const auto pods_of = [&](ServedPolicies policies) {
+    std::vector<std::string> on;
+    for (const auto& object : read_back(barrier_objects(1, policies, nodes))) {
+      const auto* pod = std::get_if<manifest::PodObject>(&object.value);
+      if (pod != nullptr) on.push_back(pod->pod.node_name);
+    }
+    return on;
+  };
+  EXPECT_EQ(pods_of(ServedPolicies::policy_endpoints), (std::vector<std::string>{"n1", "n2"}));
+  EXPECT_EQ(pods_of(ServedPolicies::network_policies), std::vector<std::string>{""});
+}
+
 TEST(ApiObjectTest, OnlyAServiceOfTwoAddressesAsksForBothFamilies) {
   ClusterSnapshot cluster = sample();
   Service& service = cluster.services.at({"shop", "web"});
