@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
 #include "engine/compile/table_sizes.h"
 #include "engine/manifest/value.h"
-#include "engine/model/cluster_policy_id.h"
 #include "sim/agent/api_server.h"
 #include "sim/agent/cni_links.h"
 #include "sim/agent/work_folder.h"
@@ -34,17 +34,26 @@ Error unsupported(const std::string& what) {
   return {ErrorCode::unsupported, "the agent backend " + what + "; the tc backend does", {}};
 }
 
-// Of a CustomResourceDefinition: its spec.names.kind.
-Result<std::string> kind_defined_by(const std::string& manifest) {
+// Of a CustomResourceDefinition: what its spec.group and spec.names.kind say; nullopt: of another kind.
+Result<std::optional<ApiKey::Kind>> kind_defined_by(const std::string& manifest) {
+  std::string group;
   std::string kind;
   const auto read = manifest::parse_documents(manifest, "the definition", [&](const manifest::Value& document) {
     const manifest::Value* spec = document.find("spec");
     const manifest::Value* names = spec == nullptr ? nullptr : spec->find("names");
-    const manifest::Value* found = names == nullptr ? nullptr : names->find("kind");
-    if (found != nullptr) kind = found->text;
+    if (names == nullptr) return;
+    if (const manifest::Value* found = spec->find("group")) group = found->text;
+    if (const manifest::Value* found = names->find("kind")) kind = found->text;
   });
   if (!read) return fail_as(read);
-  return kind;
+  return custom_kind(group, kind);
+}
+
+// Where to find a definition.
+std::string definition_of(ApiKey::Kind kind) {
+  if (kind == ApiKey::Kind::cluster_network_policy) return "deploy/crds/clusternetworkpolicies.yaml";
+  const bool amazon = kind == ApiKey::Kind::amazon_cluster_network_policy;
+  return std::string("test/apiserver/definitions/") + (amazon ? "amazon" : "") + std::string(plural_of(kind)) + ".yaml";
 }
 
 }  // namespace
@@ -56,6 +65,7 @@ struct AgentCluster::State {
   Result<void> start();
   [[nodiscard]] Result<void> check_policies(const ClusterSnapshot& cluster) const;
   Result<void> connect(NodeSlot& node);
+  Result<std::map<std::string, double>> bring_server_to(const ClusterSnapshot& cluster);
   Result<void> follow_nodes();
   [[nodiscard]] std::vector<std::string> flags_for(const NodeSlot& node) const;
   void end_other_agents();
@@ -75,7 +85,7 @@ struct AgentCluster::State {
   std::map<std::uint32_t, Running> agents;  // by number of the node, in use or idle
   std::uint64_t started = 0;                // agents, ever
   std::uint64_t barriers = 0;
-  bool cluster_policies = false;  // the server knows the kind
+  std::set<ApiKey::Kind> defined;  // custom kinds that the server knows
 };
 
 Result<void> AgentCluster::State::start() {
@@ -111,7 +121,7 @@ Result<void> AgentCluster::State::start() {
     if (auto done = server->define(definition); !done) return done;
     const auto kind = kind_defined_by(definition);
     if (!kind) return fail_as(kind);
-    cluster_policies = cluster_policies || *kind == "ClusterNetworkPolicy";
+    if (*kind) defined.insert(**kind);
   }
   return {};
 }
@@ -126,19 +136,21 @@ Result<void> AgentCluster::State::check_policies(const ClusterSnapshot& cluster)
       return tl::unexpected(unsupported("has one source of policy and takes no PolicyEndpoints beside NetworkPolicies"));
     }
   }
-  if (cluster.cluster_network_policies.empty()) return {};
-  for (const auto& [id, unused] : cluster.cluster_network_policies) {
-    const auto kind = split_cluster_policy_id(id).kind;
-    if (kind == cluster_policy_kind::kClusterNetworkPolicy) continue;
-    return tl::unexpected(unsupported("writes no " + cluster_policy_title(id) + " to its API server"));
+  for (const auto& [id, policy] : cluster.cluster_network_policies) {
+    const ApiKey::Kind kind = kind_of(policy);
+    const bool slice = kind == ApiKey::Kind::cluster_policy_endpoint;
+    if (slice && !slices) {
+      return tl::unexpected(
+          unsupported("takes " + many_of(kind) + " with --policy-source policyendpoints alone"));
+    }
+    if (slices && !slice) {
+      return tl::unexpected(unsupported("takes no " + many_of(kind) + " with PolicyEndpoints, which have no tiers"));
+    }
+    if (defined.contains(kind)) continue;
+    return fail(ErrorCode::invalid_input, many_of(kind) + " have to be defined: found no --crd of that kind, expected "
+                                          "a manifest such as " + definition_of(kind));
   }
-  if (slices) {
-    return tl::unexpected(unsupported("takes no ClusterNetworkPolicies with PolicyEndpoints, which have no tiers"));
-  }
-  if (cluster_policies) return {};
-  return fail(ErrorCode::invalid_input,
-              "ClusterNetworkPolicies have to be defined: found no --crd of that kind, expected a manifest such as "
-              "deploy/crds/clusternetworkpolicies.yaml");
+  return {};
 }
 
 // An address of the node's that the server answers to, whatever addresses a scenario gives it.
@@ -187,6 +199,28 @@ void AgentCluster::State::end_other_agents() {
     node->watch.reset();
     agents.erase(running);
   }
+}
+
+// By resource, as agents call it, the version that has to be in force.
+Result<std::map<std::string, double>> AgentCluster::State::bring_server_to(const ClusterSnapshot& cluster) {
+  auto objects = api_objects(cluster, options.policies);
+  if (!objects) return fail_as(objects);
+  ++barriers;
+  constexpr auto kBaseline = ApiKey::Kind::baseline_admin_network_policy;
+  const bool has_baseline = options.policies == ServedPolicies::network_policies && defined.contains(kBaseline);
+  const ApiKey baseline = has_baseline ? stamp_baseline(*objects, barriers) : ApiKey{};
+  if (auto done = server->bring_to(*objects); !done) return fail_as(done);
+  auto beside = barrier_objects(barriers, options.policies, cluster.nodes);
+  std::erase_if(beside, [&](const ApiObject& object) {
+    const ApiKey::Kind kind = object.key.kind;
+    return is_custom(kind) && kind != ApiKey::Kind::policy_endpoint && !defined.contains(kind);
+  });
+  const auto barrier = server->put(beside);
+  if (!barrier) return fail_as(barrier);
+  std::map<std::string, double> versions;
+  for (const auto& [kind, version] : *barrier) versions.emplace(resource_name_of(kind), version);
+  if (has_baseline) versions.emplace(resource_name_of(kBaseline), server->version_of_held(baseline));
+  return versions;
 }
 
 Result<void> AgentCluster::State::follow_nodes() {
@@ -253,20 +287,10 @@ Result<void> AgentCluster::begin(const ClusterSettings& settings) {
 Result<void> AgentCluster::place(const Placement& placement) {
   if (auto taken = state_->check_policies(placement.cluster); !taken) return taken;
   if (auto done = state_->house->place(placement); !done) return done;
-  const auto objects = api_objects(placement.cluster, state_->options.policies);
-  if (!objects) return fail_as(objects);
-  if (auto done = state_->server->bring_to(*objects); !done) return done;
-  auto objects_beside = barrier_objects(++state_->barriers, state_->options.policies, placement.cluster.nodes);
-  if (!state_->cluster_policies) {
-    std::erase_if(objects_beside,
-                  [](const ApiObject& object) { return object.key.kind == ApiKey::Kind::cluster_network_policy; });
-  }
-  const auto barrier = state_->server->put(objects_beside);
-  if (!barrier) return fail_as(barrier);
+  const auto versions = state_->bring_server_to(placement.cluster);
+  if (!versions) return fail_as(versions);
   if (auto done = state_->follow_nodes(); !done) return done;
-  std::map<std::string, double> versions;
-  for (const auto& [kind, version] : *barrier) versions.emplace(plural_of(kind), version);
-  if (auto done = state_->wait_until_in_force(versions); !done) return done;
+  if (auto done = state_->wait_until_in_force(*versions); !done) return done;
   return state_->watch_nodes();
 }
 

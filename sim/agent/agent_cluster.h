@@ -8,8 +8,8 @@
 // packet comes through a NodeWatch. An agent goes on from one scenario to the next, as long as its flags are the
 // same; the pods of the one before it has seen go, and its connections are forgotten.
 //
-// What it cannot do it refuses as unsupported. Policies of the whole cluster need a server that knows their kind; without its definition agents have a
-// kind that is absent.
+// What it cannot do it refuses as unsupported. Policies of the whole cluster, in whatever form, need a server
+// that knows their kind; without its definition agents have a kind that is absent.
 #pragma once
 
 #include <functional>

@@ -3,10 +3,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "engine/manifest/cluster_state.h"
+#include "engine/model/cluster_policy_id.h"
 #include "engine/policy/to_policy_endpoints.h"
 #include "sim/objects/object_json.h"
 
@@ -20,10 +23,11 @@ struct KindRow {
   std::string_view api_version;
   std::string_view kind;
   std::string_view plural;
+  std::string_view full_name = {};  // where another group has the plural already
 };
 
 // In the order of the enumerators.
-constexpr std::array<KindRow, 8> kKinds{{
+constexpr std::array<KindRow, 12> kKinds{{
     {"v1", "Namespace", "namespaces"},
     {"v1", "Node", "nodes"},
     {"v1", "Pod", "pods"},
@@ -31,7 +35,12 @@ constexpr std::array<KindRow, 8> kKinds{{
     {"discovery.k8s.io/v1", "EndpointSlice", "endpointslices"},
     {"networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"},
     {"policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "clusternetworkpolicies"},
+    {"policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", "adminnetworkpolicies"},
+    {"policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies"},
+    {"networking.k8s.aws/v1alpha1", "ClusterNetworkPolicy", "clusternetworkpolicies",
+     "clusternetworkpolicies.networking.k8s.aws"},
     {"networking.k8s.aws/v1alpha1", "PolicyEndpoint", "policyendpoints"},
+    {"networking.k8s.aws/v1alpha1", "ClusterPolicyEndpoint", "clusterpolicyendpoints"},
 }};
 
 const KindRow& row_of(Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
@@ -116,9 +125,82 @@ std::set<std::string> namespaces_of(const ClusterSnapshot& cluster) {
   return names;
 }
 
+// As a controller may pack them: the pods in one slice, the entries of each direction in one of their own.
+void add_slices(const ClusterNetworkPolicy& policy, std::vector<ApiObject>& objects) {
+  const json whole = object_json(policy);
+  constexpr std::array<std::array<const char*, 2>, 3> kParts{
+      {{"podSelectorEndpoints", "pods"}, {"ingress", "in"}, {"egress", "out"}}};
+  for (const auto& [field, ending] : kParts) {
+    if (!whole["spec"].contains(field)) continue;
+    json slice = whole;
+    for (const auto& [other, unused] : kParts) {
+      if (std::string_view(other) != field) slice["spec"].erase(other);
+    }
+    const std::string name = whole["metadata"]["name"].get<std::string>() + "-" + ending;
+    slice["metadata"]["name"] = name;
+    objects.push_back(finished({Kind::cluster_policy_endpoint, {"", name}}, std::move(slice)));
+  }
+}
+
+ApiObject cluster_policy_object(const ClusterNetworkPolicy& policy) {
+  const std::string name(split_cluster_policy_id(policy.name).name);
+  return finished({kind_of(policy), {"", name}}, object_json(policy));
+}
+
+// Sorted by kind.
+void add_cluster_policies(const ClusterSnapshot& cluster, ServedPolicies policies, std::vector<ApiObject>& objects) {
+  std::map<ApiKey, ApiObject> sorted;
+  for (const auto& [id, policy] : cluster.cluster_network_policies) {
+    if (policy.listed && policies == ServedPolicies::network_policies) continue;
+    ApiObject object = cluster_policy_object(policy);
+    sorted.emplace(object.key, std::move(object));
+  }
+  for (auto& [key, object] : sorted) objects.push_back(std::move(object));
+}
+
+// Of one of the forms that select by labels: it selects nobody, whom a number names.
+ClusterNetworkPolicy nobodys_policy(std::string_view kind, const std::string& name, std::uint64_t number) {
+  ClusterNetworkPolicy policy;
+  policy.name = cluster_policy_id(kind, name);
+  policy.tier = kind == cluster_policy_kind::kAdmin ? Tier::admin : Tier::baseline;
+  policy.subject.pods.match_labels = {{"postern.dev/nobody", std::to_string(number)}};
+  return policy;
+}
+
 }  // namespace
 
 std::string_view plural_of(Kind kind) { return row_of(kind).plural; }
+
+std::string_view resource_name_of(Kind kind) {
+  const KindRow& row = row_of(kind);
+  return row.full_name.empty() ? row.plural : row.full_name;
+}
+
+bool is_custom(Kind kind) { return kind >= Kind::cluster_network_policy; }
+
+std::optional<Kind> custom_kind(std::string_view group, std::string_view kind) {
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    const std::string_view its_group = kKinds[i].api_version.substr(0, kKinds[i].api_version.find('/'));
+    if (kKinds[i].kind == kind && its_group == group && is_custom(static_cast<Kind>(i))) return static_cast<Kind>(i);
+  }
+  return std::nullopt;
+}
+
+Kind kind_of(const ClusterNetworkPolicy& policy) {
+  const std::string_view kind = split_cluster_policy_id(policy.name).kind;
+  if (policy.listed) return Kind::cluster_policy_endpoint;
+  if (kind == cluster_policy_kind::kAdmin) return Kind::admin_network_policy;
+  if (kind == cluster_policy_kind::kBaselineAdmin) return Kind::baseline_admin_network_policy;
+  if (kind == cluster_policy_kind::kAmazon) return Kind::amazon_cluster_network_policy;
+  return Kind::cluster_network_policy;
+}
+
+std::string many_of(Kind kind) {
+  std::string one(row_of(kind).kind);
+  if (one.back() == 'y') one.replace(one.size() - 1, 1, "ie");
+  one += 's';
+  return kind == Kind::amazon_cluster_network_policy ? one + " of networking.k8s.aws" : one;
+}
 
 std::string collection_path(const ApiKey& key) {
   const KindRow& row = row_of(key.kind);
@@ -153,9 +235,7 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
     for (const auto& [key, policy] : cluster.network_policies) {
       objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
     }
-    for (const auto& [name, policy] : cluster.cluster_network_policies) {
-      objects.push_back(finished({Kind::cluster_network_policy, {"", name}}, object_json(policy)));
-    }
+    add_cluster_policies(cluster, policies, objects);
     if (policies == ServedPolicies::network_policies) return objects;
   } else {
     const auto slices = to_policy_endpoints(cluster);
@@ -164,6 +244,10 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
   }
   for (const auto& [key, slice] : cluster.policy_endpoints) {
     objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
+  }
+  if (policies == ServedPolicies::as_they_are) return objects;
+  for (const auto& [id, policy] : cluster.cluster_network_policies) {
+    if (policy.listed) add_slices(policy, objects);
   }
   return objects;
 }
@@ -198,19 +282,36 @@ std::vector<ApiObject> barrier_objects(std::uint64_t number, ServedPolicies poli
     policy.key = name;
     policy.pod_selector.match_labels = {{"postern.dev/nobody", std::to_string(number)}};
     objects.push_back(finished({Kind::network_policy, policy.key}, object_json(policy)));
-    ClusterNetworkPolicy cluster_policy;
-    cluster_policy.name = name.name;
-    cluster_policy.tier = Tier::baseline;
-    cluster_policy.subject.pods = policy.pod_selector;
-    objects.push_back(finished({Kind::cluster_network_policy, {"", name.name}}, object_json(cluster_policy)));
+    for (const auto kind :
+         {cluster_policy_kind::kClusterNetworkPolicy, cluster_policy_kind::kAdmin, cluster_policy_kind::kAmazon}) {
+      objects.push_back(cluster_policy_object(nobodys_policy(kind, name.name, number)));
+    }
   } else {
     PolicyEndpoint slice;
     slice.key = name;
     slice.policy = name;
     slice.pod_selector = LabelSelector{labels, {}};
     objects.push_back(finished({Kind::policy_endpoint, slice.key}, object_json(slice)));
+    ClusterPolicyEndpoint cluster_slice;
+    cluster_slice.name = name.name;
+    cluster_slice.policy = name.name;
+    cluster_slice.priority = static_cast<std::uint32_t>(number % kHighestPriority);
+    objects.push_back(finished({Kind::cluster_policy_endpoint, {"", name.name}}, object_json(cluster_slice)));
   }
   return objects;
+}
+
+ApiKey stamp_baseline(std::vector<ApiObject>& objects, std::uint64_t number) {
+  const ApiKey key{Kind::baseline_admin_network_policy, {"", "default"}};
+  auto found = std::find_if(objects.begin(), objects.end(), [&](const ApiObject& object) { return object.key == key; });
+  if (found == objects.end()) {
+    objects.push_back(cluster_policy_object(nobodys_policy(cluster_policy_kind::kBaselineAdmin, key.name.name, number)));
+    return key;
+  }
+  json object = json::parse(found->body);
+  object["metadata"]["labels"]["postern.dev/barrier"] = std::to_string(number);
+  found->body = object.dump();
+  return key;
 }
 
 }  // namespace postern::sim

@@ -43,6 +43,9 @@ std::string title(const ApiKey& key) {
          (key.name.ns.empty() ? key.name.name : key.name.to_string());
 }
 
+// Opaque by the book; those of every server are numbers, and grow.
+double number_of(const std::string& version) { return std::strtod(version.c_str(), nullptr); }
+
 // A namespace that nothing says anything of any more.
 ApiObject bare(const ApiKey& key) {
   const json object{{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", key.name.name}}}};
@@ -133,8 +136,7 @@ Result<std::string> ApiServer::create(const ApiObject& object) {
     if (reply->code == kCreated) return version_of(reply->body);
     if (reply->code == kConflict) break;
     // A kind whose definition has just been made is served a little later.
-    const bool custom = object.key.kind == Kind::policy_endpoint || object.key.kind == Kind::cluster_network_policy;
-    const bool soon = reply->code == kNotFound && custom;
+    const bool soon = reply->code == kNotFound && is_custom(object.key.kind);
     if (!soon || Clock::now() > give_up) return refused("POST " + path + " of " + title(object.key), *reply);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -192,13 +194,17 @@ Result<void> ApiServer::bring_to(const std::vector<ApiObject>& objects) {
   return {};
 }
 
+double ApiServer::version_of_held(const ApiKey& key) const {
+  const auto held = held_.find(key);
+  return held == held_.end() ? 0 : number_of(held->second.version);
+}
+
 Result<std::map<Kind, double>> ApiServer::put(const std::vector<ApiObject>& objects) {
   std::map<Kind, double> versions;
   for (const auto& object : objects) {
     auto version = put(object, beside_[object.key]);
     if (!version) return fail_as(version);
-    // Opaque by the book; those of every server are numbers, and grow.
-    const double number = std::strtod(version->c_str(), nullptr);
+    const double number = number_of(*version);
     const auto first = versions.try_emplace(object.key.kind, number).first;
     first->second = std::min(first->second, number);
     beside_[object.key] = std::move(*version);

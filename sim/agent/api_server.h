@@ -37,6 +37,8 @@ class ApiServer {
   // Makes what it holds these objects and, of those it was given before, no others. Namespaces stay, bare:
   // to empty one takes a controller.
   Result<void> bring_to(const std::vector<ApiObject>& objects);
+  // The resourceVersion of an object that bring_to() has put there; 0: there is none.
+  [[nodiscard]] double version_of_held(const ApiKey& key) const;
   // Creates or replaces objects beside; by kind the oldest resourceVersion of theirs.
   Result<std::map<ApiKey::Kind, double>> put(const std::vector<ApiObject>& objects);
 

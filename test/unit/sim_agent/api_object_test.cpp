@@ -102,6 +102,66 @@ metadata: {name: last}
 spec: {tier: Baseline, priority: 0, subject: {namespaces: {}}}
 )";
 
+// The forms of before, in which names are used twice.
+constexpr const char* kOlder = R"(
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: guard}
+spec:
+  priority: 10
+  subject: {namespaces: {}}
+  ingress:
+  - {name: the client may, action: Allow, from: [{namespaces: {}}], ports: [{portNumber: {protocol: TCP, port: 80}}, {portRange: {protocol: UDP, start: 81, end: 82}}, {namedPort: http}]}
+  egress:
+  - {action: Pass, to: [{nodes: {}}, {networks: [10.0.0.0/8]}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: BaselineAdminNetworkPolicy
+metadata: {name: default}
+spec: {subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [10.0.0.0/8]}]}]}
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec: {tier: Baseline, priority: 3, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], ports: [{portNumber: {protocol: TCP, port: 80}}]}]}
+)";
+
+constexpr const char* kSlices = R"(
+apiVersion: networking.k8s.aws/v1alpha1
+kind: ClusterPolicyEndpoint
+metadata: {name: guard-7xk2p}
+spec:
+  policyRef: {name: guard}
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+  podSelectorEndpoints:
+  - {hostIP: 172.18.0.2, podIP: 10.20.0.1, name: web, namespace: shop}
+  - {hostIP: 172.18.0.2, podIP: 10.20.0.2, name: db, namespace: store}
+  ingress:
+  - {cidr: 10.20.0.0/24, action: Pass, ports: [{protocol: TCP, port: 80, endPort: 89}]}
+  - {cidr: 10.20.0.3, action: Accept, ports: [{protocol: TCP, port: 80}]}
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: ClusterPolicyEndpoint
+metadata: {name: guard-q9d4z}
+spec:
+  policyRef: {name: guard}
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+  ingress:
+  - {cidr: 10.20.0.4, action: Accept, ports: [{protocol: TCP, port: 80}]}
+  egress:
+  - {domainName: dns.example, action: Accept}
+  - {cidr: 10.20.0.0/30, action: Deny, ports: [{protocol: UDP, port: 54}]}
+---
+apiVersion: networking.k8s.aws/v1alpha1
+kind: ClusterPolicyEndpoint
+metadata: {name: nobodys}
+spec: {policyRef: {name: nobodys}, tier: Baseline, priority: 0}
+)";
+
 // The status stands for the object where there is one.
 std::vector<manifest::Object> read_back(const std::vector<ApiObject>& objects) {
   std::vector<manifest::Object> read;
@@ -124,8 +184,8 @@ ClusterSnapshot snapshot_of(const std::vector<manifest::Object>& objects) {
   return cluster ? *cluster : ClusterSnapshot{};
 }
 
-ClusterSnapshot sample() {
-  auto read = manifest::read_manifest(kManifest, "sample.yaml");
+ClusterSnapshot sample(const char* manifest = kManifest) {
+  auto read = manifest::read_manifest(manifest, "sample.yaml");
   EXPECT_TRUE(read) << read.error().front().to_string();
   return read ? snapshot_of(read->objects) : ClusterSnapshot{};
 }
@@ -151,6 +211,43 @@ TEST(ApiObjectTest, EveryKindReadBackIsWhatItWas) {
   EXPECT_TRUE(after.namespaces.contains("batch")) << "it is used, though nobody applied it";
   ASSERT_TRUE(after.nodes.contains("n1"));
   EXPECT_EQ(after.nodes.at("n1"), before.nodes.at("n1"));
+}
+
+std::vector<std::string> paths_of(const std::vector<ApiObject>& objects) {
+  std::vector<std::string> paths;
+  for (const auto& object : objects) {
+    if (is_custom(object.key.kind)) paths.push_back(collection_path(object.key) + "/" + object.key.name.name);
+  }
+  return paths;
+}
+
+TEST(ApiObjectTest, OlderFormsAreWrittenAsTheyWere) {
+  const ClusterSnapshot before = sample(kOlder);
+  ASSERT_EQ(before.cluster_network_policies.size(), 3U);
+  const auto objects = api_objects(before, ServedPolicies::network_policies);
+  ASSERT_TRUE(objects) << objects.error().message;
+  EXPECT_EQ(paths_of(*objects),
+            (std::vector<std::string>{"/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies/guard",
+                                      "/apis/policy.networking.k8s.io/v1alpha1/baselineadminnetworkpolicies/default",
+                                      "/apis/networking.k8s.aws/v1alpha1/clusternetworkpolicies/guard"}));
+  EXPECT_EQ(snapshot_of(read_back(*objects)).cluster_network_policies, before.cluster_network_policies);
+  const auto none = api_objects(before, ServedPolicies::policy_endpoints);
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(paths_of(*none).empty());
+}
+
+TEST(ApiObjectTest, APolicyInSlicesIsInSlicesAgain) {
+  const ClusterSnapshot before = sample(kSlices);
+  ASSERT_EQ(before.cluster_network_policies.size(), 2U);
+  const auto objects = api_objects(before, ServedPolicies::policy_endpoints);
+  ASSERT_TRUE(objects) << objects.error().message;
+  const std::string folder = "/apis/networking.k8s.aws/v1alpha1/clusterpolicyendpoints/";
+  EXPECT_EQ(paths_of(*objects), (std::vector<std::string>{folder + "guard-pods", folder + "guard-in",
+                                                          folder + "guard-out", folder + "nobodys-pods"}));
+  EXPECT_EQ(snapshot_of(read_back(*objects)).cluster_network_policies, before.cluster_network_policies);
+  const auto none = api_objects(before, ServedPolicies::network_policies);
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(paths_of(*none).empty());
 }
 
 TEST(ApiObjectTest, PolicyEndpointsReadBackAreWhatTheyWere) {
@@ -224,6 +321,64 @@ TEST(ApiObjectTest, WithPolicyEndpointsThereIsABarrierPodOnEveryNode) {
   };
   EXPECT_EQ(pods_of(ServedPolicies::policy_endpoints), (std::vector<std::string>{"n1", "n2"}));
   EXPECT_EQ(pods_of(ServedPolicies::network_policies), std::vector<std::string>{""});
+}
+
+TEST(ApiObjectTest, TheOneBaselineAdminNetworkPolicyIsItsOwnBarrier) {
+  const ApiKey key{ApiKey::Kind::baseline_admin_network_policy, {"", "default"}};
+  for (const char* manifest : {kOlder, kManifest}) {
+    const ClusterSnapshot before = sample(manifest);
+    std::vector<std::string> bodies;
+    for (const std::uint64_t number : {1u, 2u}) {
+      auto objects = api_objects(before, ServedPolicies::network_policies);
+      ASSERT_TRUE(objects);
+      EXPECT_EQ(stamp_baseline(*objects, number), key);
+      auto policies = snapshot_of(read_back(*objects)).cluster_network_policies;
+      const auto there = policies.find("BaselineAdminNetworkPolicy/default");
+      ASSERT_NE(there, policies.end());
+      if (!before.cluster_network_policies.contains(there->first)) {
+        EXPECT_TRUE(there->second.ingress.empty() && there->second.egress.empty());
+        policies.erase(there);
+      }
+      EXPECT_EQ(policies, before.cluster_network_policies);
+      for (const auto& object : *objects) {
+        if (object.key == key) bodies.push_back(object.body);
+      }
+    }
+    ASSERT_EQ(bodies.size(), 2U);
+    EXPECT_NE(bodies[0], bodies[1]);
+  }
+}
+
+TEST(ApiObjectTest, AKindIsKnownByItsGroupToo) {
+  using Kind = ApiKey::Kind;
+  struct Row {
+    const char* group;
+    const char* kind;
+    std::optional<Kind> known;
+    const char* resource;
+    const char* many;
+  };
+  const std::vector<Row> rows{
+      {"policy.networking.k8s.io", "ClusterNetworkPolicy", Kind::cluster_network_policy, "clusternetworkpolicies",
+       "ClusterNetworkPolicies"},
+      {"networking.k8s.aws", "ClusterNetworkPolicy", Kind::amazon_cluster_network_policy,
+       "clusternetworkpolicies.networking.k8s.aws", "ClusterNetworkPolicies of networking.k8s.aws"},
+      {"policy.networking.k8s.io", "BaselineAdminNetworkPolicy", Kind::baseline_admin_network_policy,
+       "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicies"},
+      {"networking.k8s.aws", "ClusterPolicyEndpoint", Kind::cluster_policy_endpoint, "clusterpolicyendpoints",
+       "ClusterPolicyEndpoints"},
+      {"networking.k8s.io", "NetworkPolicy", std::nullopt, "", ""},
+      {"", "Pod", std::nullopt, "", ""},
+      {"example.com", "ClusterNetworkPolicy", std::nullopt, "", ""},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(std::string(row.group) + " " + row.kind);
+    const auto known = custom_kind(row.group, row.kind);
+    EXPECT_EQ(known, row.known);
+    if (!known) continue;
+    EXPECT_EQ(resource_name_of(*known), row.resource);
+    EXPECT_EQ(many_of(*known), row.many);
+  }
 }
 
 TEST(ApiObjectTest, OnlyAServiceOfTwoAddressesAsksForBothFamilies) {
