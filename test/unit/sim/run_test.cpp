@@ -49,7 +49,7 @@ class ScriptedCluster final : public Cluster {
     for (const auto& request : requests) packet_times.push_back(request.at);
     return std::vector<PacketOutcome>(requests.size(), PacketOutcome{true, std::nullopt, std::nullopt});
   }
-  [[nodiscard]] const NodeEnforcer* enforcer(const std::string&) const override { return nullptr; }
+  [[nodiscard]] VerdictNames names_of(const EndVerdict&) const override { return {}; }
 };
 
 manifest::Object pod(const char* name, const char* address) {
