@@ -104,6 +104,17 @@ static inline pn_u32 pn_step_would_deny(pn_u32 denied)
     return pn_step_allow(PN_REASON_WOULD_DENY, rule ? rule : PN_WOULD_DENY_REASONS | pn_step_reason(denied));
 }
 
+/* A protocol that has no ports and is not ICMP is denied by isolation for want of a rule without ports (R18), and
+ * its denial says so. */
+static inline pn_u32 pn_step_portless(pn_u32 step)
+{
+    pn_u32 isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
+    pn_u32 portless = pn_step_deny(PN_REASON_PROTOCOL, 0);
+    if (step == pn_step_would_deny(isolated))
+        return pn_step_would_deny(portless);
+    return step == isolated ? portless : step;
+}
+
 /* The reason of a step, and of a would-deny that of the denial: PN_REASON_NONE if a rule of a cluster-wide tier
  * denies. */
 static inline pn_u32 pn_step_said_reason(pn_u32 step)

@@ -105,19 +105,6 @@ PN_INLINE pn_u32 pn_body_step(struct pn_env *env, const struct pn_body *body,
     return pn_step_is_final(step) ? step : pn_port_step(env, pn_step_index(step), port);
 }
 
-/* A protocol without ports that no rule allows: ICMP is denied like anything else, the others say that
- * it is for want of a rule without ports (R18). */
-PN_INLINE pn_u32 pn_portless_denial(pn_u32 step, pn_u32 protocol)
-{
-    pn_u32 isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
-    pn_u32 portless = pn_step_deny(PN_REASON_PROTOCOL, 0);
-    if (pn_has_ports(protocol) || pn_is_icmp(protocol))
-        return step;
-    if (step == pn_step_would_deny(isolated))
-        return pn_step_would_deny(portless);
-    return step == isolated ? portless : step;
-}
-
 /* Always final. */
 PN_INLINE pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir, pn_u32 peer_class,
                                const struct pn_question *question)
@@ -135,7 +122,9 @@ PN_INLINE pn_u32 pn_class_step(struct pn_env *env, const struct pn_pod_dir *dir,
         const struct pn_body *body = pn_env_body(env, pn_step_index(step));
         step = body ? pn_body_step(env, body, question) : 0;
     }
-    return pn_step_is_final(step) ? pn_portless_denial(step, question->protocol) : 0;
+    if (!pn_step_is_final(step))
+        return 0;
+    return pn_has_ports(question->protocol) || pn_is_icmp(question->protocol) ? step : pn_step_portless(step);
 }
 
 /* The policy of a judged direction. */

@@ -34,14 +34,6 @@ T value_of(const std::vector<std::byte>& bytes) {
 // What leads nowhere denies without a reason.
 std::uint32_t final_or_hole(std::uint32_t step) { return pn_step_is_final(step) ? step : 0; }
 
-// Engine/datapath/policy.h, pn_portless_denial: of protocols that are neither with ports nor ICMP.
-std::uint32_t other_step(std::uint32_t step) {
-  const std::uint32_t isolated = pn_step_deny(PN_REASON_ISOLATED, 0);
-  const std::uint32_t portless = pn_step_deny(PN_REASON_PROTOCOL, 0);
-  if (step == pn_step_would_deny(isolated)) return pn_step_would_deny(portless);
-  return step == isolated ? portless : step;
-}
-
 void append(std::vector<PortSpan>& spans, std::uint32_t lo, std::uint32_t hi, std::uint32_t step) {
   if (!spans.empty() && spans.back().step == step) {
     spans.back().range.hi = static_cast<std::uint16_t>(hi);
@@ -245,7 +237,7 @@ PeerAnswer PolicyDecoder::answer_of(std::uint32_t step) const {
     const std::uint32_t everywhere = final_or_hole(step);
     for (auto& ports : answer.ports) ports = {{PortRange{}, everywhere}};
     answer.icmp = everywhere;
-    answer.other = other_step(everywhere);
+    answer.other = pn_step_portless(everywhere);
     return answer;
   }
   const std::array<std::uint32_t, 3> steps{body->tcp, body->udp, body->sctp};
@@ -256,7 +248,7 @@ PeerAnswer PolicyDecoder::answer_of(std::uint32_t step) const {
     }
   }
   answer.icmp = final_or_hole(body->other);
-  answer.other = other_step(answer.icmp);
+  answer.other = pn_step_portless(answer.icmp);
   return answer;
 }
 
