@@ -231,7 +231,8 @@ Result<void> AgentCluster::State::follow_nodes() {
     if (running.agent && running.flags == flags) continue;
     node->watch.reset();
     running.agent.reset();
-    auto agent = NodeAgent::start(node->station.netns, {options.program, folder->path() + "/agent-" + std::to_string(started++), flags});
+    const std::string own = folder->path() + "/agent-" + std::to_string(started++);
+    auto agent = NodeAgent::start(node->station.netns, {options.program, own, flags});
     if (!agent) return fail_as(agent);
     running = {std::move(flags), std::move(*agent)};
   }
