@@ -5,19 +5,14 @@
 #include <array>
 #include <utility>
 
+#include "agent/aws/lower_case.h"
+
 namespace postern::agent::aws {
 namespace {
 
 constexpr const char* kMetadata = "http://169.254.169.254";
 constexpr const char* kMetadataIpv6 = "http://[fd00:ec2::254]";
 constexpr const char* kElasticContainers = "http://169.254.170.2";
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
 
 std::string without_slash(std::string text) {
   while (text.ends_with('/')) text.pop_back();

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "agent/aws/aws_time.h"
+#include "agent/aws/lower_case.h"
 
 namespace postern::agent::aws {
 namespace {
@@ -114,13 +115,6 @@ std::string trimmed(std::string_view value) {
     if (blank && !text.empty()) text += ' ';
     blank = false;
     text += c;
-  }
-  return text;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return text;
 }

@@ -9,7 +9,9 @@
 
 namespace postern::agent::cloudwatch {
 
+namespace {
 using State = LogDelivery::Condition::State;
+}
 
 void LogDelivery::start(LogStreamName to, Instant now) {
   to_ = std::move(to);

@@ -6,7 +6,7 @@
 namespace postern::agent {
 namespace {
 constexpr std::uint32_t kBucketsOfSlice = 256;  // as many as clean-up takes at a time
-constexpr Duration kRest = milliseconds(1);
+constexpr Duration kPause = milliseconds(1);
 }  // namespace
 
 ConnectionCount::ConnectionCount(EventLoop& loop, ConnectionTable& table, Duration every)
@@ -21,7 +21,7 @@ void ConnectionCount::ask() {
 void ConnectionCount::begin() {
   next_ = 0;
   so_far_ = 0;
-  timer_ = loop_.after(kRest, [this] { turn(); });
+  timer_ = loop_.after(kPause, [this] { turn(); });
 }
 
 void ConnectionCount::turn() {
@@ -33,7 +33,7 @@ void ConnectionCount::turn() {
   ended_ = EventLoop::now();
   if (!read) return;  // clean-up says what is wrong, and the next to ask tries again
   if (next_ < table_.buckets()) {
-    timer_ = loop_.after(kRest, [this] { turn(); });
+    timer_ = loop_.after(kPause, [this] { turn(); });
     return;
   }
   entries_ = so_far_;

@@ -5,7 +5,7 @@
 
 namespace postern::agent {
 namespace {
-constexpr std::uint32_t kBucketsOfSlice = 256;  // 120 KB to read, at most 2048 entries
+constexpr std::uint32_t kBucketsAtATime = 256;  // 120 KB to read, at most 2048 entries
 }
 
 void ConnectionSweep::begin(const CleanupClock& clock) {
@@ -49,8 +49,8 @@ void ConnectionSweep::count(const ConnectionChange& change) {
 Result<bool> ConnectionSweep::step(ListedConnections* listed) {
   read_.clear();
   changes_.clear();
-  if (auto read = table_.read(next_, kBucketsOfSlice, read_); !read) return fail_as(read);
-  next_ += kBucketsOfSlice;
+  if (auto read = table_.read(next_, kBucketsAtATime, read_); !read) return fail_as(read);
+  next_ += kBucketsAtATime;
   for (const auto& entry : read_) judge(entry, listed);
   if (auto changed = table_.change(changes_, clock_.now); !changed) return fail_as(changed);
   for (const auto& change : changes_) count(change);

@@ -6,14 +6,10 @@
 #include <optional>
 #include <string_view>
 
+#include "agent/daemon/metric_family.h"
 
 namespace postern::agent {
 namespace {
-
-template <typename Build>
-auto& family(prometheus::Registry& registry, Build build, const char* name, const char* help) {
-  return build().Name(name).Help(help).Register(registry);
-}
 
 // A version is opaque; that of every server in use is a number, which alone can be compared.
 std::optional<double> number_of(const std::string& version) {
@@ -21,11 +17,6 @@ std::optional<double> number_of(const std::string& version) {
   const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
   if (error != std::errc{} || end != version.data() + version.size()) return std::nullopt;
   return static_cast<double>(number);
-}
-
-// A counter of prometheus only grows; what is counted elsewhere is brought up to there.
-void raise_to(prometheus::Counter& counter, double value) {
-  if (value > counter.Value()) counter.Increment(value - counter.Value());
 }
 
 // A folder of manifests counts as policies.

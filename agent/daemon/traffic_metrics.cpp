@@ -7,22 +7,13 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/daemon/metric_family.h"
 #include "engine/abi/tables.h"
 #include "engine/abi/verdict.h"
 #include "engine/explain/explain.h"
 
 namespace postern::agent {
 namespace {
-
-template <typename Build>
-auto& family(prometheus::Registry& registry, Build build, const char* name, const char* help) {
-  return build().Name(name).Help(help).Register(registry);
-}
-
-// A counter of prometheus only grows; what is counted elsewhere is brought up to there.
-void raise_to(prometheus::Counter& counter, double value) {
-  if (value > counter.Value()) counter.Increment(value - counter.Value());
-}
 
 // Those of the Amazon agent.
 prometheus::Histogram::BucketBoundaries programming_buckets() {

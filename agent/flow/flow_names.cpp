@@ -11,7 +11,9 @@
 namespace postern::agent {
 namespace {
 
-constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpV6 = 58, kSctp = 132;
+bool is_icmp(std::uint8_t protocol) { return protocol == 1 || protocol == 58; }
+
+bool is_tcp_udp_or_sctp(std::uint8_t protocol) { return protocol == 6 || protocol == 17 || protocol == 132; }
 
 const EndpointPolicy* find_endpoint(const ResolvedPolicy& policy, std::uint32_t number) {
   const auto found = std::lower_bound(
@@ -96,10 +98,10 @@ FlowRecord FlowNames::name(const pn_event& event, std::int64_t unix_offset_ns) {
   record.protocol = event.protocol;
   record.source.address = event_address(event.source, event.family);
   record.destination.address = event_address(event.destination, event.family);
-  if (event.protocol == kIcmp || event.protocol == kIcmpV6) {
+  if (is_icmp(event.protocol)) {
     record.icmp_type = static_cast<std::uint8_t>(event.source_port >> 8);
     record.icmp_code = static_cast<std::uint8_t>(event.source_port);
-  } else if (event.protocol == kTcp || event.protocol == kUdp || event.protocol == kSctp) {
+  } else if (is_tcp_udp_or_sctp(event.protocol)) {
     record.source.port = event.source_port;
     record.destination.port = event.destination_port;
   }

@@ -37,7 +37,7 @@ std::uint32_t state_of(const TrackedConnection& connection) {
   return state;
 }
 
-constexpr int kAttempts = 3;
+constexpr int kDumpAttempts = 3;
 
 using Pods = std::map<IpAddress, EndpointId>;
 
@@ -60,7 +60,7 @@ void add(const TrackedConnection& connection, const Pods& pods, const std::optio
 Result<void> read(const Pods& pods, const std::optional<TrackedFilter>& only, std::vector<NodeConnection>& into) {
   const std::size_t before = into.size();
   Error last;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
     into.resize(before);
     ConntrackDump dump;
     if (auto begun = dump.begin(only); !begun) return begun;

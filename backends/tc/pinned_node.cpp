@@ -20,16 +20,16 @@
 namespace postern::tc {
 namespace {
 
-constexpr std::string_view kGeneration = "/generation-";
+constexpr std::string_view kGenerationFolder = "/generation-";
 // A generation may be replaced while it is opened, and a policy while it is read.
 constexpr int kAttempts = 20;
 
 // Of ".../generation-12"; 0: it is not one that is in force.
 std::uint32_t number_of_generation(const std::string& folder) {
-  const auto at = folder.rfind(kGeneration);
+  const auto at = folder.rfind(kGenerationFolder);
   std::uint32_t number = 0;
   if (at == std::string::npos) return 0;
-  const char* digits = folder.data() + at + kGeneration.size();
+  const char* digits = folder.data() + at + kGenerationFolder.size();
   std::from_chars(digits, folder.data() + folder.size(), number);
   return number;
 }

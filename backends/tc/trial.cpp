@@ -18,7 +18,7 @@ namespace postern::tc {
 namespace {
 
 // Of a packet that is run without naming an interface: the loopback's, which no pod has.
-constexpr std::uint32_t kLoopback = 1;
+constexpr std::uint32_t kTrialInterface = 1;
 constexpr std::uint32_t kRecord = 1;
 constexpr std::uint32_t kBuckets = 8;  // of connections and fragments; there will be one at most
 
@@ -94,8 +94,8 @@ Result<void> Trial::fill(std::uint64_t slot, pn_pod pod) {
   node.monitor_until = 0;
   if (auto done = set(object_, "pn_node", 0, &node); !done) return done;
   if (slot == 0) return {};  // as for an interface that has none
-  const std::uint64_t word = pn_slot(kLoopback, kRecord, (slot & PN_SLOT_JUDGE) != 0);
-  if (auto done = set(object_, "pn_slots", kLoopback, &word); !done) return done;
+  const std::uint64_t word = pn_slot(kTrialInterface, kRecord, (slot & PN_SLOT_JUDGE) != 0);
+  if (auto done = set(object_, "pn_slots", kTrialInterface, &word); !done) return done;
   pod.flags |= PN_POD_EVENT_ALL;
   return set(object_, "pn_pods", kRecord, &pod);
 }

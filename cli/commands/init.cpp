@@ -317,7 +317,7 @@ std::string name_of(const std::string& path) {
   return name.empty() ? "first" : name;
 }
 
-std::string quoted(const std::string& text) {
+std::string yaml_quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) out += (c == '"' || c == '\\' ? std::string("\\") : "") + c;
   return out + "\"";
@@ -329,7 +329,7 @@ std::string head_of(const InitOptions& options, const Loaded& loaded) {
   const fs::path folder = options.output == "-" ? fs::path(".") : fs::path(options.output).parent_path();
   std::string manifests;
   for (const auto& path : loaded.files) {
-    manifests += "  - " + quoted(fs::relative(path, folder.empty() ? "." : folder).string()) + "\n";
+    manifests += "  - " + yaml_quoted(fs::relative(path, folder.empty() ? "." : folder).string()) + "\n";
   }
   return fmt::format(
       "# What the policies of these manifests let through today. Run it with:\n"

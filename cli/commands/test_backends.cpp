@@ -26,7 +26,7 @@ bool is_plain(const std::string& word) {
                               "_@%+=:,./-") == std::string::npos;
 }
 
-std::string quoted(const std::string& word) {
+std::string shell_quoted(const std::string& word) {
   if (is_plain(word)) return word;
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -90,7 +90,7 @@ std::string sudo_command(const std::vector<std::string>& argv) {
     if (i == 0 && word.find('/') == std::string::npos) {
       if (std::string path = own_path(); !path.empty()) word = std::move(path);
     }
-    text += ' ' + quoted(word);
+    text += ' ' + shell_quoted(word);
   }
   return text;
 }

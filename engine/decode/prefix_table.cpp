@@ -14,7 +14,7 @@ constexpr int kBits = 128;
 constexpr int kBitsBeforeV4 = 96;
 constexpr std::uint32_t kLeaf = 0xffffffffu;
 
-struct Node {
+struct TrieNode {
   // Sorted; with each of them its subtree takes equally few prefixes. None: any answer will do.
   std::vector<std::uint32_t> candidates;
   std::uint32_t children[2] = {kLeaf, kLeaf};
@@ -52,7 +52,7 @@ class Tree {
     }
     const std::uint32_t low = grow(first, length + 1);
     const std::uint32_t high = grow(first | AddressNumber{1} << (kBits - 1 - length), length + 1);
-    Node& node = nodes_[at];
+    TrieNode& node = nodes_[at];
     node.children[0] = low;
     node.children[1] = high;
     const auto& a = nodes_[low].candidates;
@@ -65,7 +65,7 @@ class Tree {
   }
 
   void walk(std::uint32_t at, AddressNumber first, int length, std::uint32_t inherited) {
-    const Node& node = nodes_[at];
+    const TrieNode& node = nodes_[at];
     if (node.candidates.empty()) return;
     if (!std::binary_search(node.candidates.begin(), node.candidates.end(), inherited)) {
       inherited = node.candidates.front();
@@ -83,7 +83,7 @@ class Tree {
 
   const std::vector<AnswerSpan>& spans_;
   IpFamily family_;
-  std::vector<Node> nodes_;
+  std::vector<TrieNode> nodes_;
   std::vector<AnswerPrefix> prefixes_;
 };
 

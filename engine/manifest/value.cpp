@@ -202,7 +202,7 @@ const Value* duplicate_key(const Value& mapping) {
   return found;
 }
 
-bool has_key(const Value& mapping, std::string_view key) {
+bool any_key_is(const Value& mapping, std::string_view key) {
   for (std::size_t i = 0; i < mapping.size(); ++i) {
     if (mapping.key(i).text == key) return true;
   }
@@ -325,7 +325,7 @@ Result<const Value*> ValueBuilder::end() {
       return fail(ErrorCode::invalid_input,
                   "found the key \"" + twice->text + "\" twice in one mapping, expected once", at(*twice));
     }
-    if (merges_ && has_key(value, "<<")) {
+    if (merges_ && any_key_is(value, "<<")) {
       if (auto merged = merge_includes(value); !merged) return fail_as(merged);
     }
   }

@@ -20,6 +20,8 @@
 namespace postern::sim {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kAskedForMs = 5000;
 constexpr std::streamoff kTailBytes = 4000;
 
@@ -86,7 +88,6 @@ std::string tail_of(const std::string& path) {
 
 void ChildProcess::stop() {
   if (process_ < 0 || ended()) return;
-  using Clock = std::chrono::steady_clock;
   ::kill(process_, SIGTERM);
   const auto give_up = Clock::now() + std::chrono::milliseconds(kAskedForMs);
   while (!ended() && Clock::now() < give_up) std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -20,7 +20,7 @@
 namespace postern::sim {
 namespace {
 
-constexpr int kDeadlineMs = 2000;
+constexpr int kExchangeMs = 2000;
 constexpr std::size_t kEthernet = 14;
 // Locally administered, and no interface of the rig has it.
 constexpr packet::MacAddress kNobody{0x02, 0xff, 0xff, 0xff, 0xff, 0xfe};
@@ -128,7 +128,7 @@ Result<PacketExchange::Crossing> PacketExchange::watch(const Place& pod, pn_dire
                                                        const Frame& frame) {
   using Clock = std::chrono::steady_clock;
   const NodeWatch* datapath = pod.node->watch.get();
-  const auto give_up = Clock::now() + std::chrono::milliseconds(kDeadlineMs);
+  const auto give_up = Clock::now() + std::chrono::milliseconds(kExchangeMs);
   std::optional<std::uint32_t> step;
   bool arrived = false;
   for (;;) {

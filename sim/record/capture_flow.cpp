@@ -15,11 +15,6 @@ namespace postern::sim {
 
 namespace {
 
-bool has_ports(std::uint8_t protocol) {
-  return protocol == static_cast<std::uint8_t>(Protocol::tcp) || protocol == static_cast<std::uint8_t>(Protocol::udp) ||
-         protocol == static_cast<std::uint8_t>(Protocol::sctp);
-}
-
 FlowText text_of(const Flow& row) {
   FlowText flow;
   flow.from = row.from.address.to_string();

@@ -76,11 +76,11 @@ std::optional<std::string> field_after(std::string_view text, std::string_view l
 }
 
 // Where each form has what.
-struct Labels {
+struct FieldLabels {
   std::string_view source, source_port, destination, destination_port, protocol, verdict, direction;
 };
-constexpr Labels kLogLabels{"Src IP", "Src Port", "Dest IP", "Dest Port", "Proto", "Verdict", "Direction"};
-constexpr Labels kCloudWatchLabels{";SIP", ";SPORT", ";DIP", ";DPORT", ";PROTOCOL", ";PolicyVerdict", ";Direction"};
+constexpr FieldLabels kLogLabels{"Src IP", "Src Port", "Dest IP", "Dest Port", "Proto", "Verdict", "Direction"};
+constexpr FieldLabels kCloudWatchLabels{";SIP", ";SPORT", ";DIP", ";DPORT", ";PROTOCOL", ";PolicyVerdict", ";Direction"};
 
 // A record's fields, in one form for all kinds of record.
 struct Fields {
@@ -97,7 +97,7 @@ std::optional<std::string> value_of(const json& object, std::initializer_list<co
   return std::nullopt;
 }
 
-Fields fields_of(std::string_view text, const Labels& labels) {
+Fields fields_of(std::string_view text, const FieldLabels& labels) {
   return {field_after(text, labels.source),
           field_after(text, labels.source_port),
           field_after(text, labels.destination),
@@ -172,6 +172,11 @@ Result<FlowText> flow_of(const Fields& fields) {
 }
 
 }  // namespace
+
+bool has_ports(std::uint8_t protocol) {
+  return protocol == static_cast<std::uint8_t>(Protocol::tcp) || protocol == static_cast<std::uint8_t>(Protocol::udp) ||
+         protocol == static_cast<std::uint8_t>(Protocol::sctp);
+}
 
 Result<FlowText> parse_flow(std::string_view text) {
   const auto arrow = text.find("->");

@@ -11,6 +11,7 @@
 // dst_ip, dst_port, protocol, and where it has them direction, verdict, ts.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ struct FlowText {
   std::string when;
   friend bool operator==(const FlowText&, const FlowText&) = default;
 };
+
+// TCP, UDP and SCTP.
+bool has_ports(std::uint8_t protocol);
 
 Result<FlowText> parse_flow(std::string_view text);
 

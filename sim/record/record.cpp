@@ -7,6 +7,7 @@
 
 #include "engine/manifest/cluster_state.h"
 #include "engine/model/cluster_policy_id.h"
+#include "sim/record/flow_text.h"
 #include "sim/record/shrink_objects.h"
 
 namespace postern::sim {
@@ -270,11 +271,6 @@ bool place(const ClusterSnapshot& cluster, ExplainQuery& query) {
     return true;
   }
   return false;
-}
-
-bool has_ports(std::uint8_t protocol) {
-  return protocol == static_cast<std::uint8_t>(Protocol::tcp) || protocol == static_cast<std::uint8_t>(Protocol::udp) ||
-         protocol == static_cast<std::uint8_t>(Protocol::sctp);
 }
 
 // The numbers that rules have among the objects that are left.

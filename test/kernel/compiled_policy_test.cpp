@@ -12,7 +12,7 @@
 #include "test/kernel/backend_pair.h"
 #include "test/property/random_policies.h"
 
-namespace postern::test {
+namespace postern::test::compiled_policy_test {
 namespace {
 
 constexpr int kWorlds = 10;
@@ -150,4 +150,4 @@ TEST(CompiledPolicies, MeanInTheKernelWhatTheySay) {
 }
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::compiled_policy_test

@@ -7,7 +7,7 @@
 #include "test/kernel/backend_pair.h"
 #include "test/kernel/random_world.h"
 
-namespace postern::test {
+namespace postern::test::differential_test {
 namespace {
 
 constexpr int kWorlds = 20;
@@ -51,4 +51,4 @@ TEST(NativeAgainstKernel, AgreeOnRandomPacketsOverRandomTables) {
 }
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::differential_test

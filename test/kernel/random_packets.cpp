@@ -11,7 +11,7 @@ namespace {
 
 using namespace postern::packet;
 
-const std::vector<std::uint16_t> kPorts{53, 80, 300, 443, 5432, 40000, 40001, 65535};
+const std::vector<std::uint16_t> kPacketPorts{53, 80, 300, 443, 5432, 40000, 40001, 65535};
 const std::vector<std::uint8_t> kFlags{kSyn, kSyn,        kSyn,        kSyn | kAck, kAck,
                                        kAck, kAck | kPsh, kFin | kAck, kRst,        kRst | kAck,
                                        0,    kSyn | kFin, kFin};
@@ -21,7 +21,7 @@ const std::vector<Protocol> kProtocols{Protocol::tcp, Protocol::tcp,  Protocol::
 const std::vector<SctpChunk> kChunks{SctpChunk::init, SctpChunk::init_ack, SctpChunk::data, SctpChunk::abort,
                                      SctpChunk::shutdown};
 
-std::uint32_t pod_address(std::size_t number) { return 0x0a000001 + static_cast<std::uint32_t>(number); }
+std::uint32_t address_of_pod(std::size_t number) { return 0x0a000001 + static_cast<std::uint32_t>(number); }
 
 // BPF_PROG_TEST_RUN takes no frame that claims to be IP and lacks the fixed header.
 std::size_t shortest(const std::vector<std::uint8_t>& frame) {
@@ -36,8 +36,8 @@ std::size_t shortest(const std::vector<std::uint8_t>& frame) {
 
 RandomWorld::Flow RandomWorld::flow() {
   if (!recent_.empty() && !one_in(3)) return recent_[below(recent_.size())];
-  const Flow fresh{below(world_interfaces().size()), address(), one_in(2),        pick(kPorts),
-                   pick(kPorts),                     pick(kProtocols)};
+  const Flow fresh{below(world_interfaces().size()), address(), one_in(2),        pick(kPacketPorts),
+                   pick(kPacketPorts),                     pick(kProtocols)};
   recent_.push_back(fresh);
   if (recent_.size() > 40) recent_.pop_front();
   return fresh;
@@ -99,8 +99,8 @@ void RandomWorld::add_ip(Packet& under, const Flow& flow, std::uint32_t from, st
 }
 
 Packet RandomWorld::ip_packet(const Flow& flow, bool to_peer) {
-  const std::uint32_t pod = one_in(60) ? 0 : one_in(25) ? address() : pod_address(flow.pod);
-  const std::uint32_t peer = one_in(40) ? pod_address(flow.pod) : flow.peer;
+  const std::uint32_t pod = one_in(60) ? 0 : one_in(25) ? address() : address_of_pod(flow.pod);
+  const std::uint32_t peer = one_in(40) ? address_of_pod(flow.pod) : flow.peer;
   const std::uint32_t from = to_peer ? pod : peer;
   const std::uint32_t to = to_peer ? peer : pod;
   Packet packet(Ethernet{});

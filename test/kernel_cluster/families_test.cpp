@@ -12,7 +12,7 @@
 #include "test/kernel_cluster/small_cluster.h"
 #include "test/kernel_cluster/wrapped_backend.h"
 
-namespace postern::sim {
+namespace postern::sim::families_test {
 namespace {
 
 using testing_support::key;
@@ -328,4 +328,4 @@ TEST_F(JudgedFamiliesTest, what_links_say_meanwhile_is_not_taken_for_a_packet) {
 }
 
 }  // namespace
-}  // namespace postern::sim
+}  // namespace postern::sim::families_test

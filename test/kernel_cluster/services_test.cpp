@@ -5,7 +5,7 @@
 #include "backends/tc/tc_backend.h"
 #include "test/kernel_cluster/small_cluster.h"
 
-namespace postern::sim {
+namespace postern::sim::services_test {
 namespace {
 
 using testing_support::key;
@@ -193,4 +193,4 @@ INSTANTIATE_TEST_SUITE_P(Families, JudgedServicesTest, testing::Values(IpFamily:
                          name_of);
 
 }  // namespace
-}  // namespace postern::sim
+}  // namespace postern::sim::services_test

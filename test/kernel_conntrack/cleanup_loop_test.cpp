@@ -12,7 +12,7 @@
 #include "agent/conntrack/connection_count.h"
 #include "test/kernel_conntrack/tracked_pod.h"
 
-namespace postern::test {
+namespace postern::test::cleanup_loop_test {
 namespace {
 
 using agent::CleanupLoop;
@@ -146,4 +146,4 @@ TEST(LargeTable, TheLoopIsNeverHeldUpLong) {
 }
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::cleanup_loop_test

@@ -8,7 +8,7 @@
 
 #include "test/kernel_conntrack/tracked_pod.h"
 
-namespace postern::test {
+namespace postern::test::guard_test {
 namespace {
 
 using agent::ConnectionSweep;
@@ -149,4 +149,4 @@ std::string name_of(const testing::TestParamInfo<bool>& info) { return info.para
 INSTANTIATE_TEST_SUITE_P(Sweep, CleanupGuard, testing::Bool(), name_of);
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::guard_test

@@ -15,7 +15,7 @@
 #include "test/kernel_conntrack/tracked_pod.h"
 #include "test/support/effort.h"
 
-namespace postern::test {
+namespace postern::test::port_reuse_test {
 namespace {
 
 using agent::ConnectionSweep;
@@ -210,4 +210,4 @@ TEST(PortReuse, WithoutTheGuardConnectionsAreCut) {
 }
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::port_reuse_test

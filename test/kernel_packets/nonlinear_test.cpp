@@ -16,7 +16,7 @@
 #include "net/fd.h"
 #include "test/kernel_packets/world.h"
 
-namespace postern::test {
+namespace postern::test::nonlinear_test {
 namespace {
 
 constexpr std::uint16_t kPayload = 5000;  // a packet socket keeps whole what fits into one page
@@ -109,4 +109,4 @@ TEST(NonLinearPackets, AreJudgedByHeadersThatLieOutsideTheLinearPart) {
 }
 
 }  // namespace
-}  // namespace postern::test
+}  // namespace postern::test::nonlinear_test

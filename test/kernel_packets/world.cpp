@@ -20,7 +20,7 @@ namespace {
 constexpr std::array<Pod, 4> kPods{Pod::both, Pod::twin, Pod::inward, Pod::free};
 constexpr std::uint32_t kBody = 1, kIngressRow = 1, kEgressRow = 9;
 
-class Collector : public EventSink {
+class EventCollector : public EventSink {
  public:
   void on_event(const pn_event& event) override {
     last = event;
@@ -146,7 +146,7 @@ void World::forget() {
 Judged World::native(const Shot& shot, std::span<const std::byte> frame) {
   const Classified result =
       native_->injector()->classify(interface_of(shot.pod), shot.out ? PN_EGRESS : PN_INGRESS, frame, Instant{seconds(1000).ns});
-  Collector collector;
+  EventCollector collector;
   EXPECT_TRUE(native_->drain_events(collector));
   return {result.allow, collector.last};
 }
@@ -166,7 +166,7 @@ std::optional<Judged> World::shipped(const Shot& shot, std::span<const std::byte
   if (bpf_prog_test_run_opts(shipped_->program_fd(shot.out ? PN_EGRESS : PN_INGRESS), &options) != 0) return std::nullopt;
   const auto action = static_cast<int>(options.retval);
   EXPECT_TRUE(action == TC_ACT_UNSPEC || action == TC_ACT_SHOT) << action;
-  Collector collector;
+  EventCollector collector;
   EXPECT_TRUE(shipped_->drain_events(collector));
   return Judged{action == TC_ACT_UNSPEC, collector.last};
 }

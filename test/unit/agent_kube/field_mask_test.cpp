@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace postern::agent::kube {
+namespace postern::agent::kube::field_mask_test {
 namespace {
 
 using manifest::Kind;
@@ -116,4 +116,4 @@ TEST(FieldMask, KeepsWhatCameOfATextThatBreaksOff) {
 }
 
 }  // namespace
-}  // namespace postern::agent::kube
+}  // namespace postern::agent::kube::field_mask_test

@@ -6,7 +6,7 @@
 
 #include "test/unit/agent_node/pictures.h"
 
-namespace postern::agent {
+namespace postern::agent::local_pods_test {
 namespace {
 
 using ::testing::IsEmpty;
@@ -254,4 +254,4 @@ TEST_F(FurtherInterfacesTest, KeepTheNumberThatAnEarlierProcessGaveThem) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::local_pods_test

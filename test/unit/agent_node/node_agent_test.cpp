@@ -11,7 +11,7 @@
 #include "test/unit/agent_node/fakes.h"
 #include "test/unit/agent_node/pictures.h"
 
-namespace postern::agent {
+namespace postern::agent::node_agent_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -264,4 +264,4 @@ TEST_F(NodeAgentTest, TheAgentBeforeIsTakenOffOnceAndAgainWhereThatFailed) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::node_agent_test

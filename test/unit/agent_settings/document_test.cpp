@@ -10,7 +10,7 @@
 
 #include "agent/settings/setting_table.h"
 
-namespace postern::agent {
+namespace postern::agent::document_test {
 namespace {
 
 struct Row {
@@ -59,4 +59,4 @@ TEST(AgentDocument, has_a_row_for_every_setting_with_its_default_and_no_other) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::document_test

@@ -4,7 +4,7 @@
 
 #include "test/unit/agent_settings/given.h"
 
-namespace postern::agent {
+namespace postern::agent::precedence_test {
 namespace {
 
 struct Row {
@@ -95,4 +95,4 @@ TEST(SettingsFile, takes_every_kind_of_scalar_as_the_text_that_was_written) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::precedence_test

@@ -8,7 +8,7 @@
 #include "agent/settings/setting_values.h"
 #include "test/unit/agent_settings/given.h"
 
-namespace postern::agent {
+namespace postern::agent::values_test {
 namespace {
 
 // The member that a flag fills, as text.
@@ -240,4 +240,4 @@ TEST(SettingsValues, what_no_log_group_may_be_called_is_no_clusters_name) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::values_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace postern::agent {
+namespace postern::agent::node_witness_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -202,4 +202,4 @@ TEST_F(NodeWitnessTest, WithoutANameEverythingIsBelieved) {
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::node_witness_test

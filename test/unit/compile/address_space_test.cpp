@@ -6,7 +6,7 @@
 
 #include "test/unit/compile/small_policy.h"
 
-namespace postern {
+namespace postern::address_space_test {
 namespace {
 
 using namespace compile_test;
@@ -175,4 +175,4 @@ TEST(AddressSpace, AFreedWayIsTakenByAnotherFamily) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::address_space_test

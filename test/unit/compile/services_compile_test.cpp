@@ -7,7 +7,7 @@
 
 #include "test/unit/compile/small_policy.h"
 
-namespace postern {
+namespace postern::services_compile_test {
 namespace {
 
 using namespace compile_test;
@@ -310,4 +310,4 @@ TEST(ServiceCompile, ManyChangesOfServicesLeaveNothingBehind) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::services_compile_test

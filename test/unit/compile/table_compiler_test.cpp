@@ -8,7 +8,7 @@
 
 #include "test/unit/compile/small_policy.h"
 
-namespace postern {
+namespace postern::table_compiler_test {
 namespace {
 
 using namespace compile_test;
@@ -484,4 +484,4 @@ TEST(TableCompiler, InputThatNoResolverMakesIsRefused) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::table_compiler_test

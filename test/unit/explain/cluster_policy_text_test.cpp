@@ -3,7 +3,7 @@
 // rules above a Deny that come near.
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::cluster_policy_text_test {
 namespace {
 
 constexpr const char* kCluster = R"(
@@ -89,4 +89,4 @@ TEST(ExplainClusterPolicies, EveryKindIsCalledByItsName) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::cluster_policy_text_test

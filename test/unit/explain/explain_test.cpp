@@ -2,7 +2,7 @@
 // The verdict at both ends, and what is said of ends that policies do not reach.
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::explain_test {
 namespace {
 
 constexpr const char* kCluster = R"(
@@ -182,4 +182,4 @@ TEST(Explain, WhereTheDnsPodsAreKnownTheRuleMustReachThem) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::explain_test

@@ -2,7 +2,7 @@
 // Each kind of near miss, said in the words that lead to the line to mend.
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::near_miss_test {
 namespace {
 
 // Two clients and a server; each row adds the policy that nearly lets the client in.
@@ -202,4 +202,4 @@ TEST(NearMiss, OfSeveralPeersTheNearestSpeaksForTheRule) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::near_miss_test

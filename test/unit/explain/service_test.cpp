@@ -2,7 +2,7 @@
 // What an operator reads about a Service: each backend, and how they disagree.
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::service_test {
 namespace {
 
 constexpr const char* kCluster = R"(
@@ -199,4 +199,4 @@ TEST(ExplainService, WhatIsNoDestinationIsRefused) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::service_test

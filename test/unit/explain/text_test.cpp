@@ -2,7 +2,7 @@
 // The whole text, as an operator reads it.
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::text_test {
 namespace {
 
 constexpr const char* kCluster = R"(
@@ -133,4 +133,4 @@ TEST(ExplainText, OneLineForAWrongCell) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::text_test

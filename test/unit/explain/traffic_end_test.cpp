@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/unit/explain/world.h"
 
-namespace postern {
+namespace postern::traffic_end_test {
 namespace {
 
 constexpr const char* kCluster = R"(
@@ -77,4 +77,4 @@ TEST(TrafficEnd, RefusesWithTheNearestNames) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::traffic_end_test

@@ -8,7 +8,7 @@
 
 #include "test/unit/interfaces/small_host.h"
 
-namespace postern::agent {
+namespace postern::agent::locate_test {
 namespace {
 
 using testing::HasSubstr;
@@ -256,4 +256,4 @@ TEST(LocateTest, an_index_that_another_device_came_to_have_is_another_interface)
 }
 
 }  // namespace
-}  // namespace postern::agent
+}  // namespace postern::agent::locate_test

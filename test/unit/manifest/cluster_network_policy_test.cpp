@@ -6,7 +6,7 @@
 #include "engine/manifest/cluster_state.h"
 #include "engine/manifest/reader.h"
 
-namespace postern::manifest {
+namespace postern::manifest::cluster_network_policy_test {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -335,4 +335,4 @@ TEST(ClusterNetworkPolicies, one_is_held_by_its_name_and_belongs_to_no_namespace
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::cluster_network_policy_test

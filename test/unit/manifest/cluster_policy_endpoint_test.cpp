@@ -7,7 +7,7 @@
 #include "engine/manifest/cluster_state.h"
 #include "engine/manifest/reader.h"
 
-namespace postern::manifest {
+namespace postern::manifest::cluster_policy_endpoint_test {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -275,4 +275,4 @@ TEST(ClusterPolicyEndpoints, a_policy_goes_with_its_last_slice) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::cluster_policy_endpoint_test

@@ -8,7 +8,7 @@
 
 #include "engine/manifest/reader.h"
 
-namespace postern::manifest {
+namespace postern::manifest::cluster_state_test {
 namespace {
 
 std::vector<Object> objects(const std::string& text) {
@@ -405,4 +405,4 @@ TEST(ClusterState, an_exhausted_range_is_an_error) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::cluster_state_test

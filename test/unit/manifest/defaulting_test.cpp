@@ -5,7 +5,7 @@
 #include "engine/manifest/reader.h"
 #include "engine/model/snapshot.h"
 
-namespace postern::manifest {
+namespace postern::manifest::defaulting_test {
 namespace {
 
 Manifest read(const std::string& text, const std::string& file = "f.yaml") {
@@ -356,4 +356,4 @@ TEST(Workloads, are_read_with_their_template) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::defaulting_test

@@ -7,7 +7,7 @@
 #include "engine/manifest/reader.h"
 #include "engine/model/cluster_policy_id.h"
 
-namespace postern::manifest {
+namespace postern::manifest::older_cluster_policies_test {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -280,4 +280,4 @@ TEST(OlderClusterPolicies, a_version_that_is_none_of_a_group_is_refused) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::older_cluster_policies_test

@@ -5,7 +5,7 @@
 
 #include "engine/manifest/reader.h"
 
-namespace postern::manifest {
+namespace postern::manifest::policy_endpoint_test {
 namespace {
 
 std::string object(const std::string& spec, const std::string& metadata = "name: p-k2x, namespace: x") {
@@ -198,4 +198,4 @@ TEST(PolicyEndpoints, another_version_of_the_group_is_a_wrong_version) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::policy_endpoint_test

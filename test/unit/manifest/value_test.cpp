@@ -4,7 +4,7 @@
 
 #include "engine/manifest/value.h"
 
-namespace postern::manifest {
+namespace postern::manifest::value_test {
 namespace {
 
 // A tree on one line: the first letter of a scalar's kind before its text.
@@ -241,4 +241,4 @@ TEST(Json, places_are_those_of_the_tokens) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::value_test

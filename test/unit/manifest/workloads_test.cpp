@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace postern::manifest {
+namespace postern::manifest::workloads_test {
 namespace {
 
 Workload workload(const char* kind, std::uint32_t replicas) {
@@ -58,4 +58,4 @@ TEST(Expand, a_daemon_set_whose_template_names_a_node_keeps_to_it) {
 }
 
 }  // namespace
-}  // namespace postern::manifest
+}  // namespace postern::manifest::workloads_test

@@ -7,7 +7,7 @@
 #include "engine/policy/policy_warnings.h"
 #include "engine/policy/resolve.h"
 
-namespace postern {
+namespace postern::cluster_policies_test {
 namespace {
 
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
@@ -144,4 +144,4 @@ TEST(PolicyWarnings, name_what_is_probably_not_meant) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::cluster_policies_test

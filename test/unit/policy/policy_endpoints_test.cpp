@@ -16,7 +16,7 @@
 #include "engine/policy/resolve.h"
 #include "engine/policy/judge.h"
 
-namespace postern {
+namespace postern::policy_endpoints_test {
 namespace {
 
 using testing::ElementsAre;
@@ -395,4 +395,4 @@ TEST(ServiceIpBlocks, NetworkPoliciesNameClusterIpsOnlyWhenAsked) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::policy_endpoints_test

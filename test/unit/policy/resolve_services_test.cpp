@@ -9,7 +9,7 @@
 
 #include "engine/policy/resolve.h"
 
-namespace postern {
+namespace postern::resolve_services_test {
 namespace {
 
 using testing::ElementsAre;
@@ -111,4 +111,4 @@ TEST(ResolveServices, SlicesSpeakForAServiceWithoutSelector) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::resolve_services_test

@@ -14,7 +14,7 @@
 #include "engine/policy/resolve.h"
 #include "engine/policy/judge.h"
 
-namespace postern {
+namespace postern::resolve_test {
 namespace {
 
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
@@ -510,4 +510,4 @@ TEST(PeerMatches, SaysOfOnePodWhatTheTermsSayOfAll) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::resolve_test

@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-namespace postern {
+namespace postern::services_test {
 namespace {
 
 using testing::ElementsAre;
@@ -104,4 +104,4 @@ TEST(Services, WithoutASelectorTheSlicesSay) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::services_test

@@ -9,7 +9,7 @@
 #include "sim/replay/report.h"
 #include "test/unit/replay/capture_files.h"
 
-namespace postern::sim {
+namespace postern::sim::replay_ipv6_test {
 namespace {
 
 using namespace postern::packet;
@@ -160,4 +160,4 @@ TEST(ReplayIpv6, FragmentsFollowTheFirstOne) {
 }
 
 }  // namespace
-}  // namespace postern::sim
+}  // namespace postern::sim::replay_ipv6_test

@@ -9,7 +9,7 @@
 #include "sim/packet/packet.h"
 #include "test/unit/replay/capture_files.h"
 
-namespace postern::sim {
+namespace postern::sim::replay_test {
 namespace {
 
 using namespace postern::packet;
@@ -344,4 +344,4 @@ TEST(Replay, AnUnknownVantageIsRefused) {
 }
 
 }  // namespace
-}  // namespace postern::sim
+}  // namespace postern::sim::replay_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace postern::sim {
+namespace postern::sim::glob_test {
 namespace {
 
 struct Row {
@@ -32,4 +32,4 @@ TEST(Glob, ManyStarsTakeNoLongTime) {
 }
 
 }  // namespace
-}  // namespace postern::sim
+}  // namespace postern::sim::glob_test

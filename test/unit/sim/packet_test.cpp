@@ -9,7 +9,7 @@
 
 #include "sim/packet/checksum.h"
 
-namespace postern::packet {
+namespace postern::packet::packet_test {
 namespace {
 
 const IpAddress kA = IpAddress::v4(0x0a000001);
@@ -220,4 +220,4 @@ TEST(Names, FlagsAndChunksAreThoseOfTheScenarioFormat) {
 }
 
 }  // namespace
-}  // namespace postern::packet
+}  // namespace postern::packet::packet_test
