@@ -2,11 +2,13 @@
 # postern_module(NAME SOURCES a.cpp ... DEPENDS postern::x ... [PRIVATE lib ...])
 #   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
 #   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
-# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [ALONE] [LABELS l ...] [TIMEOUT seconds])
+# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [ALONE] [LABELS l ...] [TIMEOUT seconds]
+#              [COST seconds])
 #   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
 #   without them it exits 77 and ctest shows it as skipped. ALONE: no other test runs meanwhile, for those
 #   that look at the whole machine, measure times or send traffic of which nothing may be lost; all others
-#   keep to namespaces and BPF file systems of their own.
+#   keep to namespaces and BPF file systems of their own. COST: about what it takes, if that is more than ten
+#   seconds: ctest starts long ones first, so that both processors have work to the end.
 function(postern_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   if(arg_SOURCES)
@@ -23,7 +25,7 @@ function(postern_module name)
 endfunction()
 
 function(postern_test name)
-  cmake_parse_arguments(arg "KERNEL;ALONE" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "KERNEL;ALONE" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gmock postern_warnings)
   target_compile_options(${name} PRIVATE ${POSTERN_PRECOMPILED_OPTIONS})
@@ -46,6 +48,9 @@ function(postern_test name)
   endif()
   if(arg_LABELS)
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+  endif()
+  if(arg_COST)
+    set_tests_properties(${name} PROPERTIES COST ${arg_COST})
   endif()
   if(arg_ALONE)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
