@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# postern_module(NAME SOURCES a.cpp ... DEPENDS postern::x ... [PRIVATE lib ...])
+# postern_module(NAME SOURCES a.cpp ... DEPENDS postern::x ... [PRIVATE lib ...] [COMPUTES])
 #   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
 #   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
+#   COMPUTES: its tests take long for what it computes, so it is optimised below sanitizers too.
 # postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [ALONE] [LABELS l ...] [TIMEOUT seconds]
 #              [COST seconds])
 #   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
@@ -10,12 +11,15 @@
 #   keep to namespaces and BPF file systems of their own. COST: about what it takes, if that is more than ten
 #   seconds: ctest starts long ones first, so that both processors have work to the end.
 function(postern_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   if(arg_SOURCES)
     add_library(postern_${name} STATIC ${arg_SOURCES})
     target_include_directories(postern_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
     target_link_libraries(postern_${name} PUBLIC ${arg_DEPENDS}
                                           PRIVATE ${arg_PRIVATE} postern_warnings)
+    if(arg_COMPUTES AND POSTERN_SANITIZE)
+      target_compile_options(postern_${name} PRIVATE -O1)
+    endif()
   else()
     add_library(postern_${name} INTERFACE)
     target_include_directories(postern_${name} INTERFACE "${PROJECT_SOURCE_DIR}")
