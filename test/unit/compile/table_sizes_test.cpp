@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace postern {
+namespace postern::table_sizes_test {
 namespace {
 
 struct Row {
@@ -50,4 +50,4 @@ TEST(TableSizes, those_of_an_entry_for_each_index_are_fixed) {
 }
 
 }  // namespace
-}  // namespace postern
+}  // namespace postern::table_sizes_test
