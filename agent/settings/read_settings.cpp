@@ -143,9 +143,7 @@ class Reader {
     }
     const std::string flag = word.substr(0, word.find('='));
     const std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
-    std::vector<std::string> flags;
-    for (const Setting& setting : setting_table()) flags.push_back(setting.flag());
-    found_.push_back({ErrorCode::invalid_input, flag + ": no such flag" + did_you_mean("--" + name, flags)});
+    found_.push_back({ErrorCode::invalid_input, flag + ": no such flag" + did_you_mean(name, names(), "--")});
   }
 
   static std::vector<std::string> names() {

@@ -46,13 +46,13 @@ std::vector<std::string> nearest_names(std::string_view name, const std::vector<
   return nearest;
 }
 
-std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names, std::string_view before) {
   const auto nearest = nearest_names(name, names);
   if (nearest.empty()) return {};
   std::string text = "; did you mean ";
   for (std::size_t i = 0; i < nearest.size(); ++i) {
     if (i > 0) text += i + 1 == nearest.size() ? " or " : ", ";
-    text += nearest[i];
+    text.append(before).append(nearest[i]);
   }
   return text + "?";
 }

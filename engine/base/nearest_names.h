@@ -16,7 +16,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names,
                                        std::size_t count = 3);
 
-// "; did you mean x/a or x/b?", or empty.
-std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
+// "; did you mean x/a or x/b?", or empty. `before` stands before each, as a flag's dashes, which do not make two
+// names alike.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names, std::string_view before = {});
 
 }  // namespace postern

@@ -25,6 +25,7 @@ TEST(NearestNames, OffersTheNearestFirstAndNothingFarOff) {
 TEST(NearestNames, ASentenceForMessages) {
   EXPECT_EQ(did_you_mean("x/a1", {"x/a2", "x/a3"}), "; did you mean x/a2 or x/a3?");
   EXPECT_EQ(did_you_mean("qqq", {"x/a2"}), "");
+  EXPECT_EQ(did_you_mean("lof", {"log", "x"}, "--"), "; did you mean --log?");
 }
 
 }  // namespace
