@@ -34,14 +34,14 @@ class PinnedWatch final : public sim::NodeWatch {
     const auto lost = monitor_->lost();
     if (!lost) return fail_as(lost);
     if (*lost == 0) return {};
-    return fail(ErrorCode::io, std::to_string(*lost) + " events of the datapath were lost: the ring pn_monitor was full");
+    return fail(ErrorCode::io,
+                std::to_string(*lost) + " events of the datapath were lost: the ring pn_monitor was full");
   }
   [[nodiscard]] int event_fd() const override { return monitor_->event_fd(); }
   [[nodiscard]] std::int64_t tick_ns() const override { return tick_ns_; }
   Result<void> age_connections(Duration by) override {
     return node_.age_connections(static_cast<std::uint32_t>(by.ns / tick_ns_));
   }
-
   Result<void> forget_connections() override { return node_.forget_connections(EndpointId{}); }
   [[nodiscard]] VerdictNames names_of(const SaidOfPod& said) const override {
     const auto view = current_view();
@@ -65,7 +65,7 @@ class PinnedWatch final : public sim::NodeWatch {
   }
 
  private:
-  // The agent writes it a moment after the tables.
+  // The agent writes it a moment after the tables; nullopt: it does not come.
   [[nodiscard]] std::optional<agent::NodeView> current_view() const {
     const auto give_up = Clock::now() + kViewWithin;
     for (;;) {

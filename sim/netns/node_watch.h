@@ -37,7 +37,9 @@ class EnforcerWatch final : public NodeWatch {
   [[nodiscard]] std::int64_t tick_ns() const override { return enforcer_.backend().clock().tick_ns; }
   Result<void> age_connections(Duration by) override { return enforcer_.backend().age_connections(by); }
   Result<void> forget_connections() override { return enforcer_.backend().forget_connections(EndpointId{}); }
-  [[nodiscard]] VerdictNames names_of(const SaidOfPod& said) const override { return postern::names_of(enforcer_, said); }
+  [[nodiscard]] VerdictNames names_of(const SaidOfPod& said) const override {
+    return postern::names_of(enforcer_, said);
+  }
 
  private:
   NodeEnforcer& enforcer_;
