@@ -18,10 +18,10 @@ constexpr Duration kSlicesSettle = seconds(1);
 
 std::vector<ResourceKind> resources_for(KubernetesSource::Policies policies) {
   using enum ResourceKind;
-  // Pods say which stand on this node. Services and their backends are in the PolicyEndpoints already, and
-  // policies of the whole cluster select and name pods of other nodes and labels of namespaces.
+  // Pods say which stand on this node. What selects pods of other nodes, and labels of namespaces, is for the
+  // controller to resolve.
   if (policies == KubernetesSource::Policies::policy_endpoints) {
-    return {pods, nodes, policy_endpoints, cluster_policy_endpoints};
+    return {nodes, pods, services, endpoint_slices, policy_endpoints, cluster_policy_endpoints};
   }
   return {namespaces,
           nodes,
@@ -67,6 +67,10 @@ std::string title(ResourceKind resource, const NamespacedName& key) {
   return std::string(kind_of(resource)) + " " + (key.ns.empty() ? key.name : key.to_string());
 }
 
+bool is_about_services(ResourceKind resource) {
+  return resource == ResourceKind::services || resource == ResourceKind::endpoint_slices;
+}
+
 // Whether several objects of the kind are one policy.
 bool has_slices(ResourceKind resource) {
   return resource == ResourceKind::policy_endpoints || resource == ResourceKind::cluster_policy_endpoints;
@@ -81,6 +85,8 @@ KubernetesSource::KubernetesSource(EventLoop& loop, kube::ApiClient& api, const 
       node_name_(options.node_name),
       resources_(resources_for(options.policies)),
       watcher_(loop, api, *this, watched(options, resources_)),
+      store_(options.policies == Policies::network_policies ? SnapshotStore::Backends::by_selector
+                                                            : SnapshotStore::Backends::by_endpoint_slices),
       witness_(std::make_shared<NodeWitness>(options.node_name, Prng(~options.seed))) {}
 
 KubernetesSource::~KubernetesSource() {
@@ -102,8 +108,19 @@ Result<void> KubernetesSource::start(Listener& listener) {
 bool KubernetesSource::all_listed() const {
   return std::all_of(resources_.begin(), resources_.end(), [this](ResourceKind resource) {
     const auto& state = watcher_.state(resource);
-    return state.listed || state.state == kube::WatchState::absent;
+    return state.listed || state.state == kube::WatchState::absent || does_without(resource);
   });
+}
+
+bool KubernetesSource::does_without(ResourceKind resource) const {
+  const auto& state = watcher_.state(resource);
+  return policies_ == Policies::policy_endpoints && is_about_services(resource) && !state.listed &&
+         state.state == kube::WatchState::forbidden;
+}
+
+bool KubernetesSource::is_used(ResourceKind resource) const {
+  if (policies_ == Policies::network_policies || !is_about_services(resource)) return true;
+  return watcher_.state(ResourceKind::services).listed && watcher_.state(ResourceKind::endpoint_slices).listed;
 }
 
 void KubernetesSource::changed(ResourceKind resource, const kube::Changes& changes) {
@@ -154,10 +171,20 @@ void KubernetesSource::follow_witness() {
   });
 }
 
+KubernetesSource::Held KubernetesSource::take_held() {
+  Held taken;
+  for (auto it = held_.begin(); it != held_.end();) {
+    const auto next = std::next(it);
+    if (is_used(it->first)) taken.insert(held_.extract(it));
+    it = next;
+  }
+  return taken;
+}
+
 // The first time is a change even if there is nothing.
 void KubernetesSource::adopt() {
-  if (synced_ && held_.empty() && !refusals_changed_) return;
-  const auto held = std::exchange(held_, {});
+  const auto held = take_held();
+  if (synced_ && held.empty() && !refusals_changed_) return;
   for (const auto& [resource, objects] : held) {
     for (const auto& [key, object] : objects) {
       if (object == nullptr) {
@@ -229,6 +256,11 @@ void KubernetesSource::state(ResourceKind resource, const kube::ResourceState& s
       break;
     case kube::WatchState::forbidden:
     case kube::WatchState::failing:
+      if (does_without(resource)) {
+        listener_->source_notice(name + ": " + state.detail + "; they are done without: no Service is known, and a " +
+                                 "ClusterIP is matched as any address is");
+        break;
+      }
       listener_->source_warning(name + ": " + state.detail +
                                 (state.listed ? "; what was seen before stays in force" : ""));
       break;
@@ -246,7 +278,8 @@ std::vector<SourceStatus> KubernetesSource::status() const {
     status.detail = state.detail;
     status.since = state.since;
     status.resource_version = watcher_.version(resource);
-    status.held = !synced_ || witness_->doubts();
+    if (does_without(resource)) status.state = SourceStatus::State::absent;
+    status.held = !synced_ || witness_->doubts() || !is_used(resource);
     // Nothing of what comes is in force, of any kind.
     if (status.state == SourceStatus::State::synced && !witness_->trouble().empty()) {
       status.state = SourceStatus::State::failing;

@@ -22,7 +22,8 @@ struct SourceStatus {
   enum class State : std::uint8_t {
     starting,  // not read yet
     synced,    // read whole, and followed since
-    absent,    // the server does not know the kind: a CRD that is not installed
+    absent,    // it is done without: the server does not know the kind, as its CRD is not installed, or
+               // the account may not read it, of a kind of which that is no failure; `detail` says which
     failing,   // what was read stands, but may be stale; `detail` says why
   };
   std::string resource;  // "networkpolicies", or the path of a folder

@@ -17,13 +17,15 @@ constexpr std::string_view kClusterPolicyEndpoint = "ClusterPolicyEndpoint";
 // A visitor, so that a new kind does not compile until it has a place.
 struct Put {
   ClusterSnapshot& cluster;
+  SnapshotStore::Backends backends;
 
   void operator()(const Namespace& ns) const { cluster.namespaces[ns.name] = ns; }
   void operator()(const Node& node) const { cluster.nodes[node.name] = node; }
   void operator()(const manifest::PodObject& object) const { cluster.pods[object.pod.key] = object.pod; }
   void operator()(const manifest::Workload&) const {}
   void operator()(const manifest::ServiceObject& object) const {
-    cluster.services[object.service.key] = object.service;
+    Service& service = cluster.services[object.service.key] = object.service;
+    if (backends == SnapshotStore::Backends::by_endpoint_slices) service.selector.reset();
   }
   void operator()(const EndpointSlice& slice) const { cluster.endpoint_slices[slice.key] = slice; }
   void operator()(const NetworkPolicy& policy) const { cluster.network_policies[policy.key] = policy; }
@@ -76,7 +78,7 @@ void SnapshotStore::put(const manifest::Object& object) {
     cluster_slices_[slice->name] = *slice;
     cluster_slices_touched_ = true;
   }
-  std::visit(Put{cluster_}, object.value);
+  std::visit(Put{cluster_, backends_}, object.value);
 }
 
 void SnapshotStore::put(const std::shared_ptr<const manifest::Object>& object) {

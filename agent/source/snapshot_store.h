@@ -20,6 +20,12 @@ namespace postern::agent {
 
 class SnapshotStore {
  public:
+  // Which backends a Service with a selector has (R7). By its selector: the pods are all there. By EndpointSlices,
+  // as Services without one: what a cluster's own controller writes, for who knows the pods of one node alone.
+  enum class Backends : std::uint8_t { by_selector, by_endpoint_slices };
+
+  explicit SnapshotStore(Backends backends = Backends::by_selector) : backends_(backends) {}
+
   // Creates or replaces the object of that kind and name. Workloads are left out.
   void put(const manifest::Object& object);
   // The same, without a copy of what is kept beside the cluster.
@@ -53,6 +59,7 @@ class SnapshotStore {
   // Cluster policies of which some slice is refused.
   [[nodiscard]] std::set<std::string> held_back() const;
 
+  Backends backends_;
   ClusterSnapshot cluster_;  // without the slices that slices_ holds back
   AgreeingSlices slices_;
   manifest::ClusterPolicyEndpoints cluster_slices_;

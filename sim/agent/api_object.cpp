@@ -11,6 +11,7 @@
 #include "engine/manifest/cluster_state.h"
 #include "engine/model/cluster_policy_id.h"
 #include "engine/policy/to_policy_endpoints.h"
+#include "sim/agent/endpoint_slices.h"
 #include "sim/objects/object_json.h"
 
 namespace postern::sim {
@@ -230,6 +231,11 @@ Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, Serve
   }
   for (const auto& [key, slice] : cluster.endpoint_slices) {
     objects.push_back(finished({Kind::endpoint_slice, slice.key}, object_json(slice)));
+  }
+  if (policies == ServedPolicies::policy_endpoints) {
+    for (const auto& slice : controller_slices(cluster)) {
+      objects.push_back(finished({Kind::endpoint_slice, slice.key}, object_json(slice)));
+    }
   }
   if (policies != ServedPolicies::policy_endpoints) {
     for (const auto& [key, policy] : cluster.network_policies) {

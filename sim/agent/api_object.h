@@ -64,10 +64,11 @@ std::string api_node_name(const std::string& node);
 // PolicyEndpoints and ClusterPolicyEndpoints; `as_they_are`: every kind, of each what the snapshot has.
 enum class ServedPolicies : std::uint8_t { network_policies, policy_endpoints, as_they_are };
 
-// Everything in a snapshot, and each namespace that something is in. With policy_endpoints the
-// NetworkPolicies are resolved as a controller would, slices of the snapshot's own come beside them, those of a
-// cluster policy apart again (its pods, and the entries of each direction), and policies of the whole cluster in
-// other forms are left out; with network_policies such slices are. Errors: those of to_policy_endpoints.
+// Everything in a snapshot, and each namespace that something is in. With policy_endpoints the NetworkPolicies
+// are resolved as a controller would, Services with a selector get EndpointSlices (endpoint_slices.h), slices of
+// the snapshot's own come beside them, those of a cluster policy apart again (its pods, and the entries of each
+// direction), and policies of the whole cluster in other forms are left out; with network_policies such slices
+// are. Errors: those of to_policy_endpoints.
 Result<std::vector<ApiObject>> api_objects(const ClusterSnapshot& cluster, ServedPolicies policies);
 
 // One object of every kind that means nothing: an agent that has seen its newest version has seen all that

@@ -8,6 +8,8 @@ It prints its port, then reads commands from standard input and answers each wit
   delete PATH NAME       and now it is not
   lose PATH NAME         it is not there, and nobody is told
   collection PATH        there are such objects, if none yet
+  forbid PATH            such objects may not be read: 403
+  permit PATH            and now they may
   answer N STATUS TEXT   the next N requests get this status and body (\\n stands for a line end)
   header NAME VALUE      in every answer of `answer` from now on
   token TEXT             requests without this bearer token get 401; "-" is none
@@ -28,6 +30,7 @@ import urllib.parse
 lock = threading.RLock()
 world = {}        # path -> {name: object}
 version = 100
+forbidden = set() # paths
 watches = []      # (path, handler)
 answers = []      # [status, text]
 extra_headers = []
@@ -88,6 +91,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             collection, _, name = split.path.rpartition("/")
             if name in world.get(collection, {}):
                 return self.whole(200, json.dumps(world[collection][name]))
+            if split.path in forbidden:
+                return self.whole(403, json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
+                                                   "reason": "Forbidden", "message": "may not " + split.path}))
             if split.path not in world:
                 return self.whole(404, "404 page not found\n")
             if "watch" not in query:
@@ -115,7 +121,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 KINDS = {"/api/v1/pods": "Pod", "/api/v1/namespaces": "Namespace", "/api/v1/nodes": "Node",
          "/api/v1/services": "Service", "/apis/discovery.k8s.io/v1/endpointslices": "EndpointSlice",
-         "/apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy"}
+         "/apis/networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
+         "/apis/networking.k8s.aws/v1alpha1/policyendpoints": "PolicyEndpoint"}
 
 
 def each_watch(path, action):
@@ -158,6 +165,8 @@ def command(line):
         event(path, "MODIFIED" if known else "ADDED", item)
     elif word == "collection":
         world.setdefault(rest, {})
+    elif word in ("forbid", "permit"):
+        (forbidden.add if word == "forbid" else forbidden.discard)(rest)
     elif word == "delete":
         path, name = rest.split(" ")
         version += 1

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +25,8 @@ const std::string kPolicies = "/apis/networking.k8s.io/v1/networkpolicies";
 const std::string kNodes = "/api/v1/nodes";
 const std::string kQuestion = "GET /api/v1/nodes/n1";
 const std::string kClusterPolicies = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
+const std::string kServices = "/api/v1/services";
+const std::string kEndpointSlices = "/apis/discovery.k8s.io/v1/endpointslices";
 constexpr std::size_t kKinds = 6;  // without those that the server does not have
 
 std::size_t count_of(const std::string& text, const std::string& part) {
@@ -36,9 +39,9 @@ class KubernetesSourceTest : public ::testing::Test, protected PolicySource::Lis
  protected:
   void SetUp() override {
     loop = std::move(*EventLoop::make());
-    for (const auto* path : {"/api/v1/namespaces", "/api/v1/nodes", "/api/v1/pods", "/api/v1/services",
-                             "/apis/discovery.k8s.io/v1/endpointslices"}) {
-      server.tell(std::string("collection ") + path);
+    for (const auto& path : {std::string("/api/v1/namespaces"), kNodes, std::string("/api/v1/pods"), kServices,
+                             kEndpointSlices}) {
+      server.tell("collection " + path);
     }
     server.tell("collection " + kPolicies);
     kube::ClusterConfig config;
@@ -48,9 +51,9 @@ class KubernetesSourceTest : public ::testing::Test, protected PolicySource::Lis
   }
   void TearDown() override { source.reset(); }
 
-  void start(const std::string& node_name = "n1") {
-    source = std::make_unique<KubernetesSource>(
-        *loop, *api, KubernetesSource::Options{KubernetesSource::Policies::network_policies, node_name, 7});
+  using Policies = KubernetesSource::Policies;
+  void start(const std::string& node_name = "n1", Policies policies = Policies::network_policies) {
+    source = std::make_unique<KubernetesSource>(*loop, *api, KubernetesSource::Options{policies, node_name, 7});
     ASSERT_TRUE(source->start(*this));
   }
   // Runs the loop until it holds; every test waits for something it can see.
@@ -87,6 +90,21 @@ class KubernetesSourceTest : public ::testing::Test, protected PolicySource::Lis
   void put_node(const std::string& name) {
     change("put " + kNodes + " " + name + R"( {"kind":"Node","apiVersion":"v1","metadata":{"name":")" + name +
            R"("},"status":{}})");
+  }
+  // A Service of the pods of an app, and one of its backends.
+  void put_service() {
+    change("put " + kServices + R"( web {"kind":"Service","apiVersion":"v1","metadata":{"namespace":"x","name":"web"},)" +
+           R"("spec":{"clusterIP":"10.96.0.10","selector":{"app":"web"},"ports":[{"port":80,"targetPort":8080}]}})");
+    change("put " + kEndpointSlices + R"( web-1 {"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1",)" +
+           R"("metadata":{"namespace":"x","name":"web-1","labels":{"kubernetes.io/service-name":"web"}},)" +
+           R"("addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"]}],"ports":[{"port":8080}]})");
+  }
+  [[nodiscard]] SourceStatus status_of(const std::string& resource) const {
+    for (const auto& status : source->status()) {
+      if (status.resource == resource) return status;
+    }
+    ADD_FAILURE() << "no " << resource;
+    return {};
   }
   [[nodiscard]] std::string policies() const {
     std::string names;
@@ -230,6 +248,74 @@ TEST_F(KubernetesSourceTest, AKindThatIsAbsentHoldsNothingUpIsSaidOnceAndIsFollo
   until([&] { return server.tell("watches " + kClusterPolicies) == "1"; });
   change("delete " + kClusterPolicies + " isolate");
   until([&] { return source->cluster().cluster_network_policies.empty(); });
+}
+
+TEST_F(KubernetesSourceTest, WithPolicyEndpointsServicesHaveTheBackendsOfTheirSlices) {
+  put_node("n1");
+  put_service();
+  start("n1", Policies::policy_endpoints);
+  until([&] { return source->synced(); });
+  const auto& services = source->cluster().services;
+  ASSERT_EQ(services.size(), 1u);
+  EXPECT_FALSE(services.begin()->second.selector) << "its pods are on other nodes";
+  ASSERT_EQ(source->cluster().endpoint_slices.size(), 1u);
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+  until([&] { return server.tell("watches " + kServices) == "1"; });
+  change("delete " + kServices + " web");
+  until([&] { return services.empty(); });
+}
+
+// Half of it is worse than nothing: a Service without backends is denied.
+TEST_F(KubernetesSourceTest, WithPolicyEndpointsItDoesWithoutServicesWhereBothMayNotBeRead) {
+  put_node("n1");
+  put_service();
+  const std::vector<std::vector<std::string>> rows{{kServices}, {kEndpointSlices}, {kServices, kEndpointSlices}};
+  for (const auto& refused : rows) {
+    for (const auto& path : {kServices, kEndpointSlices}) {
+      const bool may = std::find(refused.begin(), refused.end(), path) == refused.end();
+      server.tell((may ? "permit " : "forbid ") + path);
+    }
+    notices.clear();
+    start("n1", Policies::policy_endpoints);
+    until([&] { return source->synced(); });
+    EXPECT_TRUE(source->cluster().services.empty());
+    EXPECT_TRUE(source->cluster().endpoint_slices.empty());
+    EXPECT_TRUE(warnings.empty()) << warnings.front();
+    for (const auto& path : {kServices, kEndpointSlices}) {
+      const auto name = path.substr(path.rfind('/') + 1);
+      const bool is_refused = std::find(refused.begin(), refused.end(), path) != refused.end();
+      EXPECT_EQ(status_of(name).state, is_refused ? SourceStatus::State::absent : SourceStatus::State::synced) << name;
+      EXPECT_TRUE(status_of(name).held) << name << " is not in the snapshot, whatever has come";
+      std::size_t said = 0;
+      for (const auto& notice : notices) {
+        if (notice.starts_with(name + ": ")) said += count_of(notice, "no Service is known");
+      }
+      EXPECT_EQ(said, is_refused ? 1u : 0u) << name;
+    }
+    source.reset();
+  }
+}
+
+// What was read stands; that it grows stale is a failure like any other kind's.
+TEST_F(KubernetesSourceTest, WithPolicyEndpointsARightThatIsTakenAwayLeavesTheServicesThatWereRead) {
+  put_node("n1");
+  put_service();
+  start("n1", Policies::policy_endpoints);
+  until([&] { return source->synced() && server.tell("watches " + kServices) == "1"; });
+  server.tell("forbid " + kServices);
+  server.tell("cut " + kServices);
+  until([&] { return status_of("services").state == SourceStatus::State::failing; });
+  EXPECT_EQ(source->cluster().services.size(), 1u);
+  EXPECT_THAT(warnings, Contains(HasSubstr("what was seen before stays in force")));
+}
+
+// With NetworkPolicies the peers behind a ClusterIP cannot be known otherwise.
+TEST_F(KubernetesSourceTest, WithNetworkPoliciesServicesThatMayNotBeReadAreAFailure) {
+  put_node("n1");
+  server.tell("forbid " + kServices);
+  start();
+  until([&] { return status_of("services").state == SourceStatus::State::failing; });
+  EXPECT_FALSE(source->synced());
 }
 
 TEST_F(KubernetesSourceTest, WithoutANodesNameTheServerIsBelieved) {

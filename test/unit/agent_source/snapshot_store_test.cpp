@@ -74,6 +74,17 @@ TEST(SnapshotStore, HoldsWhatIsPutAndForgetsWhatIsRemoved) {
   EXPECT_TRUE(cluster.policy_endpoints.empty());
 }
 
+TEST(SnapshotStore, WhereEndpointSlicesSayTheBackendsNoServiceHasASelector) {
+  using Backends = SnapshotStore::Backends;
+  for (const auto backends : {Backends::by_selector, Backends::by_endpoint_slices}) {
+    SnapshotStore store(backends);
+    for (const auto& object : objects_of(kOneOfEach)) store.put(object);
+    const Service& service = store.cluster().services.at({"x", "s"});
+    EXPECT_EQ(service.selector.has_value(), backends == Backends::by_selector);
+    EXPECT_EQ(service.ports.size(), 1u);
+  }
+}
+
 TEST(SnapshotStore, AListTakesThePlaceOfAllObjectsOfItsKindAndOfNoOther) {
   SnapshotStore store;
   for (const auto& object : objects_of(kOneOfEach)) store.put(object);
