@@ -72,13 +72,14 @@ class WatcherTest : public ::testing::Test {
     until([&] { return sink.lines.size() >= lines.size(); });
     EXPECT_EQ(sink.take(), lines);
   }
-  void until_watched() {
-    until([&] { return server->tell(std::string("watches ") + kPods) == "1"; });
+  void until_watched(ScriptedServer& which) {
+    until([&] { return which.tell(std::string("watches ") + kPods) == "1"; });
   }
-  void put(const std::string& name, const std::string& ip = "10.0.0.1") {
-    EXPECT_EQ(server->tell(std::string("put ") + kPods + " " + name + " " + pod_json("a", name, "0", ip)),
-              "ok");
+  void until_watched() { until_watched(*server); }
+  static void put_pod(ScriptedServer& which, const std::string& name, const std::string& ip = "10.0.0.1") {
+    EXPECT_EQ(which.tell(std::string("put ") + kPods + " " + name + " " + pod_json("a", name, "0", ip)), "ok");
   }
+  void put(const std::string& name, const std::string& ip = "10.0.0.1") { put_pod(*server, name, ip); }
 
   std::string root;
   std::unique_ptr<ScriptedServer> server;
@@ -173,24 +174,45 @@ TEST_F(WatcherTest, ARenewedTokenIsReadWhenTheOldOneIsRefused) {
       "client certificate that is valid now");
 }
 
+// Each fault at a server and a watcher of its own, all at once: each makes its watcher wait for seconds.
 TEST_F(WatcherTest, FaultsOfTheServerChangeNothingThatIsHeld) {
-  put("one");
-  for (const char* fault : {"answer 1 500 oops", "answer 1 200 <html>", "answer 1 429 slow",
-                            "answer 1 200 {\"kind\":\"PodList\",\"items\":[{\"metadata\":{",
-                            "answer 1 410 {\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}",
-                            "send /api/v1/pods garbage"}) {
-    SCOPED_TRACE(fault);
-    begin({ResourceKind::pods});  // anew, since each fault makes the next wait longer
-    until_told({"+ a/one@101", "synced"});
-    until_watched();
-    server->tell(fault);
-    server->tell(std::string("cut ") + kPods);
-    until_watched();
-    until([&] { return watcher->state(ResourceKind::pods).state == WatchState::synced; });
-    EXPECT_EQ(watcher->objects(ResourceKind::pods).size(), 1u);
-    for (const auto& line : sink.take()) EXPECT_TRUE(line[0] != '+' && line[0] != '-') << line;
-    watcher.reset();
-    server->tell(std::string("cut ") + kPods);
+  struct Row {
+    const char* fault;
+    std::unique_ptr<ScriptedServer> server{};
+    RecordingSink sink{};
+    std::unique_ptr<ApiClient> api{};
+    std::unique_ptr<Watcher> watcher{};
+  } rows[] = {{"answer 1 500 oops"},
+              {"answer 1 200 <html>"},
+              {"answer 1 429 slow"},
+              {"answer 1 200 {\"kind\":\"PodList\",\"items\":[{\"metadata\":{"},
+              {"answer 1 410 {\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}"},
+              {"send /api/v1/pods garbage"}};
+  for (auto& row : rows) {
+    row.server = std::make_unique<ScriptedServer>(arguments());
+    put_pod(*row.server, "one");
+    config.server = "https://127.0.0.1:" + std::to_string(row.server->port());
+    row.api = std::move(*ApiClient::make(*loop, config));
+    row.watcher = std::make_unique<Watcher>(*loop, *row.api, row.sink, Watcher::Options{{ResourceKind::pods}, 7});
+    row.watcher->start();
+  }
+  for (auto& row : rows) {
+    SCOPED_TRACE(row.fault);
+    until([&] { return row.sink.lines.size() >= 2; });
+    EXPECT_EQ(row.sink.take(), (Lines{"+ a/one@101", "synced"}));
+    until_watched(*row.server);
+  }
+  for (auto& row : rows) {
+    row.server->tell(row.fault);
+    row.server->tell(std::string("cut ") + kPods);
+  }
+  for (auto& row : rows) {
+    SCOPED_TRACE(row.fault);
+    until_watched(*row.server);
+    until([&] { return row.watcher->state(ResourceKind::pods).state == WatchState::synced; });
+    EXPECT_EQ(row.watcher->objects(ResourceKind::pods).size(), 1u);
+    for (const auto& line : row.sink.take()) EXPECT_TRUE(line[0] != '+' && line[0] != '-') << line;
+    row.watcher.reset();
   }
 }
 
