@@ -17,19 +17,44 @@
 #include <string>
 
 #include "backends/tc/tc_backend.h"
+#include "test/kernel/blank_maps.h"
 #include "test/kernel/injected.h"
 #include "test/kernel/network.h"
 
 namespace postern::test {
 namespace {
 
+std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
+// The programs in the kernel, and the memory that they share with the test.
+struct Loaded {
+  std::unique_ptr<TcBackend> backend;
+  volatile pn_injection* injection = nullptr;
+
+  Loaded() = default;
+  Loaded(const Loaded&) = delete;
+  Loaded& operator=(const Loaded&) = delete;
+  ~Loaded() {
+    if (injection != nullptr) munmap(const_cast<pn_injection*>(injection), page_size());
+  }
+};
+
+// What the last user of make_injected_tc_backend_used_again() left, with nothing in its maps.
+std::unique_ptr<Loaded>& spare() {
+  static std::unique_ptr<Loaded> kept;
+  return kept;
+}
+
 class InjectedBackend final : public Backend, public PacketInjector {
  public:
-  InjectedBackend(std::unique_ptr<TcBackend> inner, volatile pn_injection* injection)
-      : inner_(std::move(inner)), injection_(injection) {}
-  ~InjectedBackend() override { munmap(const_cast<pn_injection*>(injection_), page_size()); }
-
-  static std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+  InjectedBackend(std::unique_ptr<Loaded> loaded, bool is_used_again)
+      : loaded_(std::move(loaded)),
+        inner_(loaded_->backend.get()),
+        injection_(loaded_->injection),
+        is_used_again_(is_used_again) {}
+  ~InjectedBackend() override {
+    if (is_used_again_ && blank()) spare() = std::move(loaded_);
+  }
 
   [[nodiscard]] std::string_view name() const override { return "tc"; }
   [[nodiscard]] TickClock clock() const override { return inner_->clock(); }
@@ -96,6 +121,18 @@ class InjectedBackend final : public Backend, public PacketInjector {
     std::abort();
   }
 
+  // Nothing attached, nothing in any map: what cannot be made so is not used again.
+  bool blank() {
+    struct : EventSink {
+      void on_event(const pn_event& /*event*/) override {}
+    } nobody;
+    for (const std::uint32_t ifindex : attached_) {
+      if (!inner_->detach(ifindex)) return false;
+    }
+    return inner_->drain_events(nobody) && inner_->drain_monitor(nobody) &&
+           blank_maps_of(inner_->program_fd(PN_INGRESS)) && blank_maps_of(inner_->program_fd(PN_EGRESS));
+  }
+
   static bool ensure_interface(std::uint32_t ifindex) {
     std::array<char, IF_NAMESIZE> name{};
     if (if_indextoname(ifindex, name.data()) != nullptr) return true;
@@ -103,27 +140,47 @@ class InjectedBackend final : public Backend, public PacketInjector {
     return make_veth("pn" + number, "px" + number, ifindex).has_value();
   }
 
-  std::unique_ptr<TcBackend> inner_;
+  std::unique_ptr<Loaded> loaded_;
+  TcBackend* inner_;
   volatile pn_injection* injection_;
+  bool is_used_again_;
   std::set<std::uint32_t> attached_;  // by ifindex
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Backend>> make_injected_tc_backend(const TableSizes& sizes) {
+Result<std::unique_ptr<Loaded>> load(const TableSizes& sizes) {
   TcOptions options;
   std::size_t size = 0;
   const void* bytes = postern_tc_injected__elf_bytes(&size);
   options.clock = TickClock{};  // the injected clock counts nanoseconds
   options.object_bytes.assign(static_cast<const char*>(bytes), size);
-  auto inner = TcBackend::make(sizes, options);
-  if (!inner) return fail_as(inner);
-  void* memory = mmap(nullptr, InjectedBackend::page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
-                      (*inner)->map_fd("pn_injection"), 0);
+  auto made = TcBackend::make(sizes, options);
+  if (!made) return fail_as(made);
+  auto loaded = std::make_unique<Loaded>();
+  loaded->backend = std::move(*made);
+  void* memory = mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
+                      loaded->backend->map_fd("pn_injection"), 0);
   if (memory == MAP_FAILED)
     return fail(ErrorCode::io, std::string("mapping pn_injection: ") + std::strerror(errno));
-  return std::unique_ptr<Backend>(
-      std::make_unique<InjectedBackend>(std::move(*inner), static_cast<volatile pn_injection*>(memory)));
+  loaded->injection = static_cast<volatile pn_injection*>(memory);
+  return loaded;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> make_injected_tc_backend(const TableSizes& sizes) {
+  auto loaded = load(sizes);
+  if (!loaded) return fail_as(loaded);
+  return std::unique_ptr<Backend>(std::make_unique<InjectedBackend>(std::move(*loaded), false));
+}
+
+Result<std::unique_ptr<Backend>> make_injected_tc_backend_used_again(const TableSizes& sizes) {
+  std::unique_ptr<Loaded> loaded = std::move(spare());
+  if (loaded == nullptr || !(loaded->backend->sizes() == sizes)) {
+    auto fresh = load(sizes);
+    if (!fresh) return fail_as(fresh);
+    loaded = std::move(*fresh);
+  }
+  return std::unique_ptr<Backend>(std::make_unique<InjectedBackend>(std::move(loaded), true));
 }
 
 }  // namespace postern::test
