@@ -3,13 +3,31 @@
 #   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
 #   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
 #   COMPUTES: its tests take long for what it computes, so it is optimised below sanitizers too.
-# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [ALONE] [LABELS l ...] [TIMEOUT seconds]
-#              [COST seconds])
+# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [LABELS l ...] [TIMEOUT seconds] [COST seconds])
 #   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
-#   without them it exits 77 and ctest shows it as skipped. ALONE: no other test runs meanwhile, for those
-#   that look at the whole machine, measure times or send traffic of which nothing may be lost; all others
-#   keep to namespaces and BPF file systems of their own. COST: about what it takes, if that is more than ten
+#   without them it exits 77 and ctest shows it as skipped. COST: about what it takes, if that is more than ten
 #   seconds: ctest starts long ones first, so that both processors have work to the end.
+# postern_test_of_the_kernel(NAME)
+#   Said of every test that loads programs: it comes after those of POSTERN_TESTS_ALONE, or is one of them.
+
+# No other test that loads programs runs beside one of these: they look at the whole machine (a_killed_run, a_churn),
+# measure times, or send traffic of which nothing may be lost. They come first, one after another, beside tests that
+# only compute, of which they notice nothing but a busy processor. All other tests that load programs keep to namespaces
+# and BPF file systems of their own.
+set(POSTERN_TESTS_ALONE
+  a_churn_leaves_nothing_behind a_killed_run_leaves_nothing a_real_prometheus_counts_what_was_sent_and_alerts
+  flows_are_logged_and_counted restarts_lose_nothing tc_amazon_takeover_test tc_takeover_test
+  the_cni_plugin_is_answered_when_policy_is_in_force)
+
+function(postern_test_of_the_kernel name)
+  if(name IN_LIST POSTERN_TESTS_ALONE)
+    # Two of the slots that ctest has: with --parallel 2 nothing runs beside it.
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK machine PROCESSORS 2 COST 1000)
+  else()
+    set_tests_properties(${name} PROPERTIES DEPENDS "${POSTERN_TESTS_ALONE}")  # whatever becomes of them
+  endif()
+endfunction()
+
 function(postern_module name)
   cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   if(arg_SOURCES)
@@ -29,7 +47,7 @@ function(postern_module name)
 endfunction()
 
 function(postern_test name)
-  cmake_parse_arguments(arg "KERNEL;ALONE" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "KERNEL" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gmock postern_warnings)
   target_compile_options(${name} PRIVATE ${POSTERN_PRECOMPILED_OPTIONS})
@@ -48,6 +66,7 @@ function(postern_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
   if(arg_KERNEL)
     set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+    postern_test_of_the_kernel(${name})
     list(APPEND arg_LABELS kernel)
   endif()
   if(arg_LABELS)
@@ -55,8 +74,5 @@ function(postern_test name)
   endif()
   if(arg_COST)
     set_tests_properties(${name} PROPERTIES COST ${arg_COST})
-  endif()
-  if(arg_ALONE)
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()
