@@ -3,17 +3,18 @@
 #   A static library postern_NAME with the alias postern::NAME; includes start at the top of the
 #   tree ("engine/base/ip.h"). DEPENDS are the floors below: they are what the headers may include.
 #   COMPUTES: its tests take long for what it computes, so it is optimised below sanitizers too.
-# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [LABELS l ...] [TIMEOUT seconds] [COST seconds])
+# postern_test(NAME SOURCES a.cpp ... DEPENDS ... [KERNEL] [LABELS l ...] [TIMEOUT seconds] [COST seconds] [COMPUTES])
 #   A GoogleTest program registered with ctest under its own name. KERNEL: it needs BPF rights;
 #   without them it exits 77 and ctest shows it as skipped. COST: about what it takes, if that is more than ten
-#   seconds: ctest starts long ones first, so that both processors have work to the end.
+#   seconds: ctest starts long ones first, so that both processors have work to the end. COMPUTES: its own
+#   sources run for longer without optimisation than optimising them takes; all others are compiled without.
 # postern_test_of_the_kernel(NAME)
 #   Said of every test that loads programs: it comes after those of POSTERN_TESTS_ALONE, or is one of them.
 
 # No other test that loads programs runs beside one of these: they look at the whole machine (a_killed_run, a_churn), or
-# send traffic of which nothing may be lost. They come first, one after another, beside tests that
-# only compute, of which they notice nothing but a busy processor. All other tests that load programs keep to namespaces
-# and BPF file systems of their own.
+# send traffic of which nothing may be lost. They come first, one after another, beside tests that only compute, of
+# which they notice nothing but a busy processor. All other tests that load programs keep to namespaces and BPF file
+# systems of their own.
 set(POSTERN_TESTS_ALONE
   a_churn_leaves_nothing_behind a_killed_run_leaves_nothing a_real_prometheus_counts_what_was_sent_and_alerts
   restarts_lose_nothing tc_amazon_takeover_test tc_takeover_test the_cni_plugin_is_answered_when_policy_is_in_force)
@@ -50,11 +51,16 @@ function(postern_module name)
 endfunction()
 
 function(postern_test name)
-  cmake_parse_arguments(arg "KERNEL" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "KERNEL;COMPUTES" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gmock postern_warnings)
   target_compile_options(${name} PRIVATE ${POSTERN_PRECOMPILED_OPTIONS})
-  target_precompile_headers(${name} REUSE_FROM ${POSTERN_TEST_HEADERS})
+  if(arg_COMPUTES)
+    target_precompile_headers(${name} REUSE_FROM postern_computing_test_headers)
+  else()
+    target_compile_options(${name} PRIVATE -O0)
+    target_precompile_headers(${name} REUSE_FROM postern_test_headers)
+  endif()
   set(c_sources ${arg_SOURCES})
   list(FILTER c_sources INCLUDE REGEX "\\.c$")
   set_source_files_properties(${c_sources} PROPERTIES SKIP_PRECOMPILE_HEADERS TRUE
