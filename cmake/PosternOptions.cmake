@@ -8,6 +8,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 option(POSTERN_BUILD_TESTS "Build the test suites" ON)
+option(POSTERN_BUILD_UNIT_TESTS "Build the suites of test/unit" ON)
 option(POSTERN_BUILD_KERNEL_TESTS "Build the suites that load BPF programs" ON)
 option(POSTERN_BUILD_BENCH "Build the benchmarks" ON)
 option(POSTERN_BUILD_GRPC "Serve the CNI plug-in over gRPC; without it the agent refuses --grpc-socket" ON)
