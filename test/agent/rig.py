@@ -220,7 +220,9 @@ class Node:
         run("ip", "netns", "del", pod.netns)
         self.pods.remove(pod)
         if pod.plugin == "bridge":  # another pod may get its address at once, which no cluster does
-            run("ip", "neigh", "flush", "dev", "cni0")
+            # It fails when the kernel drops one of them meanwhile.
+            until("nobody is remembered at the bridge",
+                  lambda: run("ip", "neigh", "flush", "dev", "cni0", check=False).returncode == 0)
 
     def clear(self):
         """No agent, nothing of ours in the kernel, no pod."""
