@@ -130,6 +130,9 @@ TEST_F(AppearanceTest, an_address_that_comes_to_a_pod_unannounced_is_seen_by_loo
   run("ip link add vetha type veth peer name eth0 netns " + file + " && ip link set vetha up");
   in_pod("a", "ip link set eth0 up");
   ASSERT_TRUE(eventually([&] { return host->picture().links.contains(::if_nametoindex("vetha")); }));
+  // That it has a carrier is announced up to a second later, and the pod would be looked at for that.
+  run("until ip -o link show vetha | grep -q 'state UP'; do sleep 0.02; done");
+  ASSERT_TRUE(host->drain());
   in_pod("a", "ip addr add 10.31.0.5/32 dev eth0");
   ASSERT_TRUE(host->drain());
   const auto looked = host->look_again({});
