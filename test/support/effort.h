@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much a test that draws its cases does: POSTERN_TEST_SCALE multiplies their number (default 1; a
-// tenth below sanitizers, where a case takes ten times as long), POSTERN_TEST_SEED picks the first seed
+// twentieth below sanitizers, where a case takes ten times as long), POSTERN_TEST_SEED picks the first seed
 // (default 1). One pair of variables for every such test, so that the long form is one command.
 #pragma once
 
@@ -15,10 +15,10 @@ inline double scale() {
   const char* text = std::getenv("POSTERN_TEST_SCALE");
   if (text != nullptr) return std::strtod(text, nullptr);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return 0.1;
+  return 0.05;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return 0.1;
+  return 0.05;
 #endif
 #endif
   return 1;
