@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -283,51 +284,55 @@ void expect_variety(const std::map<std::uint32_t, std::size_t>& counted) {
   EXPECT_GE(allowed, 10000u);
 }
 
-void count(const std::vector<std::uint32_t>& said, std::map<std::uint32_t, std::size_t>& counted) {
-  for (const auto one : said) ++counted[one];
+// The same policies in two forms.
+struct Forms {
+  std::string newer;
+  std::string other;
+};
+
+// Draws policies in both forms, again and again, and holds what they say to each other.
+void expect_the_same(const std::function<Forms(Dice&)>& draw) {
+  std::map<std::uint32_t, std::size_t> counted;
+  const std::uint64_t first = test::first_seed();
+  for (std::uint64_t seed = first; seed < first + test::scaled(kCases); ++seed) {
+    Dice dice(seed);
+    const Forms forms = draw(dice);
+    const auto said = verdicts(forms.other);
+    ASSERT_EQ(said, verdicts(forms.newer)) << "seed " << seed << "\n" << forms.newer << forms.other;
+    for (const auto one : said) ++counted[one];
+  }
+  if (test::scale() >= 1) expect_variety(counted);
 }
 
 TEST(OlderForms, random_amazon_policies_say_what_the_same_in_v1alpha2_says) {
-  std::map<std::uint32_t, std::size_t> counted;
-  const std::uint64_t first = test::first_seed();
-  for (std::uint64_t seed = first; seed < first + test::scaled(kCases); ++seed) {
-    Dice dice(seed);
-    std::string newer;
-    std::string older;
+  expect_the_same([](Dice& dice) {
+    Forms forms;
     for (const auto* name : {"p", "q", "r"}) {
       const Policy policy = random_policy(dice, name, {.egress_nodes = false});
-      newer += newer_text(policy);
-      older += amazon_text(policy);
+      forms.newer += newer_text(policy);
+      forms.other += amazon_text(policy);
     }
-    const auto said = verdicts(older);
-    ASSERT_EQ(said, verdicts(newer)) << "seed " << seed << "\n" << older;
-    count(said, counted);
-  }
-  if (test::scale() >= 1) expect_variety(counted);
+    return forms;
+  });
 }
 
 TEST(OlderForms, random_admin_policies_and_a_baseline_say_what_the_same_in_v1alpha2_says) {
-  std::map<std::uint32_t, std::size_t> counted;
-  const std::uint64_t first = test::first_seed();
-  for (std::uint64_t seed = first; seed < first + test::scaled(kCases); ++seed) {
-    Dice dice(seed);
-    std::string newer;
-    std::string older;
+  expect_the_same([](Dice& dice) {
+    Forms forms;
+    const auto add = [&](const Policy& policy) {
+      forms.newer += newer_text(policy);
+      forms.other += admin_text(policy);
+    };
     for (const auto* name : {"p", "q", "r"}) {
       Policy policy = random_policy(dice, name, {});
       policy.admin = true;
-      newer += newer_text(policy);
-      older += admin_text(policy);
+      add(policy);
     }
     Policy baseline = random_policy(dice, "default", {.passes = false});
     baseline.admin = false;
-    newer += newer_text(baseline);
-    older += admin_text(baseline);
-    const auto said = verdicts(older);
-    ASSERT_EQ(said, verdicts(newer)) << "seed " << seed << "\n" << older;
-    count(said, counted);
-  }
-  if (test::scale() >= 1) expect_variety(counted);
+    add(baseline);
+    return forms;
+  });
 }
 
 bool is_pod_of(const OnePod& pod, const Peer& peer) {
@@ -395,24 +400,17 @@ void sort_by_action(std::vector<Rule>& rules) {
 }
 
 TEST(OlderForms, random_policies_say_the_same_as_slices_in_any_order) {
-  std::map<std::uint32_t, std::size_t> counted;
-  const std::uint64_t first = test::first_seed();
-  for (std::uint64_t seed = first; seed < first + test::scaled(kCases); ++seed) {
-    Dice dice(seed);
-    std::string newer;
-    std::string slices;
+  expect_the_same([](Dice& dice) {
+    Forms forms;
     for (const auto* name : {"p", "q", "r"}) {
       Policy policy = random_policy(dice, name, {.egress_nodes = false, .names = false, .unknown = false});
       sort_by_action(policy.ingress);
       sort_by_action(policy.egress);
-      newer += newer_text(policy);
-      slices += slices_text(policy, dice);
+      forms.newer += newer_text(policy);
+      forms.other += slices_text(policy, dice);
     }
-    const auto said = verdicts(slices);
-    ASSERT_EQ(said, verdicts(newer)) << "seed " << seed << "\n" << newer << slices;
-    count(said, counted);
-  }
-  if (test::scale() >= 1) expect_variety(counted);
+    return forms;
+  });
 }
 
 }  // namespace
