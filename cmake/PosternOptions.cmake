@@ -13,7 +13,7 @@ option(POSTERN_BUILD_KERNEL_TESTS "Build the suites that load BPF programs" ON)
 option(POSTERN_BUILD_BENCH "Build the benchmarks" ON)
 option(POSTERN_BUILD_GRPC "Serve the CNI plug-in over gRPC; without it the agent refuses --grpc-socket" ON)
 option(POSTERN_BUILD_FUZZ "Build the fuzzers (clang only)" OFF)
-set(POSTERN_MERGE_SOURCES "" CACHE STRING "Compile a target's sources a dozen at a time: 'tests', 'all', or empty for none")
+set(POSTERN_MERGE_SOURCES "" CACHE STRING "Compile a target's sources a dozen at a time: 'all', or empty for none")
 set(POSTERN_SANITIZE "" CACHE STRING "Value of -fsanitize=, empty for none")
 
 find_program(CCACHE_PROGRAM ccache)
@@ -35,14 +35,13 @@ target_compile_options(postern_warnings INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 
 # Headers are then read once for a dozen files: half the time of a whole build. Names of anonymous namespaces must
-# differ within a target. 'tests': the modules' files are still each compiled by itself.
+# differ within a target.
 if(POSTERN_MERGE_SOURCES)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
-  if(POSTERN_MERGE_SOURCES STREQUAL "all")
-    set(CMAKE_UNITY_BUILD ON)
-  elseif(NOT POSTERN_MERGE_SOURCES STREQUAL "tests")
-    message(FATAL_ERROR "POSTERN_MERGE_SOURCES: found ${POSTERN_MERGE_SOURCES}, expected tests, all or nothing")
+  if(NOT POSTERN_MERGE_SOURCES STREQUAL "all")
+    message(FATAL_ERROR "POSTERN_MERGE_SOURCES: found ${POSTERN_MERGE_SOURCES}, expected all or nothing")
   endif()
+  set(CMAKE_UNITY_BUILD ON)
   # A file of its own may have members of such names' types; gcc takes a merged one for a header.
   target_compile_options(postern_warnings INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
 endif()
